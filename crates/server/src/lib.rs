@@ -1,1 +1,35 @@
-//! server
+//! HTTP: the OpenAI-shaped API, the app's API, the embedded page, guards, metrics. It renders no template and samples
+//! no token: whatever makes text is a `candor_engine::Generator` behind `App::models`.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+pub mod api;
+pub mod app;
+pub mod body;
+mod config;
+mod error;
+mod guards;
+mod models;
+mod page;
+pub mod responses;
+mod serve;
+mod state;
+
+pub use config::{ApiKey, ServerConfig};
+pub use error::ApiError;
+pub use models::Models;
+pub use serve::{ServeError, bind, serve};
+pub use state::App;
+
+use axum::Router;
+
+/// Every route, behind every guard. Routes come from one `routes()` per folder; a new folder is one line here.
+pub fn router(app: App) -> Router {
+    let routes = Router::new()
+        .merge(api::routes())
+        .merge(app::routes())
+        .merge(responses::routes())
+        .merge(page::routes())
+        .fallback(error::unknown_route);
+    guards::around(routes.with_state(app.clone()), &app)
+}
