@@ -1,0 +1,79 @@
+//! The shape of the command line: options that every command takes, and the list of commands.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::commands;
+use crate::context::Context;
+
+const EXAMPLES: &str = "\
+Examples:
+  candor serve                              serve the default model and the chat page on 127.0.0.1:8080
+  candor chat                               talk to the default model in this terminal
+  git diff | candor generate \"explain\"      ask about what comes through a pipe
+  candor pull smollm2-135m-instruct         get a model; `candor models` lists them
+  candor doctor                             see whether this machine is ready
+
+Configuration: `candor config` prints where it is and what is in force.";
+
+/// Run language models on your own machine: a server, a chat, a tool for pipes.
+#[derive(Debug, Parser)]
+#[command(name = "candor", version, about, after_help = EXAMPLES, max_term_width = 110, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options that every command takes.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Global {
+    /// Read this configuration file instead of the usual one
+    #[arg(long, global = true, value_name = "FILE", env = "CANDOR_CONFIG", hide_env_values = true)]
+    pub(crate) config: Option<PathBuf>,
+    /// Keep models, conversations and history here
+    #[arg(long, global = true, value_name = "DIR", env = "CANDOR_DATA_DIR", hide_env_values = true)]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Say more on stderr (twice: much more)
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Config(commands::config::Config),
+    Completions(commands::completions::Completions),
+    Man(commands::man::Man),
+}
+
+impl Command {
+    /// Whether this command serves until it is stopped.
+    pub(crate) fn is_server(&self) -> bool {
+        false
+    }
+}
+
+impl Cli {
+    /// Reads the configuration and runs the command.
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+        match self.command {
+            Command::Completions(command) => command.run(),
+            Command::Man(command) => command.run(),
+            Command::Config(command) => command.run(&self.global),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        super::Cli::command().debug_assert();
+    }
+}
