@@ -1,5 +1,213 @@
-//! A team of threads that works on one thing at a time.
+//! A team of threads that works on one thing at a time: `run` hands out task numbers until none are left.
+//!
+//! Which thread takes which task is left to chance; results must not depend on it. Idle threads spin for some
+//! microseconds, in case the next kernel follows at once, then sleep. The caller never waits for a sleeper: a thread
+//! that wakes too late finds the gate closed and goes back to sleep.
 
-/// Threads that share a computation.
-#[derive(Debug)]
-pub struct Team;
+use std::any::Any;
+use std::cell::{Cell, UnsafeCell};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+/// Bit of `Shared::gate` that says a job may be entered; the bits below count the workers inside.
+const OPEN: usize = 1 << (usize::BITS - 1);
+/// Rounds of spinning before a worker sleeps: some tens of microseconds.
+const SPINS: usize = 20_000;
+
+/// A job, alive in `run`'s frame while the gate is open or a worker is inside.
+struct Job {
+    task: *const (dyn Fn(usize) + Sync),
+    tasks: usize,
+    next: AtomicUsize,
+    panic: Mutex<Option<Box<dyn Any + Send>>>,
+}
+
+struct Shared {
+    gate: AtomicUsize,
+    job: UnsafeCell<*const Job>,
+    /// Counts jobs, so that a worker notices a new one.
+    epoch: AtomicUsize,
+    sleepers: Mutex<usize>,
+    wake: Condvar,
+    stop: AtomicBool,
+}
+
+// SAFETY: `job` is written only by the holder of `Team::turn` while the gate is shut and empty, and read only by
+// workers that entered through the gate; the gate's atomics order the two.
+unsafe impl Send for Shared {}
+// SAFETY: as above.
+unsafe impl Sync for Shared {}
+
+thread_local! {
+    /// Whether this thread is inside a task: a nested `run` then works alone.
+    static INSIDE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Threads that share a computation. Usable from any thread; jobs of several callers take turns.
+pub struct Team {
+    shared: Arc<Shared>,
+    workers: Vec<JoinHandle<()>>,
+    turn: Mutex<()>,
+}
+
+impl std::fmt::Debug for Team {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Team").field("threads", &self.threads()).finish()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Team {
+    /// A team of `threads` threads, the caller of `run` included; 0 counts as 1. Where the system gives no more
+    /// threads, the team is smaller.
+    #[must_use]
+    pub fn new(threads: usize) -> Self {
+        let shared = Arc::new(Shared {
+            gate: AtomicUsize::new(0),
+            job: UnsafeCell::new(std::ptr::null()),
+            epoch: AtomicUsize::new(0),
+            sleepers: Mutex::new(0),
+            wake: Condvar::new(),
+            stop: AtomicBool::new(false),
+        });
+        let workers = (1..threads.max(1))
+            .map_while(|i| {
+                let shared = Arc::clone(&shared);
+                std::thread::Builder::new().name(format!("candor-team-{i}")).spawn(move || work(&shared)).ok()
+            })
+            .collect();
+        Team { shared, workers, turn: Mutex::new(()) }
+    }
+
+    /// How many threads work on a job, the caller included.
+    #[must_use]
+    pub fn threads(&self) -> usize {
+        self.workers.len() + 1
+    }
+
+    /// Calls `task` with every number in `0..tasks`, each once, on all threads, and returns when all are done.
+    /// Called from inside a task, it does the work alone.
+    ///
+    /// # Panics
+    /// If a task panics: tasks not yet begun are skipped, and the panic goes on here.
+    pub fn run(&self, tasks: usize, task: &(dyn Fn(usize) + Sync)) {
+        if tasks <= 1 || self.workers.is_empty() || INSIDE.get() {
+            (0..tasks).for_each(task);
+            return;
+        }
+        let turn = lock(&self.turn);
+        // SAFETY: only the lifetime changes. The pointer is used by threads inside the gate alone, and this function
+        // does not return before the gate is shut and everyone has left.
+        let task: *const (dyn Fn(usize) + Sync) =
+            unsafe { std::mem::transmute::<&(dyn Fn(usize) + Sync), &'static (dyn Fn(usize) + Sync)>(task) };
+        let job = Job { task, tasks, next: AtomicUsize::new(0), panic: Mutex::new(None) };
+        let shared = &*self.shared;
+        // SAFETY: the gate is shut and empty (the last `run` left it so), and `turn` keeps other callers out.
+        unsafe { *shared.job.get() = &raw const job };
+        shared.gate.store(OPEN, Ordering::SeqCst);
+        shared.epoch.fetch_add(1, Ordering::SeqCst);
+        if *lock(&shared.sleepers) > 0 {
+            shared.wake.notify_all();
+        }
+        job.help();
+        shared.gate.fetch_and(!OPEN, Ordering::AcqRel);
+        let mut spins = 0;
+        while shared.gate.load(Ordering::Acquire) != 0 {
+            spins += 1;
+            if spins % 4096 == 0 {
+                std::thread::yield_now();
+            } else {
+                std::hint::spin_loop();
+            }
+        }
+        let panic = lock(&job.panic).take();
+        drop(turn);
+        if let Some(panic) = panic {
+            resume_unwind(panic);
+        }
+    }
+}
+
+impl Drop for Team {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::SeqCst);
+        self.shared.epoch.fetch_add(1, Ordering::SeqCst);
+        drop(lock(&self.shared.sleepers));
+        self.shared.wake.notify_all();
+        for worker in self.workers.drain(..) {
+            let _ = worker.join();
+        }
+    }
+}
+
+impl Job {
+    /// Takes tasks until none are left. Never panics.
+    fn help(&self) {
+        INSIDE.set(true);
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            loop {
+                let i = self.next.fetch_add(1, Ordering::Relaxed);
+                if i >= self.tasks {
+                    break;
+                }
+                // SAFETY: the caller of `run` keeps the closure alive until everyone has left the gate.
+                unsafe { (*self.task)(i) };
+            }
+        }));
+        INSIDE.set(false);
+        if let Err(panic) = result {
+            self.next.store(self.tasks, Ordering::Relaxed);
+            lock(&self.panic).get_or_insert(panic);
+        }
+    }
+}
+
+impl Shared {
+    /// Enters the gate if it is open.
+    fn enter(&self) -> bool {
+        self.gate
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |gate| (gate & OPEN != 0).then_some(gate + 1))
+            .is_ok()
+    }
+
+    /// Waits until the epoch is not `seen` any more; returns the new one.
+    fn await_epoch(&self, seen: usize) -> usize {
+        for _ in 0..SPINS {
+            let epoch = self.epoch.load(Ordering::Acquire);
+            if epoch != seen {
+                return epoch;
+            }
+            std::hint::spin_loop();
+        }
+        let mut sleepers = lock(&self.sleepers);
+        *sleepers += 1;
+        loop {
+            let epoch = self.epoch.load(Ordering::SeqCst);
+            if epoch != seen {
+                *sleepers -= 1;
+                return epoch;
+            }
+            sleepers = self.wake.wait(sleepers).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+fn work(shared: &Shared) {
+    let mut seen = 0;
+    loop {
+        seen = shared.await_epoch(seen);
+        if shared.stop.load(Ordering::SeqCst) {
+            return;
+        }
+        if shared.enter() {
+            // SAFETY: inside the gate the job pointer is set and its target alive until we leave.
+            unsafe { (**shared.job.get()).help() };
+            shared.gate.fetch_sub(1, Ordering::Release);
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! Q3_K: 256 weights of 3 bits, a signed 6-bit scale per 16.
+//!
+//! Block: `high: [u8; 32]`, `q: [u8; 64]`, `scales: [u8; 12]`, `d: f16`. Low bits are as in Q2_K; bit `j` of `high[i]` is
+//! the third bit of weight `32 j + i`. Scales: low nibbles of bytes 0..8 are scales 0..8 and their high nibbles scales
+//! 8..16; the upper two bits of scale `s` are bits `2 (s / 4)` of byte `8 + s % 4`.
+
+use super::layout::{Layout, Parts, Planes, Quant, Scales, half_at};
+use super::q2_k::two_bits;
+
+/// w = (d (sc - 32)) (q - 4).
+pub(crate) struct Q3K;
+
+impl Quant for Q3K {
+    const BLOCK: usize = 256;
+    const BYTES: usize = 110;
+    const LAYOUT: Layout = Layout { planes: Planes::B2B1, scales: Scales::Super, groups: 2, offset: 4 };
+    fn read(block: &[u8], parts: &mut Parts) {
+        two_bits(&mut parts.q, &block[32..96]);
+        for (i, q) in parts.q.iter_mut().enumerate() {
+            *q |= (block[i % 32] >> (i / 32) & 1) << 2;
+        }
+        let scales = &block[96..108];
+        for (s, sc) in parts.sc.iter_mut().enumerate() {
+            let low = scales[s % 8] >> (4 * (s / 8)) & 15;
+            let high = scales[8 + s % 4] >> (2 * (s / 4)) & 3;
+            *sc = (low | high << 4) as i8 - 32;
+        }
+        parts.d = half_at(block, 108);
+    }
+}

@@ -1,0 +1,23 @@
+//! Q5_K: Q4_K with a fifth bit. Block: `d: f16, dmin: f16`, `scales: [u8; 12]`, `high: [u8; 32]`, `q: [u8; 128]`;
+//! bit `j` of `high[i]` is the fifth bit of weight `32 j + i`.
+
+use super::layout::{Layout, Parts, Planes, Quant, Scales, half_at};
+use super::q4_k::{four_bits, scales_and_mins};
+
+/// w = (d sc) q - dmin m.
+pub(crate) struct Q5K;
+
+impl Quant for Q5K {
+    const BLOCK: usize = 256;
+    const BYTES: usize = 176;
+    const LAYOUT: Layout = Layout { planes: Planes::B4B1, scales: Scales::SuperMin, groups: 1, offset: 0 };
+    fn read(block: &[u8], parts: &mut Parts) {
+        parts.d = half_at(block, 0);
+        parts.m = half_at(block, 2);
+        scales_and_mins(parts, &block[4..16]);
+        four_bits(&mut parts.q, &block[48..176]);
+        for (i, q) in parts.q.iter_mut().enumerate() {
+            *q |= (block[16 + i % 32] >> (i / 32) & 1) << 4;
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! Q6_K: 256 weights of 6 bits, an 8-bit scale per 16.
+//!
+//! Block: `low: [u8; 128]`, `high: [u8; 64]`, `scales: [i8; 16]`, `d: f16`. Each half of 128 weights has 64 bytes of low
+//! nibbles (weights 0..64 in the low halves, 64..128 in the high ones) and 32 bytes whose bits 2j, 2j+1 belong to
+//! weights 32 j ...
+
+use super::layout::{Layout, Parts, Planes, Quant, Scales, half_at};
+
+/// w = (d sc) (q - 32).
+pub(crate) struct Q6K;
+
+impl Quant for Q6K {
+    const BLOCK: usize = 256;
+    const BYTES: usize = 210;
+    const LAYOUT: Layout = Layout { planes: Planes::B4B2, scales: Scales::Super, groups: 2, offset: 32 };
+    fn read(block: &[u8], parts: &mut Parts) {
+        for (i, q) in parts.q.iter_mut().enumerate() {
+            let (half, at) = (i / 128, i % 128);
+            let low = block[half * 64 + at % 64] >> (4 * (at / 64)) & 15;
+            let high = block[128 + half * 32 + at % 32] >> (2 * (at / 32)) & 3;
+            *q = low | high << 4;
+        }
+        for (sc, b) in parts.sc.iter_mut().zip(&block[192..208]) {
+            *sc = *b as i8;
+        }
+        parts.d = half_at(block, 208);
+    }
+}

@@ -1,0 +1,121 @@
+//! Activations as 16-bit integers: one f32 scale per 32 inputs of a row.
+//!
+//! With a the largest magnitude of a block: scale = a / 32767, q = x * (32767 / a) rounded to the nearest, ties to even.
+//! A block whose largest magnitude is below 1e-30 counts as zero; one that holds an infinity or NaN gets the scale NaN,
+//! so that a broken input stays visible in every output of its row. Sums per 16 and 32 serve offsets and minima.
+
+use std::sync::OnceLock;
+
+use crate::shared::Shared;
+use crate::team::Team;
+
+/// What a block of 32 needs besides its integers.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[repr(C)]
+pub(crate) struct Meta {
+    pub(crate) scale: f32,
+    /// Sum of all 32, and of each 16.
+    pub(crate) sum: [i32; 3],
+    /// `scale * sum`, of each of these.
+    pub(crate) scaled: [f32; 3],
+    _pad: u32,
+}
+
+impl Meta {
+    const ZERO: Meta = Meta { scale: 0.0, sum: [0; 3], scaled: [0.0; 3], _pad: 0 };
+}
+
+/// Integers and scales of all tokens.
+#[derive(Debug)]
+pub(crate) struct Integers {
+    cols: usize,
+    q: Vec<i16>,
+    meta: Vec<Meta>,
+}
+
+impl Integers {
+    pub(crate) fn token(&self, t: usize) -> (&[i16], &[Meta]) {
+        let steps = self.cols / 32;
+        (&self.q[t * self.cols..][..self.cols], &self.meta[t * steps..][..steps])
+    }
+}
+
+/// Activations `[tokens, cols]`, prepared at the first use by a quantized layer and shared by all that follow.
+#[derive(Debug)]
+pub struct Quantized<'a> {
+    x: &'a [f32],
+    tokens: usize,
+    cols: usize,
+    integers: OnceLock<Integers>,
+}
+
+impl<'a> Quantized<'a> {
+    /// Wraps `x`, `[tokens, cols]` row-major.
+    ///
+    /// # Panics
+    /// If the length does not fit the shape.
+    #[must_use]
+    pub fn new(x: &'a [f32], tokens: usize, cols: usize, _team: &Team) -> Self {
+        assert_eq!(x.len(), tokens * cols, "x is [tokens, cols]");
+        Quantized { x, tokens, cols, integers: OnceLock::new() }
+    }
+
+    /// Rows.
+    #[must_use]
+    pub fn tokens(&self) -> usize {
+        self.tokens
+    }
+
+    /// Inputs per row.
+    #[must_use]
+    pub fn cols(&self) -> usize {
+        self.cols
+    }
+
+    pub(crate) fn floats(&self, t: usize) -> &[f32] {
+        &self.x[t * self.cols..][..self.cols]
+    }
+
+    pub(crate) fn integers(&self, team: &Team) -> &Integers {
+        assert!(self.cols.is_multiple_of(32), "quantized weights have whole blocks");
+        self.integers.get_or_init(|| {
+            let steps = self.cols / 32;
+            let mut q = vec![0; self.x.len()];
+            let mut meta = vec![Meta::ZERO; self.tokens * steps];
+            let (q_out, meta_out) = (Shared::new(&mut q), Shared::new(&mut meta));
+            team.run(self.tokens, &|t| {
+                // SAFETY: each token's part is one task's own.
+                let (q, meta) = unsafe { (q_out.slice(t * self.cols, self.cols), meta_out.slice(t * steps, steps)) };
+                for ((q, meta), x) in
+                    q.as_chunks_mut::<32>().0.iter_mut().zip(meta).zip(self.floats(t).as_chunks::<32>().0)
+                {
+                    *meta = block(x, q);
+                }
+            });
+            Integers { cols: self.cols, q, meta }
+        })
+    }
+}
+
+/// Quantizes one block.
+pub(crate) fn block(x: &[f32; 32], q: &mut [i16; 32]) -> Meta {
+    // As integers, magnitudes order like the numbers, with infinity and NaN above all others.
+    let largest = x.iter().fold(0, |a, v| a.max(v.to_bits() & 0x7fff_ffff));
+    let amax = f32::from_bits(largest);
+    if largest >= 0x7f80_0000 {
+        q.fill(0);
+        return Meta { scale: f32::NAN, scaled: [f32::NAN; 3], ..Meta::ZERO };
+    }
+    if amax < 1e-30 {
+        q.fill(0);
+        return Meta::ZERO;
+    }
+    let (scale, inverse) = (amax / 32767.0, 32767.0 / amax);
+    for (q, x) in q.iter_mut().zip(x) {
+        *q = (x * inverse).round_ties_even() as i16;
+    }
+    let low = q[..16].iter().map(|v| i32::from(*v)).sum::<i32>();
+    let high = q[16..].iter().map(|v| i32::from(*v)).sum::<i32>();
+    let sum = [low + high, low, high];
+    Meta { scale, sum, scaled: sum.map(|s| scale * s as f32), _pad: 0 }
+}

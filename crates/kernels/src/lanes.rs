@@ -1,0 +1,354 @@
+//! One type of 16 f32 lanes, with a version per instruction set and identical bits in all.
+//!
+//! Maths and reductions are written once, generic over `Lanes`, and compiled for each instruction set by `dispatch!`, the
+//! one place that chooses. Only operations whose result IEEE 754 fixes to the bit are here: add, multiply, fused
+//! multiply-add, divide, square root, rounding, comparison, conversion.
+
+use half::f16;
+
+/// 16 lanes of f32.
+///
+/// The AVX types' methods call their instructions without asking the processor: values of these types are made in
+/// functions that `dispatch!` wrote only, and that enters them only where `cpu` found the instruction set.
+pub(crate) trait Lanes: Copy {
+    fn splat(v: f32) -> Self;
+    fn load(from: &[f32; 16]) -> Self;
+    fn store(self, to: &mut [f32; 16]);
+    fn load_half(from: &[f16; 16]) -> Self;
+    fn add(self, o: Self) -> Self;
+    fn sub(self, o: Self) -> Self;
+    fn mul(self, o: Self) -> Self;
+    fn div(self, o: Self) -> Self;
+    /// `self * b + c`, rounded once.
+    fn fma(self, b: Self, c: Self) -> Self;
+    /// `self > o ? self : o`: where either is NaN, `o`.
+    fn max(self, o: Self) -> Self;
+    /// `self < o ? self : o`: where either is NaN, `o`.
+    fn min(self, o: Self) -> Self;
+    fn abs(self) -> Self;
+    /// To the nearest whole number, ties to even.
+    fn round(self) -> Self;
+    /// 2^self for whole numbers in -126 ..= 127.
+    fn pow2(self) -> Self;
+    /// `self < o ? yes : no`.
+    fn less(self, o: Self, yes: Self, no: Self) -> Self;
+    /// The magnitude of `self` with the sign of `s`.
+    fn sign_of(self, s: Self) -> Self;
+
+    /// Loads up to 16 values, `fill` in the lanes beyond.
+    #[inline(always)]
+    fn load_tail(from: &[f32], fill: f32) -> Self {
+        let mut lanes = [fill; 16];
+        lanes[..from.len()].copy_from_slice(from);
+        Self::load(&lanes)
+    }
+    /// Sum of the lanes, folded 16 -> 8 -> 4 -> 2 -> 1.
+    #[inline(always)]
+    fn sum(self) -> f32 {
+        let mut a = [0.0; 16];
+        self.store(&mut a);
+        for width in [8, 4, 2, 1] {
+            for i in 0..width {
+                a[i] += a[i + width];
+            }
+        }
+        a[0]
+    }
+    /// Largest lane, folded alike.
+    #[inline(always)]
+    fn largest(self) -> f32 {
+        let mut a = [0.0; 16];
+        self.store(&mut a);
+        for width in [8, 4, 2, 1] {
+            for i in 0..width {
+                a[i] = if a[i] > a[i + width] { a[i] } else { a[i + width] };
+            }
+        }
+        a[0]
+    }
+}
+
+/// Compiles `$f::<L>` for each instruction set and calls the one that `$isa` names (which the processor must have).
+macro_rules! dispatch {
+    ($isa:expr, $f:ident ( $($arg:ident : $ty:ty),* $(,)? ) $(-> $ret:ty)?) => {{
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx2,fma,f16c")]
+        #[allow(clippy::too_many_arguments)]
+        fn avx2($($arg: $ty),*) $(-> $ret)? {
+            $f::<$crate::lanes::Avx2>($($arg),*)
+        }
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
+        #[allow(clippy::too_many_arguments)]
+        fn avx512($($arg: $ty),*) $(-> $ret)? {
+            $f::<$crate::lanes::Avx512>($($arg),*)
+        }
+        match $isa {
+            // SAFETY: `cpu` names Avx2 only where the processor has it.
+            #[cfg(target_arch = "x86_64")]
+            $crate::cpu::Isa::Avx2 => unsafe { avx2($($arg),*) },
+            // SAFETY: likewise.
+            #[cfg(target_arch = "x86_64")]
+            $crate::cpu::Isa::Avx512 => unsafe { avx512($($arg),*) },
+            _ => $f::<$crate::lanes::Scalar>($($arg),*),
+        }
+    }};
+}
+pub(crate) use dispatch;
+
+/// Plain Rust.
+#[derive(Clone, Copy)]
+pub(crate) struct Scalar([f32; 16]);
+
+impl Scalar {
+    #[inline(always)]
+    fn map(self, f: impl Fn(f32) -> f32) -> Self {
+        Scalar(self.0.map(f))
+    }
+    #[inline(always)]
+    fn zip(self, o: Self, f: impl Fn(f32, f32) -> f32) -> Self {
+        Scalar(std::array::from_fn(|i| f(self.0[i], o.0[i])))
+    }
+}
+
+impl Lanes for Scalar {
+    fn splat(v: f32) -> Self {
+        Scalar([v; 16])
+    }
+    fn load(from: &[f32; 16]) -> Self {
+        Scalar(*from)
+    }
+    fn store(self, to: &mut [f32; 16]) {
+        *to = self.0;
+    }
+    fn load_half(from: &[f16; 16]) -> Self {
+        Scalar(from.map(f16::to_f32_const))
+    }
+    fn add(self, o: Self) -> Self {
+        self.zip(o, |a, b| a + b)
+    }
+    fn sub(self, o: Self) -> Self {
+        self.zip(o, |a, b| a - b)
+    }
+    fn mul(self, o: Self) -> Self {
+        self.zip(o, |a, b| a * b)
+    }
+    fn div(self, o: Self) -> Self {
+        self.zip(o, |a, b| a / b)
+    }
+    fn fma(self, b: Self, c: Self) -> Self {
+        Scalar(std::array::from_fn(|i| self.0[i].mul_add(b.0[i], c.0[i])))
+    }
+    fn max(self, o: Self) -> Self {
+        self.zip(o, |a, b| if a > b { a } else { b })
+    }
+    fn min(self, o: Self) -> Self {
+        self.zip(o, |a, b| if a < b { a } else { b })
+    }
+    fn abs(self) -> Self {
+        self.map(f32::abs)
+    }
+    fn round(self) -> Self {
+        self.map(f32::round_ties_even)
+    }
+    fn pow2(self) -> Self {
+        self.map(|n| f32::from_bits(((n as i32).wrapping_add(127) << 23) as u32))
+    }
+    fn less(self, o: Self, yes: Self, no: Self) -> Self {
+        Scalar(std::array::from_fn(|i| if self.0[i] < o.0[i] { yes.0[i] } else { no.0[i] }))
+    }
+    fn sign_of(self, s: Self) -> Self {
+        self.zip(s, f32::copysign)
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) use x86::{Avx2, Avx512};
+
+#[cfg(target_arch = "x86_64")]
+#[allow(clippy::undocumented_unsafe_blocks)] // one reason for all of them, at `Lanes`; loads and stores take 16-lane arrays
+mod x86 {
+    use std::arch::x86_64::*;
+
+    use half::f16;
+
+    use super::Lanes;
+
+    const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
+
+    /// Lanes 0..8 and 8..16.
+    #[derive(Clone, Copy)]
+    pub(crate) struct Avx2(__m256, __m256);
+
+    /// One register.
+    #[derive(Clone, Copy)]
+    pub(crate) struct Avx512(__m512);
+
+    macro_rules! both {
+        ($self:ident, $o:ident, $f:ident) => {
+            unsafe { Avx2($f($self.0, $o.0), $f($self.1, $o.1)) }
+        };
+    }
+
+    impl Lanes for Avx2 {
+        #[inline(always)]
+        fn splat(v: f32) -> Self {
+            unsafe { Avx2(_mm256_set1_ps(v), _mm256_set1_ps(v)) }
+        }
+        #[inline(always)]
+        fn load(from: &[f32; 16]) -> Self {
+            unsafe { Avx2(_mm256_loadu_ps(from.as_ptr()), _mm256_loadu_ps(from.as_ptr().add(8))) }
+        }
+        #[inline(always)]
+        fn store(self, to: &mut [f32; 16]) {
+            unsafe {
+                _mm256_storeu_ps(to.as_mut_ptr(), self.0);
+                _mm256_storeu_ps(to.as_mut_ptr().add(8), self.1);
+            }
+        }
+        #[inline(always)]
+        fn load_half(from: &[f16; 16]) -> Self {
+            unsafe {
+                let p = from.as_ptr().cast::<__m128i>();
+                Avx2(_mm256_cvtph_ps(_mm_loadu_si128(p)), _mm256_cvtph_ps(_mm_loadu_si128(p.add(1))))
+            }
+        }
+        #[inline(always)]
+        fn add(self, o: Self) -> Self {
+            both!(self, o, _mm256_add_ps)
+        }
+        #[inline(always)]
+        fn sub(self, o: Self) -> Self {
+            both!(self, o, _mm256_sub_ps)
+        }
+        #[inline(always)]
+        fn mul(self, o: Self) -> Self {
+            both!(self, o, _mm256_mul_ps)
+        }
+        #[inline(always)]
+        fn div(self, o: Self) -> Self {
+            both!(self, o, _mm256_div_ps)
+        }
+        #[inline(always)]
+        fn fma(self, b: Self, c: Self) -> Self {
+            unsafe { Avx2(_mm256_fmadd_ps(self.0, b.0, c.0), _mm256_fmadd_ps(self.1, b.1, c.1)) }
+        }
+        #[inline(always)]
+        fn max(self, o: Self) -> Self {
+            both!(self, o, _mm256_max_ps)
+        }
+        #[inline(always)]
+        fn min(self, o: Self) -> Self {
+            both!(self, o, _mm256_min_ps)
+        }
+        #[inline(always)]
+        fn abs(self) -> Self {
+            unsafe {
+                let sign = _mm256_set1_ps(-0.0);
+                Avx2(_mm256_andnot_ps(sign, self.0), _mm256_andnot_ps(sign, self.1))
+            }
+        }
+        #[inline(always)]
+        fn round(self) -> Self {
+            unsafe { Avx2(_mm256_round_ps::<NEAREST>(self.0), _mm256_round_ps::<NEAREST>(self.1)) }
+        }
+        #[inline(always)]
+        fn pow2(self) -> Self {
+            unsafe {
+                let half = |n| {
+                    let n = _mm256_add_epi32(_mm256_cvttps_epi32(n), _mm256_set1_epi32(127));
+                    _mm256_castsi256_ps(_mm256_slli_epi32::<23>(n))
+                };
+                Avx2(half(self.0), half(self.1))
+            }
+        }
+        #[inline(always)]
+        fn less(self, o: Self, yes: Self, no: Self) -> Self {
+            unsafe {
+                let half = |a, b, y, n| _mm256_blendv_ps(n, y, _mm256_cmp_ps::<_CMP_LT_OQ>(a, b));
+                Avx2(half(self.0, o.0, yes.0, no.0), half(self.1, o.1, yes.1, no.1))
+            }
+        }
+        #[inline(always)]
+        fn sign_of(self, s: Self) -> Self {
+            unsafe {
+                let sign = _mm256_set1_ps(-0.0);
+                let half = |a, s| _mm256_or_ps(_mm256_andnot_ps(sign, a), _mm256_and_ps(sign, s));
+                Avx2(half(self.0, s.0), half(self.1, s.1))
+            }
+        }
+    }
+
+    impl Lanes for Avx512 {
+        #[inline(always)]
+        fn splat(v: f32) -> Self {
+            unsafe { Avx512(_mm512_set1_ps(v)) }
+        }
+        #[inline(always)]
+        fn load(from: &[f32; 16]) -> Self {
+            unsafe { Avx512(_mm512_loadu_ps(from.as_ptr())) }
+        }
+        #[inline(always)]
+        fn store(self, to: &mut [f32; 16]) {
+            unsafe { _mm512_storeu_ps(to.as_mut_ptr(), self.0) }
+        }
+        #[inline(always)]
+        fn load_half(from: &[f16; 16]) -> Self {
+            unsafe { Avx512(_mm512_cvtph_ps(_mm256_loadu_si256(from.as_ptr().cast()))) }
+        }
+        #[inline(always)]
+        fn add(self, o: Self) -> Self {
+            unsafe { Avx512(_mm512_add_ps(self.0, o.0)) }
+        }
+        #[inline(always)]
+        fn sub(self, o: Self) -> Self {
+            unsafe { Avx512(_mm512_sub_ps(self.0, o.0)) }
+        }
+        #[inline(always)]
+        fn mul(self, o: Self) -> Self {
+            unsafe { Avx512(_mm512_mul_ps(self.0, o.0)) }
+        }
+        #[inline(always)]
+        fn div(self, o: Self) -> Self {
+            unsafe { Avx512(_mm512_div_ps(self.0, o.0)) }
+        }
+        #[inline(always)]
+        fn fma(self, b: Self, c: Self) -> Self {
+            unsafe { Avx512(_mm512_fmadd_ps(self.0, b.0, c.0)) }
+        }
+        #[inline(always)]
+        fn max(self, o: Self) -> Self {
+            unsafe { Avx512(_mm512_max_ps(self.0, o.0)) }
+        }
+        #[inline(always)]
+        fn min(self, o: Self) -> Self {
+            unsafe { Avx512(_mm512_min_ps(self.0, o.0)) }
+        }
+        #[inline(always)]
+        fn abs(self) -> Self {
+            unsafe { Avx512(_mm512_abs_ps(self.0)) }
+        }
+        #[inline(always)]
+        fn round(self) -> Self {
+            unsafe { Avx512(_mm512_roundscale_ps::<NEAREST>(self.0)) }
+        }
+        #[inline(always)]
+        fn pow2(self) -> Self {
+            unsafe {
+                let n = _mm512_add_epi32(_mm512_cvttps_epi32(self.0), _mm512_set1_epi32(127));
+                Avx512(_mm512_castsi512_ps(_mm512_slli_epi32::<23>(n)))
+            }
+        }
+        #[inline(always)]
+        fn less(self, o: Self, yes: Self, no: Self) -> Self {
+            unsafe { Avx512(_mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_LT_OQ>(self.0, o.0), no.0, yes.0)) }
+        }
+        #[inline(always)]
+        fn sign_of(self, s: Self) -> Self {
+            unsafe {
+                let sign = _mm512_set1_ps(-0.0);
+                Avx512(_mm512_or_ps(_mm512_andnot_ps(sign, self.0), _mm512_and_ps(sign, s.0)))
+            }
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Elementwise maps over rows, 16 lanes at a time.
+
+use super::maths;
+use crate::cpu::{Isa, isa};
+use crate::lanes::{Lanes, dispatch};
+
+/// y = f(y).
+#[inline(always)]
+fn map<L: Lanes>(y: &mut [f32], f: impl Fn(L) -> L) {
+    let (blocks, tail) = y.as_chunks_mut::<16>();
+    for block in blocks {
+        f(L::load(block)).store(block);
+    }
+    if !tail.is_empty() {
+        let mut lanes = [0.0; 16];
+        f(L::load_tail(tail, 0.0)).store(&mut lanes);
+        tail.copy_from_slice(&lanes[..tail.len()]);
+    }
+}
+
+/// y = f(y, x).
+#[inline(always)]
+fn zip<L: Lanes>(y: &mut [f32], x: &[f32], f: impl Fn(L, L) -> L) {
+    assert_eq!(y.len(), x.len(), "both sides have one length");
+    let (blocks, tail) = y.as_chunks_mut::<16>();
+    let (others, rest) = x.as_chunks::<16>();
+    for (block, other) in blocks.iter_mut().zip(others) {
+        f(L::load(block), L::load(other)).store(block);
+    }
+    if !tail.is_empty() {
+        let mut lanes = [0.0; 16];
+        f(L::load_tail(tail, 0.0), L::load_tail(rest, 0.0)).store(&mut lanes);
+        tail.copy_from_slice(&lanes[..tail.len()]);
+    }
+}
+
+/// The maps by name: one function per instruction set, so that a caller pays one branch per row.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Map {
+    Exp,
+    Tanh,
+    Silu,
+    GeluTanh,
+    GeluErf,
+    Relu,
+    Scale(f32),
+    Softcap(f32),
+}
+
+#[inline(always)]
+fn maps<L: Lanes>(which: Map, y: &mut [f32]) {
+    match which {
+        Map::Exp => map::<L>(y, |v| maths::exp(v)),
+        Map::Tanh => map::<L>(y, |v| maths::tanh(v)),
+        Map::Silu => map::<L>(y, |v| maths::silu(v)),
+        Map::GeluTanh => map::<L>(y, |v| maths::gelu_tanh(v)),
+        Map::GeluErf => map::<L>(y, |v| maths::gelu_erf(v)),
+        Map::Relu => map::<L>(y, |v| L::splat(0.0).max(v)),
+        Map::Scale(s) => map::<L>(y, |v| v.mul(L::splat(s))),
+        Map::Softcap(cap) => map::<L>(y, |v| maths::tanh(v.div(L::splat(cap))).mul(L::splat(cap))),
+    }
+}
+
+pub(crate) fn map_on(isa: Isa, which: Map, y: &mut [f32]) {
+    dispatch!(isa, maps(which: Map, y: &mut [f32]));
+}
+
+/// Maps of two rows.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Zip {
+    Add,
+    Mul,
+    SiluMul,
+    GeluTanhMul,
+    GeluErfMul,
+}
+
+#[inline(always)]
+fn zips<L: Lanes>(which: Zip, y: &mut [f32], x: &[f32]) {
+    match which {
+        Zip::Add => zip::<L>(y, x, |a, b| a.add(b)),
+        Zip::Mul => zip::<L>(y, x, |a, b| a.mul(b)),
+        Zip::SiluMul => zip::<L>(y, x, |a, b| maths::silu(a).mul(b)),
+        Zip::GeluTanhMul => zip::<L>(y, x, |a, b| maths::gelu_tanh(a).mul(b)),
+        Zip::GeluErfMul => zip::<L>(y, x, |a, b| maths::gelu_erf(a).mul(b)),
+    }
+}
+
+pub(crate) fn zip_on(isa: Isa, which: Zip, y: &mut [f32], x: &[f32]) {
+    dispatch!(isa, zips(which: Zip, y: &mut [f32], x: &[f32]));
+}
+
+/// y = e^y.
+pub fn exp(y: &mut [f32]) {
+    map_on(isa(), Map::Exp, y);
+}
+/// y = tanh y.
+pub fn tanh(y: &mut [f32]) {
+    map_on(isa(), Map::Tanh, y);
+}
+/// y = y / (1 + e^-y).
+pub fn silu(y: &mut [f32]) {
+    map_on(isa(), Map::Silu, y);
+}
+/// GELU by tanh.
+pub fn gelu_tanh(y: &mut [f32]) {
+    map_on(isa(), Map::GeluTanh, y);
+}
+/// GELU by erf.
+pub fn gelu_erf(y: &mut [f32]) {
+    map_on(isa(), Map::GeluErf, y);
+}
+/// y = max(y, 0).
+pub fn relu(y: &mut [f32]) {
+    map_on(isa(), Map::Relu, y);
+}
+/// y = s y.
+pub fn scale(y: &mut [f32], s: f32) {
+    map_on(isa(), Map::Scale(s), y);
+}
+/// y = cap tanh(y / cap).
+pub fn softcap(y: &mut [f32], cap: f32) {
+    map_on(isa(), Map::Softcap(cap), y);
+}
+/// y = y + x.
+pub fn add(y: &mut [f32], x: &[f32]) {
+    zip_on(isa(), Zip::Add, y, x);
+}
+/// y = y x.
+pub fn mul(y: &mut [f32], x: &[f32]) {
+    zip_on(isa(), Zip::Mul, y, x);
+}
+/// gate = silu(gate) up.
+pub fn silu_mul(gate: &mut [f32], up: &[f32]) {
+    zip_on(isa(), Zip::SiluMul, gate, up);
+}
+/// gate = gelu_tanh(gate) up.
+pub fn gelu_tanh_mul(gate: &mut [f32], up: &[f32]) {
+    zip_on(isa(), Zip::GeluTanhMul, gate, up);
+}
+/// gate = gelu_erf(gate) up.
+pub fn gelu_erf_mul(gate: &mut [f32], up: &[f32]) {
+    zip_on(isa(), Zip::GeluErfMul, gate, up);
+}

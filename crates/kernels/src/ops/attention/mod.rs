@@ -1,0 +1,248 @@
+//! Attention over paged keys and values (pages as in PagedAttention, Kwon et al. 2023, arXiv:2309.06180; grouped
+//! queries: Ainslie et al. 2023, arXiv:2305.13245; sliding window: Beltagy et al. 2020, arXiv:2004.05150).
+//!
+//! A page holds 16 positions of every key/value head. Keys lie `[page][kv_head][head_dim][16]`, so that one load is an
+//! element of 16 positions, and values `[page][kv_head][16][head_dim]`; `store` writes both. Per (token, head):
+//!
+//! ```text
+//! score[p] = scale * dot, dot = fma(k[p][d], q[d], dot) in order of d     then cap * tanh(score / cap) where capped
+//! e[p]     = exp(score[p] - max)                                          max and sum in lanes: lane l takes p = l mod 16
+//! out[d]   = (1 / sum) * acc, acc = fma(e[p], v[p][d], acc) in order of p
+//! ```
+//!
+//! Nothing depends on where a page or chunk begins. Queries that share a key/value head are computed together.
+
+mod kernel;
+
+use half::f16;
+
+use crate::cpu::{Isa, isa};
+use crate::shared::Shared;
+use crate::team::Team;
+use kernel::{Block, Source};
+
+/// Positions per page.
+pub const PAGE_TOKENS: usize = 16;
+
+/// One layer's keys and values, in f16 or f32; each slice is `pages * kv_heads * head_dim * PAGE_TOKENS` long.
+#[derive(Debug, Clone, Copy)]
+pub enum KvLayer<'a> {
+    /// Half the memory; values are rounded to f16.
+    F16 {
+        /// `[page][kv_head][head_dim][PAGE_TOKENS]`
+        keys: &'a [f16],
+        /// `[page][kv_head][PAGE_TOKENS][head_dim]`
+        values: &'a [f16],
+    },
+    /// Exact.
+    F32 {
+        /// `[page][kv_head][head_dim][PAGE_TOKENS]`
+        keys: &'a [f32],
+        /// `[page][kv_head][PAGE_TOKENS][head_dim]`
+        values: &'a [f32],
+    },
+}
+
+/// `KvLayer` to write to.
+#[derive(Debug)]
+pub enum KvLayerMut<'a> {
+    /// As `KvLayer::F16`.
+    F16 {
+        /// Keys.
+        keys: &'a mut [f16],
+        /// Values.
+        values: &'a mut [f16],
+    },
+    /// As `KvLayer::F32`.
+    F32 {
+        /// Keys.
+        keys: &'a mut [f32],
+        /// Values.
+        values: &'a mut [f32],
+    },
+}
+
+/// One sequence's share of a step: `len` new tokens after `past` earlier ones.
+#[derive(Debug, Clone, Copy)]
+pub struct Segment<'a> {
+    /// Tokens already stored before this step.
+    pub past: usize,
+    /// New tokens.
+    pub len: usize,
+    /// Page table, long enough for `past + len` positions.
+    pub pages: &'a [u32],
+}
+
+/// Shape and kind of attention.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Params {
+    /// Query heads, a multiple of `kv_heads`.
+    pub heads: usize,
+    /// Key/value heads.
+    pub kv_heads: usize,
+    /// Elements per head.
+    pub head_dim: usize,
+    /// Factor of the scores, usually 1 / sqrt(head_dim).
+    pub scale: f32,
+    /// A token sees itself and this many positions less one before it; `None` sees all.
+    pub window: Option<usize>,
+    /// Scores become cap * tanh(score / cap).
+    pub softcap: Option<f32>,
+}
+
+/// Writes this step's keys and values, `[T, kv_heads * head_dim]`, to their pages.
+///
+/// # Panics
+/// If lengths or page numbers do not fit.
+pub fn store(kv: KvLayerMut<'_>, segments: &[Segment<'_>], k: &[f32], v: &[f32], kv_heads: usize, head_dim: usize) {
+    match kv {
+        KvLayerMut::F16 { keys, values } => store_as(keys, values, segments, k, v, (kv_heads, head_dim), f16::from_f32),
+        KvLayerMut::F32 { keys, values } => store_as(keys, values, segments, k, v, (kv_heads, head_dim), |x| x),
+    }
+}
+
+fn store_as<T: Copy>(
+    keys: &mut [T],
+    values: &mut [T],
+    segments: &[Segment<'_>],
+    k: &[f32],
+    v: &[f32],
+    (kv_heads, head_dim): (usize, usize),
+    narrow: impl Fn(f32) -> T,
+) {
+    let width = kv_heads * head_dim;
+    let tokens: usize = segments.iter().map(|s| s.len).sum();
+    assert!(k.len() == tokens * width && v.len() == k.len(), "k and v are [T, kv_heads * head_dim]");
+    let positions = segments.iter().flat_map(|s| (s.past..s.past + s.len).map(|p| (s.pages[p / PAGE_TOKENS], p)));
+    for ((page, p), (k, v)) in positions.zip(k.chunks_exact(width).zip(v.chunks_exact(width))) {
+        let slot = p % PAGE_TOKENS;
+        let start = page as usize * width * PAGE_TOKENS;
+        for head in 0..kv_heads {
+            let at = start + head * head_dim * PAGE_TOKENS;
+            let (k, v) = (&k[head * head_dim..][..head_dim], &v[head * head_dim..][..head_dim]);
+            for (lane, x) in keys[at..][..head_dim * PAGE_TOKENS].chunks_exact_mut(PAGE_TOKENS).zip(k) {
+                lane[slot] = narrow(*x);
+            }
+            for (y, x) in values[at + slot * head_dim..][..head_dim].iter_mut().zip(v) {
+                *y = narrow(*x);
+            }
+        }
+    }
+}
+
+/// Causal attention of every segment's new tokens over its stored positions; their own must have been stored.
+/// Shapes: `q`, `out` `[T, heads * head_dim]`.
+///
+/// # Panics
+/// If lengths do not fit these shapes or a page number is out of range.
+pub fn attend(team: &Team, out: &mut [f32], q: &[f32], segments: &[Segment<'_>], layer: &KvLayer<'_>, params: &Params) {
+    attend_on(isa(), team, out, q, segments, layer, params);
+}
+
+pub(crate) fn attend_on(
+    isa: Isa,
+    team: &Team,
+    out: &mut [f32],
+    q: &[f32],
+    segments: &[Segment<'_>],
+    layer: &KvLayer<'_>,
+    params: &Params,
+) {
+    let width = params.heads * params.head_dim;
+    assert!(params.kv_heads > 0 && params.heads.is_multiple_of(params.kv_heads), "query heads share key/value heads");
+    assert_eq!(q.len(), segments.iter().map(|s| s.len).sum::<usize>() * width, "q is [T, heads * head_dim]");
+    assert_eq!(q.len(), out.len(), "out is as q");
+    let mut blocks = Vec::new();
+    let mut row = 0;
+    for segment in segments {
+        let end = segment.past + segment.len;
+        assert!(segment.pages.len() * PAGE_TOKENS >= end, "the page table is too short");
+        let step = kernel::tokens_per_block(params, end);
+        for first in (0..segment.len).step_by(step) {
+            let len = step.min(segment.len - first);
+            let start = segment.past + first;
+            blocks.extend((0..params.kv_heads).map(|kv_head| Block {
+                kv_head,
+                row: row + first,
+                len,
+                first_end: start + 1,
+                causal: true,
+                source: Source { layer: *layer, pages: segment.pages },
+            }));
+        }
+        row += segment.len;
+    }
+    run(isa, team, out, q, &blocks, params);
+}
+
+fn run(isa: Isa, team: &Team, out: &mut [f32], q: &[f32], blocks: &[Block<'_>], params: &Params) {
+    let out = Shared::new(out);
+    // Longest first, so that no thread is left with a long one at the end.
+    team.run(blocks.len(), &|i| kernel::block_on(isa, &out, q, &blocks[blocks.len() - 1 - i], params));
+}
+
+/// Attention of sequences whose tokens all see each other, for encoders. `lengths` are the sequences' tokens.
+/// Shapes: `q`, `out` `[T, heads * head_dim]`, `k`, `v` `[T, kv_heads * head_dim]`.
+///
+/// # Panics
+/// If lengths do not fit these shapes.
+pub fn attend_all(
+    team: &Team,
+    out: &mut [f32],
+    q: &[f32],
+    k: &[f32],
+    v: &[f32],
+    lengths: &[usize],
+    params: &Params,
+) {
+    attend_all_on(isa(), team, out, (q, k, v), lengths, params);
+}
+
+pub(crate) fn attend_all_on(
+    isa: Isa,
+    team: &Team,
+    out: &mut [f32],
+    (q, k, v): (&[f32], &[f32], &[f32]),
+    lengths: &[usize],
+    params: &Params,
+) {
+    assert!(params.kv_heads > 0 && params.heads.is_multiple_of(params.kv_heads), "query heads share key/value heads");
+    let tokens: usize = lengths.iter().sum();
+    assert_eq!(q.len(), tokens * params.heads * params.head_dim, "q is [T, heads * head_dim]");
+    assert_eq!(q.len(), out.len(), "out is as q");
+    let counts = lengths.iter().map(|n| n.div_ceil(PAGE_TOKENS));
+    let total: usize = counts.clone().sum();
+    let table: Vec<u32> = (0..total as u32).collect();
+    let size = total * PAGE_TOKENS * params.kv_heads * params.head_dim;
+    let (mut keys, mut values) = (vec![0.0; size], vec![0.0; size]);
+    let mut start = 0;
+    let segments: Vec<Segment<'_>> = lengths
+        .iter()
+        .zip(counts)
+        .map(|(&len, pages)| {
+            start += pages;
+            Segment { past: 0, len, pages: &table[start - pages..start] }
+        })
+        .collect();
+    let kv = KvLayerMut::F32 { keys: &mut keys, values: &mut values };
+    store(kv, &segments, k, v, params.kv_heads, params.head_dim);
+    let layer = KvLayer::F32 { keys: &keys, values: &values };
+    let mut blocks = Vec::new();
+    let mut row = 0;
+    for segment in &segments {
+        let step = kernel::tokens_per_block(params, segment.len);
+        for first in (0..segment.len).step_by(step) {
+            let len = step.min(segment.len - first);
+            blocks.extend((0..params.kv_heads).map(|kv_head| Block {
+                kv_head,
+                row: row + first,
+                len,
+                first_end: segment.len,
+                causal: false,
+                source: Source { layer, pages: segment.pages },
+            }));
+        }
+        row += segment.len;
+    }
+    run(isa, team, out, q, &blocks, params);
+}

@@ -1,0 +1,117 @@
+//! RMSNorm (Zhang & Sennrich 2019, arXiv:1910.07467): y = x / sqrt(mean(x^2) + eps) * w, and LayerNorm (Ba et al. 2016,
+//! arXiv:1607.06450): y = (x - mean) / sqrt(mean((x - mean)^2) + eps) * w + b, row by row.
+//!
+//! Sums run in 16 lanes: lane l takes x[l], x[l + 16], ..., squares by fused multiply-add; lanes fold 16 -> 8 -> 4 -> 2 -> 1.
+
+use crate::cpu::{Isa, isa};
+use crate::lanes::{Lanes, dispatch};
+
+/// Sum of (x - shift)^2.
+#[inline(always)]
+fn squares<L: Lanes>(x: &[f32], shift: f32) -> f32 {
+    let (blocks, tail) = x.as_chunks::<16>();
+    let (mut acc, shift_lanes) = (L::splat(0.0), L::splat(shift));
+    for block in blocks {
+        let d = L::load(block).sub(shift_lanes);
+        acc = d.fma(d, acc);
+    }
+    if !tail.is_empty() {
+        let d = L::load_tail(tail, shift).sub(shift_lanes);
+        acc = d.fma(d, acc);
+    }
+    acc.sum()
+}
+
+#[inline(always)]
+fn sum<L: Lanes>(x: &[f32]) -> f32 {
+    let (blocks, tail) = x.as_chunks::<16>();
+    let acc = blocks.iter().fold(L::splat(0.0), |acc, block| acc.add(L::load(block)));
+    let acc = if tail.is_empty() { acc } else { acc.add(L::load_tail(tail, 0.0)) };
+    acc.sum()
+}
+
+/// y = (x - shift) * factor * w + b.
+#[inline(always)]
+fn apply<L: Lanes>(y: &mut [f32], x: &[f32], shift: f32, factor: f32, w: &[f32], b: Option<&[f32]>) {
+    let one = |x: L, w: L, b: Option<L>| {
+        let y = x.sub(L::splat(shift)).mul(L::splat(factor));
+        match b {
+            Some(b) => y.fma(w, b),
+            None => y.mul(w),
+        }
+    };
+    let whole = x.len() / 16 * 16;
+    for i in (0..whole).step_by(16) {
+        // Lengths were checked; `first_chunk` turns 16 of them into an array.
+        let (Some(x), Some(w), Some(y)) =
+            (x[i..].first_chunk(), w[i..].first_chunk(), y[i..].first_chunk_mut())
+        else {
+            return;
+        };
+        one(L::load(x), L::load(w), b.and_then(|b| b[i..].first_chunk()).map(|b| L::load(b))).store(y);
+    }
+    if whole < x.len() {
+        let mut lanes = [0.0; 16];
+        let b = b.map(|b| L::load_tail(&b[whole..], 0.0));
+        one(L::load_tail(&x[whole..], 0.0), L::load_tail(&w[whole..], 0.0), b).store(&mut lanes);
+        let n = x.len() - whole;
+        y[whole..].copy_from_slice(&lanes[..n]);
+    }
+}
+
+#[inline(always)]
+fn rms<L: Lanes>(y: &mut [f32], x: &[f32], w: &[f32], eps: f32) {
+    for (y, x) in y.chunks_exact_mut(w.len()).zip(x.chunks_exact(w.len())) {
+        let factor = 1.0 / (squares::<L>(x, 0.0) / w.len() as f32 + eps).sqrt();
+        apply::<L>(y, x, 0.0, factor, w, None);
+    }
+}
+
+#[inline(always)]
+fn layer<L: Lanes>(y: &mut [f32], x: &[f32], w: &[f32], b: &[f32], eps: f32) {
+    for (y, x) in y.chunks_exact_mut(w.len()).zip(x.chunks_exact(w.len())) {
+        let mean = sum::<L>(x) / w.len() as f32;
+        let factor = 1.0 / (squares::<L>(x, mean) / w.len() as f32 + eps).sqrt();
+        apply::<L>(y, x, mean, factor, w, Some(b));
+    }
+}
+
+pub(crate) fn rms_on(isa: Isa, y: &mut [f32], x: &[f32], w: &[f32], eps: f32) {
+    dispatch!(isa, rms(y: &mut [f32], x: &[f32], w: &[f32], eps: f32));
+}
+
+pub(crate) fn layer_on(isa: Isa, y: &mut [f32], x: &[f32], w: &[f32], b: &[f32], eps: f32) {
+    dispatch!(isa, layer(y: &mut [f32], x: &[f32], w: &[f32], b: &[f32], eps: f32));
+}
+
+/// RMSNorm of each row of `x` into `y`. Shapes: `x`, `y` `[rows, dim]`, `w` `[dim]`.
+///
+/// # Panics
+/// If the lengths do not fit these shapes.
+pub fn rms_norm(y: &mut [f32], x: &[f32], w: &[f32], eps: f32) {
+    assert!(!w.is_empty() && x.len() == y.len() && x.len().is_multiple_of(w.len()), "x and y are [rows, dim]");
+    rms_on(isa(), y, x, w, eps);
+}
+
+/// RMSNorm of each row of `x`, `[rows, dim]`, in its place: for the heads of queries and keys.
+///
+/// # Panics
+/// If the lengths do not fit these shapes.
+pub fn rms_norm_in_place(x: &mut [f32], w: &[f32], eps: f32) {
+    assert!(!w.is_empty() && x.len().is_multiple_of(w.len()), "x is [rows, dim]");
+    let mut row = vec![0.0; w.len()];
+    for x in x.chunks_exact_mut(w.len()) {
+        row.copy_from_slice(x);
+        rms_on(isa(), x, &row, w, eps);
+    }
+}
+
+/// LayerNorm of each row of `x` into `y`. Shapes: `x`, `y` `[rows, dim]`, `w`, `b` `[dim]`.
+///
+/// # Panics
+/// If the lengths do not fit these shapes.
+pub fn layer_norm(y: &mut [f32], x: &[f32], w: &[f32], b: &[f32], eps: f32) {
+    assert!(!w.is_empty() && w.len() == b.len(), "w and b are [dim]");
+    assert!(x.len() == y.len() && x.len().is_multiple_of(w.len()), "x and y are [rows, dim]");
+    layer_on(isa(), y, x, w, b, eps);
+}
