@@ -2,6 +2,7 @@
 //! every refusal has OpenAI's error shape and names the field.
 
 use axum::extract::{FromRequest, Request};
+use bytes::Bytes;
 use http::header;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
@@ -16,25 +17,29 @@ impl<T: DeserializeOwned> FromRequest<App> for Body<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
-        if !is_json(&request) {
-            return Err(ApiError::ContentType);
-        }
-        let limit = app.config.max_body_bytes;
-        let length = request
-            .headers()
-            .get(header::CONTENT_LENGTH)
-            .and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
-        if length.is_some_and(|length| length > limit) {
-            return Err(ApiError::TooLarge(limit));
-        }
-        let collected = Limited::new(request.into_body(), limit).collect();
-        let bytes = match tokio::time::timeout(app.config.read_timeout(), collected).await {
-            Err(_) => return Err(ApiError::Timeout(app.config.read_timeout_s)),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => return Err(ApiError::TooLarge(limit)),
-            Ok(Err(_)) => return Err(ApiError::invalid("the request's body broke off; send it again")),
-            Ok(Ok(body)) => body.to_bytes(),
-        };
-        parse(&bytes).map(Self)
+        parse(&read(request, app).await?).map(Self)
+    }
+}
+
+/// Reads a JSON body's bytes, within the limits of size and time.
+pub(crate) async fn read(request: Request, app: &App) -> Result<Bytes, ApiError> {
+    if !is_json(&request) {
+        return Err(ApiError::ContentType);
+    }
+    let limit = app.config.max_body_bytes;
+    let length = request
+        .headers()
+        .get(header::CONTENT_LENGTH)
+        .and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
+    if length.is_some_and(|length| length > limit) {
+        return Err(ApiError::TooLarge(limit));
+    }
+    let collected = Limited::new(request.into_body(), limit).collect();
+    match tokio::time::timeout(app.config.read_timeout(), collected).await {
+        Err(_) => Err(ApiError::Timeout(app.config.read_timeout_s)),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(ApiError::TooLarge(limit)),
+        Ok(Err(_)) => Err(ApiError::invalid("the request's body broke off; send it again")),
+        Ok(Ok(body)) => Ok(body.to_bytes()),
     }
 }
 
@@ -51,7 +56,7 @@ fn is_json(request: &Request) -> bool {
 }
 
 /// Parses JSON, naming the field that does not fit. Nesting deeper than serde_json's limit (128) is refused.
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     if let Err(error) = std::str::from_utf8(bytes) {
         let at = error.valid_up_to();
         return Err(ApiError::invalid(format!(

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::Extensions;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::api::metrics::Exporter;
-use crate::{Models, ServerConfig};
+use crate::{ApiError, Models, ServerConfig};
 
 /// The server's state; cheap to clone.
 #[derive(Clone)]
@@ -16,7 +16,7 @@ pub struct App {
     pub models: Arc<Models>,
     /// The configuration.
     pub config: Arc<ServerConfig>,
-    pub(crate) permits: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     pub(crate) exporter: Exporter,
     draining: Arc<AtomicBool>,
     extensions: Arc<Extensions>,
@@ -53,6 +53,17 @@ impl App {
     /// Whether the server is shutting down: running answers finish, new ones are refused.
     pub fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Acquire)
+    }
+
+    /// A place among the requests that are worked on; held until the answer is sent.
+    ///
+    /// # Errors
+    /// 429 if there is none, 503 while shutting down.
+    pub fn admit(&self) -> Result<OwnedSemaphorePermit, ApiError> {
+        if self.is_draining() {
+            return Err(ApiError::Draining);
+        }
+        self.permits.clone().try_acquire_owned().map_err(|_| ApiError::Busy(1))
     }
 
     pub(crate) fn start_draining(&self) {

@@ -1,4 +1,11 @@
 //! The OpenAI shapes: what requests and responses look like as JSON. A leaf: it knows nothing of engines or servers.
 
 pub mod chat;
+pub mod chat_completions;
+pub mod completions;
+pub mod embeddings;
 pub mod error;
+pub mod models;
+pub mod options;
+pub mod tokenize;
+pub mod usage;

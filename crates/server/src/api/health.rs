@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use candor_wire::error::ErrorResponse;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -14,12 +15,14 @@ pub(crate) struct Health {
     status: &'static str,
 }
 
-/// `GET /health`
+/// The process answers.
+#[utoipa::path(get, path = "/health", tag = "server", responses((status = 200, body = Health), (status = 403, body = ErrorResponse)))]
 pub(crate) async fn health() -> Json<Health> {
     Json(Health { status: "ok" })
 }
 
-/// `GET /ready`: 503 while shutting down or without a model.
+/// It takes requests; 503 while shutting down or without a model.
+#[utoipa::path(get, path = "/ready", tag = "server", responses((status = 200, body = Health), (status = 403, body = ErrorResponse), (status = 503, body = ErrorResponse)))]
 pub(crate) async fn ready(State(app): State<App>) -> Result<Json<Health>, ApiError> {
     if app.is_draining() {
         return Err(ApiError::Draining);

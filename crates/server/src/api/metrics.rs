@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 
 use axum::extract::State;
 use axum::response::IntoResponse;
+use candor_wire::error::ErrorResponse;
 use http::header;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
@@ -30,7 +31,8 @@ impl Exporter {
     }
 }
 
-/// `GET /metrics`
+/// Counters, gauges and histograms in Prometheus' text format.
+#[utoipa::path(get, path = "/metrics", tag = "server", responses((status = 200, body = String, content_type = "text/plain"), (status = 401, body = ErrorResponse), (status = 403, body = ErrorResponse)))]
 pub(crate) async fn metrics(State(app): State<App>) -> impl IntoResponse {
     let text = app.exporter.0.as_ref().map_or_else(String::new, |handle| {
         handle.run_upkeep();
