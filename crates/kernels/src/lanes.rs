@@ -178,11 +178,11 @@ mod x86 {
 
     /// Lanes 0..8 and 8..16.
     #[derive(Clone, Copy)]
-    pub(crate) struct Avx2(__m256, __m256);
+    pub(crate) struct Avx2(pub(crate) __m256, pub(crate) __m256);
 
     /// One register.
     #[derive(Clone, Copy)]
-    pub(crate) struct Avx512(__m512);
+    pub(crate) struct Avx512(pub(crate) __m512);
 
     macro_rules! both {
         ($self:ident, $o:ident, $f:ident) => {
@@ -255,26 +255,32 @@ mod x86 {
         #[inline(always)]
         fn pow2(self) -> Self {
             unsafe {
-                let half = |n| {
-                    let n = _mm256_add_epi32(_mm256_cvttps_epi32(n), _mm256_set1_epi32(127));
-                    _mm256_castsi256_ps(_mm256_slli_epi32::<23>(n))
-                };
-                Avx2(half(self.0), half(self.1))
+                let bias = _mm256_set1_epi32(127);
+                let low = _mm256_add_epi32(_mm256_cvttps_epi32(self.0), bias);
+                let high = _mm256_add_epi32(_mm256_cvttps_epi32(self.1), bias);
+                Avx2(
+                    _mm256_castsi256_ps(_mm256_slli_epi32::<23>(low)),
+                    _mm256_castsi256_ps(_mm256_slli_epi32::<23>(high)),
+                )
             }
         }
         #[inline(always)]
         fn less(self, o: Self, yes: Self, no: Self) -> Self {
             unsafe {
-                let half = |a, b, y, n| _mm256_blendv_ps(n, y, _mm256_cmp_ps::<_CMP_LT_OQ>(a, b));
-                Avx2(half(self.0, o.0, yes.0, no.0), half(self.1, o.1, yes.1, no.1))
+                Avx2(
+                    _mm256_blendv_ps(no.0, yes.0, _mm256_cmp_ps::<_CMP_LT_OQ>(self.0, o.0)),
+                    _mm256_blendv_ps(no.1, yes.1, _mm256_cmp_ps::<_CMP_LT_OQ>(self.1, o.1)),
+                )
             }
         }
         #[inline(always)]
         fn sign_of(self, s: Self) -> Self {
             unsafe {
                 let sign = _mm256_set1_ps(-0.0);
-                let half = |a, s| _mm256_or_ps(_mm256_andnot_ps(sign, a), _mm256_and_ps(sign, s));
-                Avx2(half(self.0, s.0), half(self.1, s.1))
+                Avx2(
+                    _mm256_or_ps(_mm256_andnot_ps(sign, self.0), _mm256_and_ps(sign, s.0)),
+                    _mm256_or_ps(_mm256_andnot_ps(sign, self.1), _mm256_and_ps(sign, s.1)),
+                )
             }
         }
     }

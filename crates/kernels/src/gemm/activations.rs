@@ -6,6 +6,8 @@
 
 use std::sync::OnceLock;
 
+use crate::cpu::Isa;
+use crate::lanes::{Lanes, dispatch};
 use crate::shared::Shared;
 use crate::team::Team;
 
@@ -72,33 +74,47 @@ impl<'a> Quantized<'a> {
         self.cols
     }
 
-    pub(crate) fn floats(&self, t: usize) -> &[f32] {
-        &self.x[t * self.cols..][..self.cols]
+    /// Rows from token `t` on.
+    pub(crate) fn floats_from(&self, t: usize) -> &[f32] {
+        &self.x[t * self.cols..]
     }
 
-    pub(crate) fn integers(&self, team: &Team) -> &Integers {
+    pub(crate) fn integers_on(&self, isa: Isa, team: &Team) -> &Integers {
         assert!(self.cols.is_multiple_of(32), "quantized weights have whole blocks");
         self.integers.get_or_init(|| {
             let steps = self.cols / 32;
             let mut q = vec![0; self.x.len()];
             let mut meta = vec![Meta::ZERO; self.tokens * steps];
             let (q_out, meta_out) = (Shared::new(&mut q), Shared::new(&mut meta));
-            team.run(self.tokens, &|t| {
+            let per_task = (4096 / self.cols.max(1)).max(1);
+            team.run(self.tokens.div_ceil(per_task), &|task| {
+                let first = task * per_task;
+                let n = per_task.min(self.tokens - first);
                 // SAFETY: each token's part is one task's own.
-                let (q, meta) = unsafe { (q_out.slice(t * self.cols, self.cols), meta_out.slice(t * steps, steps)) };
-                for ((q, meta), x) in
-                    q.as_chunks_mut::<32>().0.iter_mut().zip(meta).zip(self.floats(t).as_chunks::<32>().0)
-                {
-                    *meta = block(x, q);
-                }
+                let (q, meta) =
+                    unsafe { (q_out.slice(first * self.cols, n * self.cols), meta_out.slice(first * steps, n * steps)) };
+                blocks_on(isa, &self.floats_from(first)[..n * self.cols], q, meta);
             });
             Integers { cols: self.cols, q, meta }
         })
     }
 }
 
+fn blocks_on(isa: Isa, x: &[f32], q: &mut [i16], meta: &mut [Meta]) {
+    dispatch!(isa, blocks(x: &[f32], q: &mut [i16], meta: &mut [Meta]));
+}
+
+#[inline(always)]
+fn blocks<L: Lanes>(x: &[f32], q: &mut [i16], meta: &mut [Meta]) {
+    let (x, q) = (x.as_chunks::<32>().0, q.as_chunks_mut::<32>().0);
+    for ((x, q), meta) in x.iter().zip(q).zip(meta) {
+        *meta = block::<L>(x, q);
+    }
+}
+
 /// Quantizes one block.
-pub(crate) fn block(x: &[f32; 32], q: &mut [i16; 32]) -> Meta {
+#[inline(always)]
+fn block<L: Lanes>(x: &[f32; 32], q: &mut [i16; 32]) -> Meta {
     // As integers, magnitudes order like the numbers, with infinity and NaN above all others.
     let largest = x.iter().fold(0, |a, v| a.max(v.to_bits() & 0x7fff_ffff));
     let amax = f32::from_bits(largest);
@@ -111,11 +127,17 @@ pub(crate) fn block(x: &[f32; 32], q: &mut [i16; 32]) -> Meta {
         return Meta::ZERO;
     }
     let (scale, inverse) = (amax / 32767.0, 32767.0 / amax);
-    for (q, x) in q.iter_mut().zip(x) {
-        *q = (x * inverse).round_ties_even() as i16;
+    let mut sums = [0; 2];
+    for (g, (x, q)) in x.as_chunks::<16>().0.iter().zip(q.as_chunks_mut::<16>().0).enumerate() {
+        let mut lanes = [0.0; 16];
+        L::load(x).mul(L::splat(inverse)).round().store(&mut lanes);
+        for (q, v) in q.iter_mut().zip(lanes) {
+            // SAFETY: |x| <= amax, so the product is finite and rounds to 32767 at most.
+            let v: i32 = unsafe { v.to_int_unchecked() };
+            *q = v as i16;
+            sums[g] += v;
+        }
     }
-    let low = q[..16].iter().map(|v| i32::from(*v)).sum::<i32>();
-    let high = q[16..].iter().map(|v| i32::from(*v)).sum::<i32>();
-    let sum = [low + high, low, high];
+    let sum = [sums[0] + sums[1], sums[0], sums[1]];
     Meta { scale, sum, scaled: sum.map(|s| scale * s as f32), _pad: 0 }
 }

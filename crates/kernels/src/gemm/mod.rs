@@ -13,14 +13,16 @@
 
 mod activations;
 mod buffer;
+mod kernel;
 mod pack;
+mod run;
 mod scalar;
+mod tile;
 
 pub use activations::Quantized;
 pub use pack::Weights;
 
-use crate::formats::with_quant;
-use crate::shared::Shared;
+use crate::cpu::isa;
 use crate::team::Team;
 
 /// `out = x w^T`. Shapes: `x` `[T, cols]`, `w` `[rows, cols]`, `out` `[T, rows]`, row-major; T follows from `x`.
@@ -37,27 +39,5 @@ pub fn matmul(team: &Team, out: &mut [f32], x: &[f32], w: &Weights) {
 /// # Panics
 /// If the lengths do not fit the shapes.
 pub fn matmul_quantized(team: &Team, out: &mut [f32], x: &Quantized<'_>, w: &Weights) {
-    assert_eq!(x.cols(), w.cols(), "inputs of the activations and of the weights");
-    assert_eq!(out.len(), x.tokens() * w.rows(), "out is [tokens, rows]");
-    let out = Shared::new(out);
-    let store = |t: usize, g: usize, acc: &[f32; 16]| {
-        let n = (w.rows() - g * 16).min(16);
-        // SAFETY: each (token, group) is one task's own, and the groups of a token do not overlap.
-        unsafe { out.slice(t * w.rows() + g * 16, n) }.copy_from_slice(&acc[..n]);
-    };
-    if w.format().is_float() {
-        team.run(w.groups(), &|g| {
-            for t in 0..x.tokens() {
-                store(t, g, &scalar::float(w.format(), w.group(g), x.floats(t)));
-            }
-        });
-        return;
-    }
-    let acts = x.integers(team);
-    team.run(w.groups(), &|g| {
-        for t in 0..x.tokens() {
-            let (q, meta) = acts.token(t);
-            store(t, g, &with_quant!(w.format(), Q => scalar::quantized::<Q>(w.group(g), q, meta), _ => [0.0; 16]));
-        }
-    });
+    run::run_on(isa(), team, out, x, w);
 }

@@ -4,34 +4,40 @@ use super::maths;
 use crate::cpu::{Isa, isa};
 use crate::lanes::{Lanes, dispatch};
 
-/// y = f(y).
-#[inline(always)]
-fn map<L: Lanes>(y: &mut [f32], f: impl Fn(L) -> L) {
-    let (blocks, tail) = y.as_chunks_mut::<16>();
-    for block in blocks {
-        f(L::load(block)).store(block);
-    }
-    if !tail.is_empty() {
-        let mut lanes = [0.0; 16];
-        f(L::load_tail(tail, 0.0)).store(&mut lanes);
-        tail.copy_from_slice(&lanes[..tail.len()]);
-    }
+/// y = f(y), 16 at a time. A macro: a closure that is not inlined would lose the instruction set.
+macro_rules! map {
+    ($L:ident, $y:ident, $v:ident => $f:expr) => {{
+        let (blocks, tail) = $y.as_chunks_mut::<16>();
+        for block in blocks {
+            let $v = $L::load(block);
+            $f.store(block);
+        }
+        if !tail.is_empty() {
+            let mut lanes = [0.0; 16];
+            let $v = $L::load_tail(tail, 0.0);
+            $f.store(&mut lanes);
+            tail.copy_from_slice(&lanes[..tail.len()]);
+        }
+    }};
 }
 
-/// y = f(y, x).
-#[inline(always)]
-fn zip<L: Lanes>(y: &mut [f32], x: &[f32], f: impl Fn(L, L) -> L) {
-    assert_eq!(y.len(), x.len(), "both sides have one length");
-    let (blocks, tail) = y.as_chunks_mut::<16>();
-    let (others, rest) = x.as_chunks::<16>();
-    for (block, other) in blocks.iter_mut().zip(others) {
-        f(L::load(block), L::load(other)).store(block);
-    }
-    if !tail.is_empty() {
-        let mut lanes = [0.0; 16];
-        f(L::load_tail(tail, 0.0), L::load_tail(rest, 0.0)).store(&mut lanes);
-        tail.copy_from_slice(&lanes[..tail.len()]);
-    }
+/// y = f(y, x), likewise.
+macro_rules! zip {
+    ($L:ident, $y:ident, $x:ident, $a:ident, $b:ident => $f:expr) => {{
+        assert_eq!($y.len(), $x.len(), "both sides have one length");
+        let (blocks, tail) = $y.as_chunks_mut::<16>();
+        let (others, rest) = $x.as_chunks::<16>();
+        for (block, other) in blocks.iter_mut().zip(others) {
+            let ($a, $b) = ($L::load(block), $L::load(other));
+            $f.store(block);
+        }
+        if !tail.is_empty() {
+            let mut lanes = [0.0; 16];
+            let ($a, $b) = ($L::load_tail(tail, 0.0), $L::load_tail(rest, 0.0));
+            $f.store(&mut lanes);
+            tail.copy_from_slice(&lanes[..tail.len()]);
+        }
+    }};
 }
 
 /// The maps by name: one function per instruction set, so that a caller pays one branch per row.
@@ -50,14 +56,14 @@ pub(crate) enum Map {
 #[inline(always)]
 fn maps<L: Lanes>(which: Map, y: &mut [f32]) {
     match which {
-        Map::Exp => map::<L>(y, |v| maths::exp(v)),
-        Map::Tanh => map::<L>(y, |v| maths::tanh(v)),
-        Map::Silu => map::<L>(y, |v| maths::silu(v)),
-        Map::GeluTanh => map::<L>(y, |v| maths::gelu_tanh(v)),
-        Map::GeluErf => map::<L>(y, |v| maths::gelu_erf(v)),
-        Map::Relu => map::<L>(y, |v| L::splat(0.0).max(v)),
-        Map::Scale(s) => map::<L>(y, |v| v.mul(L::splat(s))),
-        Map::Softcap(cap) => map::<L>(y, |v| maths::tanh(v.div(L::splat(cap))).mul(L::splat(cap))),
+        Map::Exp => map!(L, y, v => maths::exp(v)),
+        Map::Tanh => map!(L, y, v => maths::tanh(v)),
+        Map::Silu => map!(L, y, v => maths::silu(v)),
+        Map::GeluTanh => map!(L, y, v => maths::gelu_tanh(v)),
+        Map::GeluErf => map!(L, y, v => maths::gelu_erf(v)),
+        Map::Relu => map!(L, y, v => L::splat(0.0).max(v)),
+        Map::Scale(s) => map!(L, y, v => v.mul(L::splat(s))),
+        Map::Softcap(cap) => map!(L, y, v => maths::tanh(v.div(L::splat(cap))).mul(L::splat(cap))),
     }
 }
 
@@ -78,11 +84,11 @@ pub(crate) enum Zip {
 #[inline(always)]
 fn zips<L: Lanes>(which: Zip, y: &mut [f32], x: &[f32]) {
     match which {
-        Zip::Add => zip::<L>(y, x, |a, b| a.add(b)),
-        Zip::Mul => zip::<L>(y, x, |a, b| a.mul(b)),
-        Zip::SiluMul => zip::<L>(y, x, |a, b| maths::silu(a).mul(b)),
-        Zip::GeluTanhMul => zip::<L>(y, x, |a, b| maths::gelu_tanh(a).mul(b)),
-        Zip::GeluErfMul => zip::<L>(y, x, |a, b| maths::gelu_erf(a).mul(b)),
+        Zip::Add => zip!(L, y, x, a, b => a.add(b)),
+        Zip::Mul => zip!(L, y, x, a, b => a.mul(b)),
+        Zip::SiluMul => zip!(L, y, x, a, b => maths::silu(a).mul(b)),
+        Zip::GeluTanhMul => zip!(L, y, x, a, b => maths::gelu_tanh(a).mul(b)),
+        Zip::GeluErfMul => zip!(L, y, x, a, b => maths::gelu_erf(a).mul(b)),
     }
 }
 

@@ -25,37 +25,48 @@ fn squares<L: Lanes>(x: &[f32], shift: f32) -> f32 {
 #[inline(always)]
 fn sum<L: Lanes>(x: &[f32]) -> f32 {
     let (blocks, tail) = x.as_chunks::<16>();
-    let acc = blocks.iter().fold(L::splat(0.0), |acc, block| acc.add(L::load(block)));
-    let acc = if tail.is_empty() { acc } else { acc.add(L::load_tail(tail, 0.0)) };
+    let mut acc = L::splat(0.0);
+    for block in blocks {
+        acc = acc.add(L::load(block));
+    }
+    if !tail.is_empty() {
+        acc = acc.add(L::load_tail(tail, 0.0));
+    }
     acc.sum()
 }
 
-/// y = (x - shift) * factor * w + b.
+/// (x - shift) * factor * w, plus b where there is one.
+#[inline(always)]
+fn one<L: Lanes>(x: L, shift: f32, factor: f32, w: L, b: Option<L>) -> L {
+    let y = x.sub(L::splat(shift)).mul(L::splat(factor));
+    match b {
+        Some(b) => y.fma(w, b),
+        None => y.mul(w),
+    }
+}
+
+/// `one` over a row.
 #[inline(always)]
 fn apply<L: Lanes>(y: &mut [f32], x: &[f32], shift: f32, factor: f32, w: &[f32], b: Option<&[f32]>) {
-    let one = |x: L, w: L, b: Option<L>| {
-        let y = x.sub(L::splat(shift)).mul(L::splat(factor));
-        match b {
-            Some(b) => y.fma(w, b),
-            None => y.mul(w),
-        }
-    };
-    let whole = x.len() / 16 * 16;
-    for i in (0..whole).step_by(16) {
-        // Lengths were checked; `first_chunk` turns 16 of them into an array.
-        let (Some(x), Some(w), Some(y)) =
-            (x[i..].first_chunk(), w[i..].first_chunk(), y[i..].first_chunk_mut())
-        else {
-            return;
+    let (whole, tail) = y.as_chunks_mut::<16>();
+    let (xs, x_tail) = x.as_chunks::<16>();
+    let (ws, w_tail) = w.as_chunks::<16>();
+    let biases = b.map(|b| b.as_chunks::<16>());
+    for (i, y) in whole.iter_mut().enumerate() {
+        let b = match biases {
+            Some((b, _)) => Some(L::load(&b[i])),
+            None => None,
         };
-        one(L::load(x), L::load(w), b.and_then(|b| b[i..].first_chunk()).map(|b| L::load(b))).store(y);
+        one(L::load(&xs[i]), shift, factor, L::load(&ws[i]), b).store(y);
     }
-    if whole < x.len() {
+    if !tail.is_empty() {
+        let b = match biases {
+            Some((_, b)) => Some(L::load_tail(b, 0.0)),
+            None => None,
+        };
         let mut lanes = [0.0; 16];
-        let b = b.map(|b| L::load_tail(&b[whole..], 0.0));
-        one(L::load_tail(&x[whole..], 0.0), L::load_tail(&w[whole..], 0.0), b).store(&mut lanes);
-        let n = x.len() - whole;
-        y[whole..].copy_from_slice(&lanes[..n]);
+        one(L::load_tail(x_tail, 0.0), shift, factor, L::load_tail(w_tail, 0.0), b).store(&mut lanes);
+        tail.copy_from_slice(&lanes[..tail.len()]);
     }
 }
 

@@ -7,9 +7,13 @@ use crate::lanes::{Lanes, dispatch};
 #[inline(always)]
 fn largest<L: Lanes>(x: &[f32]) -> f32 {
     let (blocks, tail) = x.as_chunks::<16>();
-    let start = L::splat(f32::NEG_INFINITY);
-    let max = blocks.iter().fold(start, |max, block| max.max(L::load(block)));
-    let max = if tail.is_empty() { max } else { max.max(L::load_tail(tail, f32::NEG_INFINITY)) };
+    let mut max = L::splat(f32::NEG_INFINITY);
+    for block in blocks {
+        max = max.max(L::load(block));
+    }
+    if !tail.is_empty() {
+        max = max.max(L::load_tail(tail, f32::NEG_INFINITY));
+    }
     max.largest()
 }
 
@@ -57,7 +61,10 @@ fn log_sum_exp_lanes<L: Lanes>(x: &[f32]) -> f32 {
     let max = largest::<L>(x);
     let (blocks, tail) = x.as_chunks::<16>();
     let shift = L::splat(max);
-    let mut sum = blocks.iter().fold(L::splat(0.0), |sum, block| sum.add(maths::exp(L::load(block).sub(shift))));
+    let mut sum = L::splat(0.0);
+    for block in blocks {
+        sum = sum.add(maths::exp(L::load(block).sub(shift)));
+    }
     if !tail.is_empty() {
         sum = sum.add(maths::exp(L::load_tail(tail, f32::NEG_INFINITY).sub(shift)));
     }

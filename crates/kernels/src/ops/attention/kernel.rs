@@ -107,7 +107,10 @@ fn attend_block<L: Lanes>(out: &Shared<'_, f32>, q: &[f32], block: &Block<'_>, p
             row += n;
         }
     }
-    let sums: Vec<f32> = scores.chunks_exact_mut(stride).map(|row| softmax::unnormalized::<L>(row)).collect();
+    let mut sums = vec![0.0; rows];
+    for (row, sum) in scores.chunks_exact_mut(stride).zip(&mut sums) {
+        *sum = softmax::unnormalized::<L>(row);
+    }
     for page in first_page..last_page {
         let values = block.source.values::<L>(page, block.kv_head, params, &mut page_values);
         let column = (page - first_page) * PAGE_TOKENS;
@@ -142,7 +145,9 @@ fn attend_block<L: Lanes>(out: &Shared<'_, f32>, q: &[f32], block: &Block<'_>, p
 
 #[inline(always)]
 fn widen<L: Lanes, const N: usize>(lanes: [L; N]) -> [L; TILE] {
-    std::array::from_fn(|i| lanes[i.min(N - 1)])
+    let mut out = [lanes[0]; TILE];
+    out[..N].copy_from_slice(&lanes);
+    out
 }
 
 #[inline(always)]
@@ -162,8 +167,8 @@ fn dots<L: Lanes, const N: usize>(keys: &[f32], queries: [&[f32]; N]) -> [L; N] 
     let queries = queries.map(|q| &q[..keys.len()]);
     for (d, key) in keys.iter().enumerate() {
         let key = L::load(key);
-        for (acc, q) in acc.iter_mut().zip(&queries) {
-            *acc = key.fma(L::splat(q[d]), *acc);
+        for i in 0..N {
+            acc[i] = key.fma(L::splat(queries[i][d]), acc[i]);
         }
     }
     acc
@@ -184,11 +189,14 @@ fn weighted<L: Lanes, const N: usize>(
     let acc = &mut acc.as_chunks_mut::<16>().0[..N * chunks];
     let weights: [&[f32]; N] = std::array::from_fn(|i| &weights[i * stride..][..PAGE_TOKENS]);
     for c in 0..chunks {
-        let mut lanes: [L; N] = std::array::from_fn(|i| L::load(&acc[i * chunks + c]));
+        let mut lanes = [L::splat(0.0); N];
+        for i in 0..N {
+            lanes[i] = L::load(&acc[i * chunks + c]);
+        }
         for p in slots.clone() {
             let value = L::load(&values[p * chunks + c]);
-            for (lane, w) in lanes.iter_mut().zip(&weights) {
-                *lane = value.fma(L::splat(w[p]), *lane);
+            for i in 0..N {
+                lanes[i] = value.fma(L::splat(weights[i][p]), lanes[i]);
             }
         }
         for (i, lane) in lanes.iter().enumerate() {

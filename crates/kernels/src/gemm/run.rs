@@ -1,0 +1,195 @@
+//! The one place that chooses: instruction set, and kernel by number of tokens. None of it changes a result.
+
+use super::activations::{Integers, Quantized};
+use super::pack::{ROWS, Weights};
+use super::scalar;
+use crate::cpu::Isa;
+use crate::formats::with_quant;
+use crate::shared::Shared;
+use crate::team::Team;
+
+/// From this many tokens on, weights are unpacked to cache first.
+const PANEL_FROM: usize = 8;
+/// Tokens of one task: their activations stay in the second-level cache.
+const TASK_TOKENS: usize = 128;
+/// A decode task reads at least about this much.
+const TASK_BYTES: usize = 16 << 10;
+
+#[cfg(target_arch = "x86_64")]
+macro_rules! path {
+    ($path:ident, $lanes:ty, $features:literal, $panel:literal, $float:literal) => {
+        /// The kernels compiled for one instruction set.
+        mod $path {
+            use crate::formats::{Format, Quant};
+            use crate::gemm::activations::Integers;
+            use crate::gemm::kernel;
+
+            type L = $lanes;
+            pub(super) const FLOAT_TOKENS: usize = $float;
+
+            #[target_feature(enable = $features)]
+            pub(super) fn fused<Q: Quant, const N: usize>(group: &[u8], acts: &Integers, first: usize) -> [[f32; 16]; N] {
+                kernel::fused::<L, Q, N>(group, acts, first)
+            }
+
+            #[target_feature(enable = $features)]
+            pub(super) fn panel<Q: Quant>(group: &[u8], acts: &Integers, first: usize, out: &mut [[f32; 16]]) {
+                kernel::panel::<L, Q, $panel>(group, acts, first, out);
+            }
+
+            #[target_feature(enable = $features)]
+            pub(super) fn float<const N: usize>(format: Format, group: &[u8], x: &[f32], cols: usize) -> [[f32; 16]; N] {
+                kernel::float::<L, N>(format, group, x, cols)
+            }
+        }
+    };
+}
+#[cfg(target_arch = "x86_64")]
+path!(avx2, crate::lanes::Avx2, "avx2,fma,f16c", 4, 6);
+#[cfg(target_arch = "x86_64")]
+path!(avx512, crate::lanes::Avx512, "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni", 12, 12);
+
+/// Calls `$each(first token, rows of results)` for all of `$count` tokens, by kernels of up to four tokens.
+#[cfg(target_arch = "x86_64")]
+macro_rules! by_four {
+    ($first:expr, $count:expr, $kernel:expr, $path:ident, $each:expr) => {{
+        let mut t = 0;
+        while t < $count {
+            let first = $first + t;
+            // SAFETY: the caller's `Isa` says that the processor has these instructions.
+            t += unsafe {
+                match $count - t {
+                    1 => $each(first, &$path::fused::<Q, 1>($kernel.0, $kernel.1, first)),
+                    2 => $each(first, &$path::fused::<Q, 2>($kernel.0, $kernel.1, first)),
+                    3 => $each(first, &$path::fused::<Q, 3>($kernel.0, $kernel.1, first)),
+                    _ => $each(first, &$path::fused::<Q, 4>($kernel.0, $kernel.1, first)),
+                }
+            };
+        }
+    }};
+}
+
+/// Tasks: ranges of groups by ranges of tokens.
+struct Plan {
+    groups: usize,
+    groups_per_task: usize,
+    tokens: usize,
+    tokens_per_task: usize,
+}
+
+impl Plan {
+    fn new(team: &Team, groups: usize, group_bytes: usize, tokens: usize) -> Self {
+        let groups_per_task = if tokens < PANEL_FROM {
+            // Enough to outweigh handing out a task; few enough that all threads end together.
+            (TASK_BYTES / group_bytes.max(1)).clamp(1, groups.div_ceil(team.threads() * 4).max(1))
+        } else {
+            1
+        };
+        let split = tokens.div_ceil(TASK_TOKENS).max(1);
+        Plan { groups, groups_per_task, tokens, tokens_per_task: tokens.div_ceil(split).max(1) }
+    }
+
+    /// Tasks that share tokens follow each other, so that these tokens' activations stay in cache.
+    fn run(&self, team: &Team, task: &(dyn Fn(usize, usize, usize) + Sync)) {
+        let across = self.groups.div_ceil(self.groups_per_task);
+        let down = self.tokens.div_ceil(self.tokens_per_task);
+        team.run(across * down, &|i| {
+            let (first, at) = (i / across * self.tokens_per_task, i % across * self.groups_per_task);
+            let count = self.tokens_per_task.min(self.tokens - first);
+            for g in at..(at + self.groups_per_task).min(self.groups) {
+                task(g, first, count);
+            }
+        });
+    }
+}
+
+pub(crate) fn run_on(isa: Isa, team: &Team, out: &mut [f32], x: &Quantized<'_>, w: &Weights) {
+    assert_eq!(x.cols(), w.cols(), "inputs of the activations and of the weights");
+    assert_eq!(out.len(), x.tokens() * w.rows(), "out is [tokens, rows]");
+    if out.is_empty() || w.cols() == 0 {
+        out.fill(0.0);
+        return;
+    }
+    let out = Shared::new(out);
+    let store = |g: usize, first: usize, results: &[[f32; ROWS]]| {
+        let n = (w.rows() - g * ROWS).min(ROWS);
+        for (t, result) in results.iter().enumerate() {
+            // SAFETY: each (token, group) is one task's own, and the groups of a token do not overlap.
+            unsafe { out.slice((first + t) * w.rows() + g * ROWS, n) }.copy_from_slice(&result[..n]);
+        }
+        results.len()
+    };
+    let plan = Plan::new(team, w.groups(), w.group(0).len(), x.tokens());
+    if w.format().is_float() {
+        plan.run(team, &|g, first, count| floats(isa, w, g, x, first, count, &|first, r| store(g, first, r)));
+    } else {
+        let acts = x.integers_on(isa, team);
+        plan.run(team, &|g, first, count| integers(isa, w, g, acts, first, count, &|first, r| store(g, first, r)));
+    }
+}
+
+type Store<'a> = &'a dyn Fn(usize, &[[f32; ROWS]]) -> usize;
+
+fn integers(isa: Isa, w: &Weights, g: usize, acts: &Integers, first: usize, count: usize, store: Store<'_>) {
+    let group = w.group(g);
+    #[cfg(target_arch = "x86_64")]
+    macro_rules! on {
+        ($path:ident) => {
+            with_quant!(w.format(), Q => {
+                if count < PANEL_FROM {
+                    by_four!(first, count, (group, acts), $path, store);
+                } else {
+                    let mut results = [[0.0; ROWS]; TASK_TOKENS];
+                    // SAFETY: `isa` says that the processor has these instructions.
+                    unsafe { $path::panel::<Q>(group, acts, first, &mut results[..count]) };
+                    store(first, &results[..count]);
+                }
+            }, _ => ())
+        };
+    }
+    match isa {
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2 => on!(avx2),
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512 => on!(avx512),
+        _ => {
+            for t in first..first + count {
+                let (q, meta) = acts.token(t);
+                store(t, &[with_quant!(w.format(), Q => scalar::quantized::<Q>(group, q, meta), _ => [0.0; ROWS])]);
+            }
+        }
+    }
+}
+
+fn floats(isa: Isa, w: &Weights, g: usize, x: &Quantized<'_>, first: usize, count: usize, store: Store<'_>) {
+    let (group, cols, format) = (w.group(g), w.cols(), w.format());
+    #[cfg(target_arch = "x86_64")]
+    macro_rules! on {
+        ($path:ident) => {{
+            let mut t = first;
+            while t < first + count {
+                let rest = x.floats_from(t);
+                // SAFETY: `isa` says that the processor has these instructions.
+                t += unsafe {
+                    match first + count - t {
+                        1 => store(t, &$path::float::<1>(format, group, rest, cols)),
+                        2 | 3 => store(t, &$path::float::<2>(format, group, rest, cols)),
+                        n if n < $path::FLOAT_TOKENS => store(t, &$path::float::<4>(format, group, rest, cols)),
+                        _ => store(t, &$path::float::<{ $path::FLOAT_TOKENS }>(format, group, rest, cols)),
+                    }
+                };
+            }
+        }};
+    }
+    match isa {
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2 => on!(avx2),
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512 => on!(avx512),
+        _ => {
+            for t in first..first + count {
+                store(t, &[scalar::float(format, group, &x.floats_from(t)[..cols])]);
+            }
+        }
+    }
+}

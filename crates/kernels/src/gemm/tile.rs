@@ -1,0 +1,200 @@
+//! What a quantized product needs besides `Lanes`: 16 rows x 2 inputs of 16-bit integers side by side, and their dots.
+//!
+//! The kernels (`kernel`) are written once over this trait; here lie all instructions that differ.
+
+use crate::lanes::Lanes;
+
+/// `Lanes` with integers. Pointers: callers pass addresses of whole lines, as each method says.
+pub(super) trait Tile: Lanes {
+    /// 64 bytes: 32 u16 words (row-major pairs of 16 rows), or 16 i32.
+    type Int: Copy;
+    /// Loads 64 bytes.
+    ///
+    /// # Safety
+    /// 64 bytes at `from` are readable.
+    unsafe fn line(from: *const u8) -> Self::Int;
+    /// Stores 64 bytes.
+    ///
+    /// # Safety
+    /// 64 bytes at `to` are writable.
+    unsafe fn put(line: Self::Int, to: *mut u8);
+    /// The same 32 bits 16 times.
+    fn bits(v: i32) -> Self::Int;
+    fn and(a: Self::Int, b: Self::Int) -> Self::Int;
+    fn or(a: Self::Int, b: Self::Int) -> Self::Int;
+    /// Shifts words right, zeros come in.
+    fn right(a: Self::Int, by: i32) -> Self::Int;
+    /// Shifts words left.
+    fn left(a: Self::Int, by: i32) -> Self::Int;
+    /// acc + w[2i] a[2i] + w[2i + 1] a[2i + 1], as 32-bit integers.
+    fn dot(acc: Self::Int, w: Self::Int, a: Self::Int) -> Self::Int;
+    /// 32-bit integers to f32, to the nearest.
+    fn float(a: Self::Int) -> Self;
+    /// 16 f32.
+    ///
+    /// # Safety
+    /// 64 bytes at `from` are readable.
+    #[inline(always)]
+    unsafe fn float32(from: *const u8) -> Self {
+        // SAFETY: as promised; an array of bytes may lie anywhere.
+        Self::load(&unsafe { from.cast::<[f32; 16]>().read_unaligned() })
+    }
+    /// 16 f16.
+    ///
+    /// # Safety
+    /// 32 bytes at `from` are readable.
+    unsafe fn halves(from: *const u8) -> Self;
+    /// 16 bf16.
+    ///
+    /// # Safety
+    /// 32 bytes at `from` are readable.
+    unsafe fn brains(from: *const u8) -> Self;
+    /// 16 i8.
+    ///
+    /// # Safety
+    /// 16 bytes at `from` are readable.
+    unsafe fn bytes(from: *const u8) -> Self;
+}
+
+#[cfg(target_arch = "x86_64")]
+#[allow(clippy::undocumented_unsafe_blocks)] // as in `lanes`: the values exist only where the instructions do
+mod x86 {
+    use std::arch::x86_64::*;
+
+    use super::Tile;
+    use crate::lanes::{Avx2, Avx512};
+
+    impl Tile for Avx2 {
+        type Int = (__m256i, __m256i);
+        #[inline(always)]
+        unsafe fn line(from: *const u8) -> Self::Int {
+            let p = from.cast::<__m256i>();
+            unsafe { (_mm256_loadu_si256(p), _mm256_loadu_si256(p.add(1))) }
+        }
+        #[inline(always)]
+        unsafe fn put(line: Self::Int, to: *mut u8) {
+            let p = to.cast::<__m256i>();
+            unsafe {
+                _mm256_storeu_si256(p, line.0);
+                _mm256_storeu_si256(p.add(1), line.1);
+            }
+        }
+        #[inline(always)]
+        fn bits(v: i32) -> Self::Int {
+            let v = unsafe { _mm256_set1_epi32(v) };
+            (v, v)
+        }
+        #[inline(always)]
+        fn and(a: Self::Int, b: Self::Int) -> Self::Int {
+            unsafe { (_mm256_and_si256(a.0, b.0), _mm256_and_si256(a.1, b.1)) }
+        }
+        #[inline(always)]
+        fn or(a: Self::Int, b: Self::Int) -> Self::Int {
+            unsafe { (_mm256_or_si256(a.0, b.0), _mm256_or_si256(a.1, b.1)) }
+        }
+        #[inline(always)]
+        fn right(a: Self::Int, by: i32) -> Self::Int {
+            unsafe {
+                let by = _mm_cvtsi32_si128(by);
+                (_mm256_srl_epi16(a.0, by), _mm256_srl_epi16(a.1, by))
+            }
+        }
+        #[inline(always)]
+        fn left(a: Self::Int, by: i32) -> Self::Int {
+            unsafe {
+                let by = _mm_cvtsi32_si128(by);
+                (_mm256_sll_epi16(a.0, by), _mm256_sll_epi16(a.1, by))
+            }
+        }
+        #[inline(always)]
+        fn dot(acc: Self::Int, w: Self::Int, a: Self::Int) -> Self::Int {
+            unsafe {
+                (
+                    _mm256_add_epi32(acc.0, _mm256_madd_epi16(w.0, a.0)),
+                    _mm256_add_epi32(acc.1, _mm256_madd_epi16(w.1, a.1)),
+                )
+            }
+        }
+        #[inline(always)]
+        fn float(a: Self::Int) -> Self {
+            unsafe { Avx2(_mm256_cvtepi32_ps(a.0), _mm256_cvtepi32_ps(a.1)) }
+        }
+        #[inline(always)]
+        unsafe fn halves(from: *const u8) -> Self {
+            let p = from.cast::<__m128i>();
+            unsafe { Avx2(_mm256_cvtph_ps(_mm_loadu_si128(p)), _mm256_cvtph_ps(_mm_loadu_si128(p.add(1)))) }
+        }
+        #[inline(always)]
+        unsafe fn brains(from: *const u8) -> Self {
+            let p = from.cast::<__m128i>();
+            unsafe {
+                let low = _mm256_slli_epi32::<16>(_mm256_cvtepu16_epi32(_mm_loadu_si128(p)));
+                let high = _mm256_slli_epi32::<16>(_mm256_cvtepu16_epi32(_mm_loadu_si128(p.add(1))));
+                Avx2(_mm256_castsi256_ps(low), _mm256_castsi256_ps(high))
+            }
+        }
+        #[inline(always)]
+        unsafe fn bytes(from: *const u8) -> Self {
+            unsafe {
+                let low = _mm256_cvtepi8_epi32(_mm_loadl_epi64(from.cast()));
+                let high = _mm256_cvtepi8_epi32(_mm_loadl_epi64(from.add(8).cast()));
+                Avx2(_mm256_cvtepi32_ps(low), _mm256_cvtepi32_ps(high))
+            }
+        }
+    }
+
+    impl Tile for Avx512 {
+        type Int = __m512i;
+        #[inline(always)]
+        unsafe fn line(from: *const u8) -> Self::Int {
+            unsafe { _mm512_loadu_si512(from.cast()) }
+        }
+        #[inline(always)]
+        unsafe fn put(line: Self::Int, to: *mut u8) {
+            unsafe { _mm512_storeu_si512(to.cast(), line) }
+        }
+        #[inline(always)]
+        fn bits(v: i32) -> Self::Int {
+            unsafe { _mm512_set1_epi32(v) }
+        }
+        #[inline(always)]
+        fn and(a: Self::Int, b: Self::Int) -> Self::Int {
+            unsafe { _mm512_and_si512(a, b) }
+        }
+        #[inline(always)]
+        fn or(a: Self::Int, b: Self::Int) -> Self::Int {
+            unsafe { _mm512_or_si512(a, b) }
+        }
+        #[inline(always)]
+        fn right(a: Self::Int, by: i32) -> Self::Int {
+            unsafe { _mm512_srl_epi16(a, _mm_cvtsi32_si128(by)) }
+        }
+        #[inline(always)]
+        fn left(a: Self::Int, by: i32) -> Self::Int {
+            unsafe { _mm512_sll_epi16(a, _mm_cvtsi32_si128(by)) }
+        }
+        #[inline(always)]
+        fn dot(acc: Self::Int, w: Self::Int, a: Self::Int) -> Self::Int {
+            unsafe { _mm512_dpwssd_epi32(acc, w, a) }
+        }
+        #[inline(always)]
+        fn float(a: Self::Int) -> Self {
+            unsafe { Avx512(_mm512_cvtepi32_ps(a)) }
+        }
+        #[inline(always)]
+        unsafe fn halves(from: *const u8) -> Self {
+            unsafe { Avx512(_mm512_cvtph_ps(_mm256_loadu_si256(from.cast()))) }
+        }
+        #[inline(always)]
+        unsafe fn brains(from: *const u8) -> Self {
+            unsafe {
+                let wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256(from.cast()));
+                Avx512(_mm512_castsi512_ps(_mm512_slli_epi32::<16>(wide)))
+            }
+        }
+        #[inline(always)]
+        unsafe fn bytes(from: *const u8) -> Self {
+            unsafe { Avx512(_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(from.cast())))) }
+        }
+    }
+}
