@@ -1,1 +1,22 @@
-//! store
+//! What must not be lost: conversations, stored responses, feedback, settings. SQLite; a write that returned `Ok` is on
+//! the disk. The store knows no model and no HTTP.
+
+mod clock;
+mod conversations;
+mod entity;
+mod error;
+mod feedback;
+mod messages;
+mod migrations;
+mod open;
+mod responses;
+mod settings;
+mod transfer;
+
+pub use conversations::{Conversation, ConversationChange, Hit, NewConversation};
+pub use error::StoreError;
+pub use feedback::{Feedback, NewFeedback, Verdict};
+pub use messages::{Message, MessageUpdate, NewMessage, Role, State};
+pub use open::Store;
+pub use responses::StoredResponse;
+pub use transfer::{Document, FORMAT};

@@ -1,0 +1,15 @@
+//! Changes of the schema, oldest first. A change that was released is never edited; a new one is added below it.
+
+mod m2026_11_23_first;
+
+use sea_orm_migration::prelude::*;
+
+/// All changes that this program knows.
+pub(crate) struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(m2026_11_23_first::Migration)]
+    }
+}

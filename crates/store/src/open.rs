@@ -1,0 +1,169 @@
+//! Opening a store: one connection that writes and a few that read. Before anything is written, an existing file is
+//! looked at read-only: a damaged one or one from a newer program is refused and stays as it is.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr, Statement};
+use sea_orm_migration::MigratorTrait;
+
+use crate::StoreError;
+use crate::migrations::Migrator;
+
+/// How long a connection waits for another program's write.
+const BUSY: Duration = Duration::from_secs(10);
+
+/// The store. Cheap to clone; clones share its connections.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pub(crate) write: DatabaseConnection,
+    pub(crate) read: DatabaseConnection,
+    path: String,
+}
+
+impl Store {
+    /// Opens the store at `path`, makes it where there is none, and brings its schema up to date.
+    ///
+    /// # Errors
+    /// If the file is damaged, from a newer program, or cannot be written; each with what to do.
+    pub async fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+        let file = path.as_ref().to_path_buf();
+        let path = file.display().to_string();
+        if file.exists() {
+            refuse_what_is_not_ours(&file, &path).await?;
+        } else if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            std::fs::create_dir_all(folder).map_err(|_| StoreError::CannotOpen { path: path.clone() })?;
+        }
+        let sentence = |error: DbErr| StoreError::from_db(&error, &path);
+        let write = connect(&file, 1, |options| {
+            // FULL: a commit returns when the disk has it, so what was acknowledged survives a power cut.
+            options
+                .create_if_missing(true)
+                .journal_mode(SqliteJournalMode::Wal)
+                .synchronous(SqliteSynchronous::Full)
+        })
+        .await
+        .map_err(sentence)?;
+        Migrator::up(&write, None).await.map_err(sentence)?;
+        let read = connect(&file, 4, |options| options.read_only(true))
+            .await
+            .map_err(sentence)?;
+        Ok(Self { write, read, path })
+    }
+
+    /// Where the store is.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Lets SQLite check the whole file; for `candor doctor`.
+    ///
+    /// # Errors
+    /// If the file is damaged.
+    pub async fn check(&self) -> Result<(), StoreError> {
+        let statement = Statement::from_string(self.read.get_database_backend(), "PRAGMA quick_check(1)");
+        let row = self.db(self.read.query_one_raw(statement).await)?;
+        match row.and_then(|row| row.try_get_by_index::<String>(0).ok()) {
+            Some(verdict) if verdict == "ok" => Ok(()),
+            _ => Err(StoreError::Corrupt {
+                path: self.path.clone(),
+            }),
+        }
+    }
+
+    /// Closes the connections; the write-ahead log is folded into the file.
+    ///
+    /// # Errors
+    /// If the last pages cannot be written.
+    pub async fn close(&self) -> Result<(), StoreError> {
+        self.db(self.read.close_by_ref().await)?;
+        self.db(self.write.close_by_ref().await)
+    }
+
+    /// Lets the file grow to this many pages and no further: what a full disk looks like, for tests.
+    #[doc(hidden)]
+    pub async fn limit_pages_for_test(&self, pages: u32) {
+        // An error would show in the test that asked.
+        let _ = self
+            .write
+            .execute_unprepared(&format!("PRAGMA max_page_count = {pages}"))
+            .await;
+    }
+
+    /// Gives a database result this store's sentence.
+    pub(crate) fn db<T>(&self, result: Result<T, DbErr>) -> Result<T, StoreError> {
+        result.map_err(|error| StoreError::from_db(&error, &self.path))
+    }
+}
+
+async fn connect(
+    file: &Path,
+    connections: u32,
+    options: impl Fn(SqliteConnectOptions) -> SqliteConnectOptions + Send + Sync + 'static,
+) -> Result<DatabaseConnection, DbErr> {
+    let file: PathBuf = file.to_owned();
+    let mut connect = ConnectOptions::new("sqlite::memory:");
+    connect
+        .max_connections(connections)
+        .min_connections(1)
+        .sqlx_logging(false)
+        .acquire_timeout(Duration::from_secs(30));
+    // The file's name goes in as a path, not through a URL: any character may be in it.
+    connect.map_sqlx_sqlite_opts(move |_| {
+        options(
+            SqliteConnectOptions::new()
+                .filename(&file)
+                .foreign_keys(true)
+                .busy_timeout(BUSY),
+        )
+    });
+    Database::connect(connect).await
+}
+
+/// Looks at an existing file without changing it.
+async fn refuse_what_is_not_ours(file: &Path, path: &str) -> Result<(), StoreError> {
+    let empty = std::fs::metadata(file).map_err(|_| StoreError::CannotOpen { path: path.to_owned() })?;
+    if empty.is_dir() {
+        return Err(StoreError::CannotOpen { path: path.to_owned() });
+    }
+    if empty.len() == 0 {
+        return Ok(());
+    }
+    let sentence = |error: DbErr| StoreError::from_db(&error, path);
+    let look = connect(file, 1, |options| options.read_only(true))
+        .await
+        .map_err(sentence)?;
+    let backend = look.get_database_backend();
+    let tables = Statement::from_string(backend, "SELECT name FROM sqlite_master WHERE type = 'table'");
+    let tables = look.query_all_raw(tables).await.map_err(sentence)?;
+    let tables: Vec<String> = tables.iter().filter_map(|row| row.try_get_by_index(0).ok()).collect();
+    if !tables.iter().any(|name| name == "seaql_migrations") {
+        look.close().await.map_err(sentence)?;
+        // Another program's database: adding our tables to it would harm both. A program that died before its first
+        // migration left no tables at all.
+        return if tables.is_empty() {
+            Ok(())
+        } else {
+            Err(StoreError::Corrupt { path: path.to_owned() })
+        };
+    }
+    let applied = Statement::from_string(backend, "SELECT version FROM seaql_migrations ORDER BY version");
+    let applied = look.query_all_raw(applied).await.map_err(sentence)?;
+    look.close().await.map_err(sentence)?;
+    let known: Vec<String> = Migrator::migrations()
+        .iter()
+        .map(|migration| migration.name().to_owned())
+        .collect();
+    let unknown = applied
+        .iter()
+        .filter_map(|row| row.try_get_by_index::<String>(0).ok())
+        .find(|version| !known.contains(version));
+    match unknown {
+        Some(found) => Err(StoreError::Newer {
+            path: path.to_owned(),
+            found,
+        }),
+        None => Ok(()),
+    }
+}
