@@ -29,7 +29,7 @@ pub use entry::{Entry, FileSpec, Kind, Member, Package, Source};
 pub use environment::{Environment, default_models_dir};
 pub use error::Error;
 pub use find::{Found, Origin, find};
-pub use hub::hub_answers;
+pub use hub::{download_size, hub_answers};
 pub use progress::{Event, Progress, Silent};
 pub use pull::{Patience, PullOptions, PulledModel, pull};
 pub use size::Bytes;

@@ -156,7 +156,7 @@ pub async fn pull(entry: &Entry, options: &PullOptions) -> Result<PulledModel, E
         files: files.clone(),
     };
     let text = serde_json::to_vec_pretty(&note).map_err(|e| Error::Client(e.to_string()))?;
-    store::write_whole(&dir.join(store::NOTE), &text)?;
+    store::write_whole(&dir.join(store::NOTE), &text, true)?;
     let path = entry
         .main_file()
         .map_or_else(|| dir.clone(), |main| dir.join(&main.name));
@@ -249,7 +249,7 @@ impl Job<'_> {
             let Some(address) = files.get(&spec.name) else { continue };
             stored.push(match self.kept(spec).await? {
                 Some(file) => file,
-                None => download::file(self, client, spec, address, None).await?,
+                None => download::plain(self, client, spec, address).await?,
             });
         }
         Ok(stored)
@@ -279,7 +279,7 @@ impl Job<'_> {
             tokio::task::spawn_blocking(move || std::fs::copy(from, to))
                 .await
                 .map_err(|e| Error::Client(e.to_string()))?
-                .map_err(|e| state::write_error(&partial, e))?;
+                .map_err(|e| state::write_error(&partial, 0, e))?;
             stored.push(self.finish(spec, None).await?);
         }
         Ok(stored)

@@ -82,8 +82,9 @@ impl State {
     pub(crate) fn write(&self, partial: &Path) -> Result<(), Error> {
         let text = serde_json::to_vec(self).map_err(|e| Error::Client(e.to_string()))?;
         let path = beside(partial);
-        write_whole(&path, &text).map_err(|error| match error {
-            Error::File { source, .. } => write_error(partial, source),
+        // Not synced: if a power cut loses it, the hash at the end tells, and the download begins again.
+        write_whole(&path, &text, false).map_err(|error| match error {
+            Error::File { source, .. } => write_error(partial, self.done(), source),
             other => other,
         })
     }
@@ -142,10 +143,9 @@ fn free_space(_: &Path) -> Option<u64> {
 }
 
 /// A failed write as a sentence: a full disk is told apart, since the partial file is kept and continued.
-pub(crate) fn write_error(partial: &Path, error: std::io::Error) -> Error {
+pub(crate) fn write_error(partial: &Path, done: u64, error: std::io::Error) -> Error {
     use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
     if matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge) {
-        let done = std::fs::metadata(partial).map_or(0, |m| m.len());
         return Error::DiskFull {
             path: partial.into(),
             done: Bytes(done),
@@ -179,7 +179,7 @@ pub(crate) async fn settle(partial: &Path, path: &Path) -> Result<(), Error> {
             .write(true)
             .open(&from)
             .map_err(Error::file("open", &from))?;
-        file.sync_all().map_err(|e| write_error(&from, e))?;
+        file.sync_all().map_err(|e| write_error(&from, 0, e))?;
         drop(file);
         std::fs::rename(&from, &to).map_err(Error::file("rename", &from))?;
         State::forget(&from);

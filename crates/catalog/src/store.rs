@@ -245,17 +245,21 @@ pub(crate) fn lock(dir: &Path, name: &str) -> Result<fs::File, Error> {
     }
 }
 
-/// Writes a small file so that it is either the old or the new one, whatever happens.
-pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+/// Writes a small file so that it is either the old or the new one; `durable`: also after a power cut.
+pub(crate) fn write_whole(path: &Path, bytes: &[u8], durable: bool) -> Result<(), Error> {
     let dir = path.parent().unwrap_or(Path::new("."));
     let mut file = tempfile::Builder::new()
         .prefix(".writing-")
         .tempfile_in(dir)
         .map_err(Error::file("write", path))?;
     std::io::Write::write_all(&mut file, bytes).map_err(Error::file("write", path))?;
-    file.as_file().sync_all().map_err(Error::file("write", path))?;
+    if durable {
+        file.as_file().sync_all().map_err(Error::file("write", path))?;
+    }
     file.persist(path).map_err(|e| Error::file("write", path)(e.error))?;
-    sync_dir(dir);
+    if durable {
+        sync_dir(dir);
+    }
     Ok(())
 }
 
@@ -289,7 +293,7 @@ mod tests {
                 source: "a test".into(),
                 files,
             };
-            write_whole(&dir.join(NOTE), &serde_json::to_vec(&note).unwrap()).unwrap();
+            write_whole(&dir.join(NOTE), &serde_json::to_vec(&note).unwrap(), true).unwrap();
         }
     }
 

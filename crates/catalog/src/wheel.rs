@@ -54,7 +54,7 @@ pub fn copy_member(wheel: impl Read + Seek, member: &str, at_most: u64, mut out:
             )));
         }
         out.write_all(&block[..n])
-            .map_err(|e| write_error(Path::new(member), e))?;
+            .map_err(|e| write_error(Path::new(member), done, e))?;
     }
 }
 
