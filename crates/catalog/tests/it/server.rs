@@ -12,7 +12,6 @@ pub struct Request {
     pub path: String,
     pub range: Option<(u64, u64)>,
     pub token: Option<String>,
-    pub host: String,
 }
 
 /// What goes out.
@@ -146,6 +145,5 @@ fn parse(head: &str) -> Request {
         path: head.split(' ').nth(1).unwrap_or_default().to_owned(),
         range,
         token: header("authorization"),
-        host: header("host").unwrap_or_default(),
     }
 }
