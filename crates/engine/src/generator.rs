@@ -264,3 +264,28 @@ pub trait Generator: Send + Sync {
     /// The prompt that a conversation becomes.
     async fn render(&self, messages: &[Message], tools: &[Tool], add_generation_prompt: bool) -> Result<String, EngineError>;
 }
+
+impl Default for Sampling {
+    fn default() -> Self {
+        Self {
+            temperature: 1.0,
+            top_k: 0,
+            top_p: 1.0,
+            min_p: 0.0,
+            typical_p: 1.0,
+            repetition_penalty: 1.0,
+            presence_penalty: 0.0,
+            frequency_penalty: 0.0,
+            dry: Dry::default(),
+            logit_bias: Vec::new(),
+            seed: None,
+        }
+    }
+}
+
+impl Default for Dry {
+    fn default() -> Self {
+        let sequence_breakers = ["\n", ":", "\"", "*"].map(String::from).to_vec();
+        Self { multiplier: 0.0, base: 1.75, allowed_length: 2, sequence_breakers }
+    }
+}

@@ -1,7 +1,25 @@
 //! Text out of models: requests, scheduler, key/value pages, prefix tree, sampling, constraints; local or upstream.
 
+mod answer;
+mod chat;
+pub mod constraint;
 mod error;
 mod generator;
+mod lexicon;
+mod local;
+pub mod memory;
+pub mod metric;
+mod pages;
+mod prefix;
+mod sampling;
+mod scheduler;
+mod stop;
+pub mod tools;
+#[cfg(test)]
+mod toy;
+mod worker;
 
 pub use error::EngineError;
 pub use generator::*;
+pub use lexicon::{Lexicon, Template};
+pub use local::{Embedder, EngineOptions, Kind, Local, Parts};

@@ -1,0 +1,31 @@
+//! What the engine needs of a tokenizer and of a chat template, and no more. The model's own ones fit in here, and so
+//! do the toys of the tests.
+
+use serde_json::Value;
+
+/// Text to tokens and back.
+pub trait Lexicon: Send + Sync {
+    /// Tokens of `text`. `special`: special tokens written out in it become these tokens.
+    fn encode(&self, text: &str, special: bool) -> Vec<u32>;
+    /// The tokens that the model's own rule puts before and after a plain text (such as BOS).
+    fn frame(&self) -> (Vec<u32>, Vec<u32>);
+    /// Tokens that end an answer.
+    fn ends(&self) -> &[u32];
+    /// The bytes of a token; empty for ids that have none.
+    fn bytes(&self, id: u32) -> &[u8];
+    /// Whether the token steers the model and is no part of the text.
+    fn is_special(&self, id: u32) -> bool;
+    /// Number of tokens.
+    fn vocab(&self) -> usize;
+}
+
+/// A conversation as the prompt that the model was trained on.
+pub trait Template: Send + Sync {
+    /// Renders messages (an array of objects) and tools.
+    ///
+    /// # Errors
+    /// With what the template says is wrong.
+    fn render(&self, messages: &Value, tools: Option<&Value>, add_generation_prompt: bool) -> Result<String, String>;
+    /// The template's source, which shows the tool-call format that it expects.
+    fn source(&self) -> &str;
+}

@@ -1,0 +1,44 @@
+//! Every metric of the engine, with its name and meaning, in one place.
+
+use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
+
+/// Requests waiting for their first step.
+pub const QUEUE: &str = "candor_queue_requests";
+/// Requests in the running batch.
+pub const BATCH: &str = "candor_batch_requests";
+/// Prompt tokens read.
+pub const PROMPT_TOKENS: &str = "candor_prompt_tokens_total";
+/// Of those, taken from the prefix cache.
+pub const CACHED_TOKENS: &str = "candor_prefix_cache_hit_tokens_total";
+/// Tokens generated.
+pub const GENERATED_TOKENS: &str = "candor_generated_tokens_total";
+/// Requests that ended, by `reason`.
+pub const REQUESTS: &str = "candor_requests_total";
+/// Seconds from a request's arrival to its first token.
+pub const FIRST_TOKEN: &str = "candor_time_to_first_token_seconds";
+/// Seconds between two tokens of a request.
+pub const INTER_TOKEN: &str = "candor_inter_token_seconds";
+/// Key/value pages in use (held by a request or the prefix cache).
+pub const PAGES_USED: &str = "candor_kv_pages_used";
+/// Key/value pages there are.
+pub const PAGES_TOTAL: &str = "candor_kv_pages_total";
+/// Requests that lost their pages to an older one and were computed again.
+pub const PREEMPTIONS: &str = "candor_preemptions_total";
+/// Models in memory.
+pub const MODELS: &str = "candor_models_loaded";
+
+/// Tells the recorder what each metric means. Call once after installing a recorder.
+pub fn describe() {
+    describe_gauge!(QUEUE, "Requests waiting for their first step");
+    describe_gauge!(BATCH, "Requests in the running batch");
+    describe_counter!(PROMPT_TOKENS, "Prompt tokens read");
+    describe_counter!(CACHED_TOKENS, "Prompt tokens taken from the prefix cache");
+    describe_counter!(GENERATED_TOKENS, "Tokens generated");
+    describe_counter!(REQUESTS, "Requests that ended, by reason");
+    describe_histogram!(FIRST_TOKEN, Unit::Seconds, "Time from arrival to the first token");
+    describe_histogram!(INTER_TOKEN, Unit::Seconds, "Time between two tokens of a request");
+    describe_gauge!(PAGES_USED, "Key/value pages held by a request or the prefix cache");
+    describe_gauge!(PAGES_TOTAL, "Key/value pages there are");
+    describe_counter!(PREEMPTIONS, "Requests that lost their pages to an older one and were computed again");
+    describe_gauge!(MODELS, "Models in memory");
+}

@@ -1,0 +1,288 @@
+//! Which requests take part in the next step, and with how many tokens.
+//!
+//! Running answers come first, one token each; what is left of the step's budget goes to prompts, in chunks. When pages
+//! run out, cached pages that nobody uses are evicted, then the youngest request loses its pages and goes back to the
+//! queue with the tokens it has; later it is computed again, and since results have the same bits, its answer goes on as
+//! if nothing had happened. The oldest request is never held up by younger ones, so every step makes progress.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use candor_model::{PAGE_TOKENS, PageId};
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::TokenLogprob;
+use crate::answer::Answer;
+use crate::pages::PagePool;
+use crate::prefix::{NodeId, PrefixTree, ROOT};
+
+/// A request in the engine.
+pub(crate) struct Sequence {
+    /// In order of arrival.
+    pub(crate) id: u64,
+    /// Prompt and answer so far.
+    pub(crate) tokens: Vec<u32>,
+    /// How many of them are the prompt.
+    pub(crate) prompt: usize,
+    /// How many have their keys and values in the pages.
+    pub(crate) computed: usize,
+    pub(crate) pages: Vec<PageId>,
+    /// The prefix tree's node of the last full page.
+    node: NodeId,
+    /// Prompt tokens that came from the prefix tree when the request started.
+    pub(crate) cached: Option<usize>,
+    pub(crate) answer: Answer,
+    /// The prompt's log-probabilities so far, when asked for.
+    pub(crate) prompt_report: Vec<TokenLogprob>,
+    pub(crate) arrived: Instant,
+    /// When the last token came.
+    pub(crate) last: Option<Instant>,
+    /// The place in the queue; given back when the request starts.
+    pub(crate) place: Option<OwnedSemaphorePermit>,
+}
+
+impl Sequence {
+    /// A request that has not begun.
+    pub(crate) fn new(id: u64, tokens: Vec<u32>, answer: Answer, place: Option<OwnedSemaphorePermit>) -> Self {
+        let prompt = tokens.len();
+        Self {
+            id,
+            tokens,
+            prompt,
+            computed: 0,
+            pages: Vec::new(),
+            node: ROOT,
+            cached: None,
+            answer,
+            prompt_report: Vec::new(),
+            arrived: Instant::now(),
+            last: None,
+            place,
+        }
+    }
+
+    fn pending(&self) -> usize {
+        self.tokens.len() - self.computed
+    }
+
+    /// Prompt tokens that are still to be reported with log-probabilities.
+    pub(crate) fn unreported(&self) -> usize {
+        if self.answer.wants_prompt() { self.prompt - self.prompt_report.len() } else { 0 }
+    }
+
+    /// How many tokens may come from the cache: the last one is always computed, since its logits are wanted, and so
+    /// are those that predict prompt tokens still to be reported.
+    fn reusable(&self) -> usize {
+        let known = if self.unreported() > 0 { self.prompt_report.len() } else { self.tokens.len() };
+        known.saturating_sub(1)
+    }
+}
+
+/// Limits of a step.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct StepLimits {
+    /// Requests at once.
+    pub(crate) max_batch: usize,
+    /// Tokens per step.
+    pub(crate) chunk: usize,
+    /// Tokens per step of a request whose prompt is reported (each needs a row of logits).
+    pub(crate) reported_chunk: usize,
+}
+
+/// A request's part in a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Share {
+    /// Which of the running requests.
+    pub(crate) index: usize,
+    /// How many of its tokens.
+    pub(crate) len: usize,
+}
+
+/// Requests, pages and the prefix tree.
+pub(crate) struct Scheduler {
+    /// Oldest first.
+    pub(crate) waiting: VecDeque<Sequence>,
+    /// Oldest first.
+    pub(crate) running: Vec<Sequence>,
+    pub(crate) pool: PagePool,
+    pub(crate) tree: PrefixTree,
+    limits: StepLimits,
+    /// Requests that lost their pages, since the start.
+    pub(crate) preemptions: u64,
+}
+
+impl Scheduler {
+    /// An empty scheduler over `pages` pages.
+    pub(crate) fn new(pages: usize, prefix_cache: bool, limits: StepLimits) -> Self {
+        Self {
+            waiting: VecDeque::new(),
+            running: Vec::new(),
+            pool: PagePool::new(pages),
+            tree: PrefixTree::new(prefix_cache),
+            limits,
+            preemptions: 0,
+        }
+    }
+
+    /// Whether there is nothing to do.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.running.is_empty()
+    }
+
+    /// Forgets requests that nobody listens to, with their pages.
+    pub(crate) fn drop_abandoned(&mut self) {
+        self.waiting.retain(|sequence| !sequence.answer.abandoned());
+        for index in (0..self.running.len()).rev() {
+            if self.running[index].answer.abandoned() {
+                self.remove(index);
+            }
+        }
+    }
+
+    /// Takes a request out and gives its pages back.
+    pub(crate) fn remove(&mut self, index: usize) -> Sequence {
+        let mut sequence = self.running.remove(index);
+        self.release(&mut sequence);
+        sequence
+    }
+
+    /// The next step; empty only if nothing can run.
+    pub(crate) fn plan(&mut self) -> Vec<Share> {
+        let mut budget = self.limits.chunk.max(1);
+        let mut shares = Vec::new();
+        self.make_room_for_answers();
+        for (index, sequence) in self.running.iter().enumerate() {
+            if sequence.pending() == 1 {
+                shares.push(Share { index, len: 1 });
+            }
+        }
+        // Answers never starve prompts wholly.
+        budget = budget.saturating_sub(shares.len()).max(PAGE_TOKENS.min(budget));
+        for index in 0..self.running.len() {
+            if self.running[index].pending() > 1 {
+                self.share_prompt(index, &mut budget, &mut shares);
+            }
+        }
+        while budget > 0 && self.running.len() < self.limits.max_batch && self.admit() {
+            // The oldest first: a request that was preempted comes back into its place, and shares move along.
+            let index = self.sort_last(&mut shares);
+            self.share_prompt(index, &mut budget, &mut shares);
+        }
+        shares.sort_unstable_by_key(|share| share.index);
+        shares
+    }
+
+    /// Records that shares of a step were computed, and makes full pages known to the prefix tree.
+    pub(crate) fn advance(&mut self, share: Share) {
+        let sequence = &mut self.running[share.index];
+        let before = sequence.computed / PAGE_TOKENS;
+        sequence.computed += share.len;
+        for page in before..sequence.computed / PAGE_TOKENS {
+            let key = &sequence.tokens.as_chunks::<PAGE_TOKENS>().0[page];
+            let (node, shared) = self.tree.insert(sequence.node, key, sequence.pages[page], &mut self.pool);
+            sequence.node = node;
+            sequence.pages[page] = shared;
+        }
+    }
+
+    /// Empties everything after a failure: all running requests, and the prefix tree with them.
+    pub(crate) fn fail_running(&mut self) -> Vec<Sequence> {
+        let mut failed = std::mem::take(&mut self.running);
+        failed.iter_mut().for_each(|sequence| self.release(sequence));
+        self.tree.clear(&mut self.pool);
+        failed
+    }
+
+    fn release(&mut self, sequence: &mut Sequence) {
+        sequence.pages.drain(..).for_each(|page| self.pool.release(page));
+        sequence.computed = 0;
+        sequence.node = ROOT;
+    }
+
+    /// Gives every answer a page for its next token; the youngest requests lose theirs if need be.
+    fn make_room_for_answers(&mut self) {
+        let mut index = 0;
+        while index < self.running.len() {
+            if self.running[index].pending() == 1 && !self.grow(index, 1) {
+                self.preempt(self.running.len() - 1);
+            } else {
+                index += 1;
+            }
+        }
+    }
+
+    fn preempt(&mut self, index: usize) {
+        let sequence = self.remove(index);
+        self.preemptions += 1;
+        let at = self.waiting.partition_point(|other| other.id < sequence.id);
+        self.waiting.insert(at, sequence);
+    }
+
+    /// Makes the page table long enough for `len` more tokens.
+    fn grow(&mut self, index: usize, len: usize) -> bool {
+        let sequence = &self.running[index];
+        let needs = (sequence.computed + len).div_ceil(PAGE_TOKENS);
+        while self.running[index].pages.len() < needs {
+            let Some(page) = self.take() else { return false };
+            self.running[index].pages.push(page);
+        }
+        true
+    }
+
+    fn take(&mut self) -> Option<PageId> {
+        loop {
+            match self.pool.take() {
+                Some(page) => return Some(page),
+                None if self.tree.evict(&mut self.pool) => {}
+                None => return None,
+            }
+        }
+    }
+
+    fn share_prompt(&mut self, index: usize, budget: &mut usize, shares: &mut Vec<Share>) {
+        let sequence = &self.running[index];
+        let limit = if sequence.unreported() > 0 { self.limits.reported_chunk.max(1) } else { usize::MAX };
+        let len = sequence.pending().min(*budget).min(limit);
+        if len > 0 && self.grow(index, len) {
+            *budget -= len;
+            shares.push(Share { index, len });
+        }
+    }
+
+    /// Starts the oldest waiting request if its tokens so far fit into free and evictable pages.
+    fn admit(&mut self) -> bool {
+        let Some(next) = self.waiting.front() else { return false };
+        let (node, shared) = self.tree.find(&next.tokens[..next.reusable()], &mut self.pool);
+        let needs = (next.tokens.len() + 1).div_ceil(PAGE_TOKENS) - shared.len();
+        let fits = needs <= self.pool.free() || needs <= self.pool.free() + self.tree.evictable(&self.pool);
+        let mut fresh = Vec::new();
+        while fits && fresh.len() < needs {
+            match self.take() {
+                Some(page) => fresh.push(page),
+                None => break,
+            }
+        }
+        if fresh.len() < needs {
+            fresh.into_iter().chain(shared).for_each(|page| self.pool.release(page));
+            return false;
+        }
+        let Some(mut sequence) = self.waiting.pop_front() else { return false };
+        sequence.node = node;
+        sequence.computed = shared.len() * PAGE_TOKENS;
+        sequence.cached.get_or_insert(sequence.computed);
+        sequence.pages = shared;
+        sequence.pages.extend(fresh);
+        sequence.place = None;
+        self.running.push(sequence);
+        true
+    }
+
+    /// Moves the last running request to its place by age.
+    fn sort_last(&mut self, shares: &mut [Share]) -> usize {
+        let last = self.running.len() - 1;
+        let at = self.running[..last].partition_point(|other| other.id < self.running[last].id);
+        self.running[at..].rotate_right(1);
+        shares.iter_mut().filter(|share| share.index >= at).for_each(|share| share.index += 1);
+        at
+    }
+}
