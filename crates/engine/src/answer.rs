@@ -67,11 +67,6 @@ impl Answer {
         self.parts.stop.max_tokens != Some(0)
     }
 
-    /// Tokens generated so far.
-    pub(crate) fn generated(&self) -> usize {
-        self.generated
-    }
-
     /// A prompt token as it is reported; `row` is the distribution that predicted it.
     pub(crate) fn prompt_token(&self, id: u32, row: Option<&[f32]>) -> TokenLogprob {
         let top = self.parts.logprobs.unwrap_or(0) as usize;

@@ -238,3 +238,6 @@ impl Generator for Local {
         prepare::blocking(move || chat::render(&*template, &messages, &tools, add_generation_prompt)).await
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -44,6 +44,7 @@ impl PrefixTree {
     }
 
     /// Number of pages in the tree.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.nodes.len() - 1 - self.vacant.len()
     }

@@ -114,10 +114,11 @@ impl Worker {
         }
         let step = Step { tokens: &tokens, segments: &segments, wanted: &wanted };
         let (decoder, team, kv) = (&self.decoder, &self.team, &mut self.kv);
-        let result = catch_unwind(AssertUnwindSafe(|| {
-            let mut logits = decoder.forward(team, &step, kv);
-            choose(team, decoder.vocab(), &mut logits, running_jobs(&mut self.scheduler.running, shares))
-        }));
+        let logits = catch_unwind(AssertUnwindSafe(|| decoder.forward(team, &step, kv)));
+        let running = &mut self.scheduler.running;
+        let result = logits.and_then(|mut logits| {
+            catch_unwind(AssertUnwindSafe(|| choose(team, decoder.vocab(), &mut logits, running_jobs(running, shares))))
+        });
         self.pulse.steps.fetch_add(1, Ordering::Relaxed);
         match result {
             Ok(outcomes) => {
@@ -222,7 +223,7 @@ pub(crate) fn out_of_service(model: &str) -> EngineError {
 }
 
 /// Positions of a share whose logits are wanted: those that predict prompt tokens to report, and the last of all.
-fn wanted_positions(sequence: &Sequence, len: usize) -> impl Iterator<Item = usize> {
+fn wanted_positions(sequence: &Sequence, len: usize) -> impl Iterator<Item = usize> + use<> {
     let (past, prompt, all) = (sequence.computed, sequence.prompt, sequence.tokens.len());
     let report_from = (sequence.unreported() > 0).then(|| sequence.prompt_report.len().max(1) - 1);
     let last = sequence.answer.wants_tokens();
