@@ -76,7 +76,7 @@ impl Template for ToyTemplate {
 /// Predicts letters from a hash of the whole history; or a script, whatever it reads.
 #[derive(Default)]
 pub struct ToyDecoder {
-    memory: Mutex<HashMap<(u32, usize), u32>>,
+    pub memory: Mutex<HashMap<(u32, usize), u32>>,
     pub pages: AtomicUsize,
     /// Answers to give, by the last prompt token's position: each new token follows the script after the marker byte 0x01.
     pub script: Option<Vec<u32>>,
