@@ -71,7 +71,7 @@ fn fastest(rounds: usize, mut f: impl FnMut()) -> f64 {
 fn main() {
     let mut args = std::env::args().skip(1).map(|a| a.parse::<usize>().unwrap_or(0));
     let team = Team::new(args.next().unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)));
-    let rounds = args.next().unwrap_or(7);
+    let rounds = args.next().unwrap_or(30);
     println!("{}, team of {}", cpu::describe(), team.threads());
 
     let data = vec![1u64; 32 << 20]; // 256 MiB
@@ -93,7 +93,7 @@ fn main() {
     let empty = fastest(1000, || team.run(team.threads(), &|i| { black_box(i); }));
     println!("an empty job: {:.2} us", empty * 1e6);
     println!("format   bits/weight | T=1 GB/s  of probe  GMAC/s | T=512 GMAC/s");
-    let (rows, cols) = (16 * 1024, 2048);
+    let (rows, cols) = (8 * 1024, 2048);
     for format in Format::ALL {
         let bytes = weights(format, rows, cols, &mut n);
         let w = Weights::pack(format, &bytes, rows, cols, &team).unwrap();
@@ -102,7 +102,7 @@ fn main() {
         matmul(&team, &mut out, &x[..cols], &w);
         check(format, &bytes, &x[..cols], &out);
         let decode = fastest(rounds, || matmul(&team, &mut out, &x[..cols], &w));
-        let part = 1024;
+        let part = 64 * team.threads(); // a short job: the fastest of many then has the processor to itself
         let w2 = Weights::pack(format, &bytes[..part * format.row_bytes(cols).unwrap()], part, cols, &team).unwrap();
         let mut out = vec![0.0; 512 * part];
         matmul(&team, &mut out, &x, &w2);

@@ -171,3 +171,44 @@ pub(crate) fn check(format: Format, bytes: &[u8], rows: usize, cols: usize) -> R
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// The fixtures of `fixtures/make_blocks.py`.
+    const FIXTURES: [(Format, &[u8]); 11] = [
+        (Format::Q4_0, include_bytes!("../../fixtures/q4_0.bin")),
+        (Format::Q4_1, include_bytes!("../../fixtures/q4_1.bin")),
+        (Format::Q5_0, include_bytes!("../../fixtures/q5_0.bin")),
+        (Format::Q5_1, include_bytes!("../../fixtures/q5_1.bin")),
+        (Format::Q8_0, include_bytes!("../../fixtures/q8_0.bin")),
+        (Format::Q2K, include_bytes!("../../fixtures/q2_k.bin")),
+        (Format::Q3K, include_bytes!("../../fixtures/q3_k.bin")),
+        (Format::Q4K, include_bytes!("../../fixtures/q4_k.bin")),
+        (Format::Q5K, include_bytes!("../../fixtures/q5_k.bin")),
+        (Format::Q6K, include_bytes!("../../fixtures/q6_k.bin")),
+        (Format::BF16, include_bytes!("../../fixtures/bf16.bin")),
+    ];
+
+    #[test]
+    fn values_equal_those_of_the_gguf_package() {
+        for (format, fixture) in FIXTURES {
+            let (blocks, values) = fixture.split_at(format.row_bytes(512).unwrap());
+            let mut got = [0.0; 512];
+            dequantize(format, blocks, &mut got).unwrap();
+            let want: Vec<f32> = values.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
+            assert_eq!(got[..], want, "{}", format.name());
+        }
+    }
+
+    #[test]
+    fn numbers_of_ggml_name_the_formats_and_nothing_else() {
+        let known: Vec<Format> = (0..64).filter_map(Format::from_ggml).collect();
+        assert_eq!(known.len(), Format::ALL.len());
+        assert!(Format::ALL.iter().all(|f| known.contains(f)));
+        assert_eq!(Format::Q6K.row_bytes(512), Some(420));
+        assert_eq!(Format::Q6K.row_bytes(500), None);
+    }
+}

@@ -17,6 +17,8 @@ mod kernel;
 mod pack;
 mod run;
 mod scalar;
+#[cfg(test)]
+pub(crate) mod tests;
 mod tile;
 
 pub use activations::Quantized;
