@@ -7,8 +7,8 @@ use serde_json::Value;
 pub trait Lexicon: Send + Sync {
     /// Tokens of `text`. `special`: special tokens written out in it become these tokens.
     fn encode(&self, text: &str, special: bool) -> Vec<u32>;
-    /// The tokens that the model's own rule puts before and after a plain text (such as BOS).
-    fn frame(&self) -> (Vec<u32>, Vec<u32>);
+    /// A plain text's tokens with those that the model's own rule puts before and after them (such as BOS).
+    fn framed(&self, ids: Vec<u32>) -> Vec<u32>;
     /// Tokens that end an answer.
     fn ends(&self) -> &[u32];
     /// The bytes of a token; empty for ids that have none.

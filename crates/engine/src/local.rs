@@ -219,7 +219,7 @@ impl Generator for Local {
         prepare::blocking(move || {
             let mut ids = lexicon.encode(&text, special);
             if bos {
-                ids = prepare::framed(&*lexicon, ids);
+                ids = lexicon.framed(ids);
             }
             let pieces = ids.iter().map(|id| lexicon.bytes(*id).to_vec()).collect();
             Ok(Tokenized { ids, pieces })

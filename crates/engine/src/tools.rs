@@ -71,6 +71,8 @@ pub struct ToolParser {
     names: HashSet<String>,
     buffer: String,
     state: State,
+    /// Whitespace before the marker of a call, which goes if it is one and stays if it is not.
+    lead: String,
     called: bool,
     out: Vec<Piece>,
 }
@@ -79,7 +81,7 @@ impl ToolParser {
     /// A parser for an answer that may call these functions.
     pub fn new<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
         let names = names.into_iter().map(String::from).collect();
-        Self { names, buffer: String::new(), state: State::Start, called: false, out: Vec::new() }
+        Self { names, buffer: String::new(), state: State::Start, lead: String::new(), called: false, out: Vec::new() }
     }
 
     /// Whether a special token's text is part of a call and must be seen here.
@@ -101,7 +103,8 @@ impl ToolParser {
         while self.step(true) {}
         let rest = std::mem::take(&mut self.buffer);
         if let State::Call(marker, _) = self.state {
-            self.text(marker.to_string() + &rest);
+            let lead = std::mem::take(&mut self.lead);
+            self.text(lead + marker + &rest);
         } else if !(self.called && rest.trim().is_empty()) {
             self.text(rest);
         }
@@ -128,7 +131,8 @@ impl ToolParser {
                     Look::Wait => false,
                     Look::Calls(len, calls) => self.accept(len, calls),
                     Look::No => {
-                        self.text(marker.to_string());
+                        let lead = std::mem::take(&mut self.lead);
+                        self.text(lead + marker);
                         self.state = State::Text;
                         true
                     }
@@ -140,6 +144,7 @@ impl ToolParser {
     fn accept(&mut self, len: usize, calls: Vec<Piece>) -> bool {
         self.out.extend(calls);
         self.buffer.drain(..len);
+        self.lead.clear();
         self.called = true;
         self.state = State::Start;
         true
@@ -153,7 +158,7 @@ impl ToolParser {
         }
         if let Some((marker, _)) = OPEN.iter().find(|(marker, _)| begin.starts_with(marker)) {
             let marker = *marker;
-            self.buffer.drain(..skipped);
+            self.lead = self.buffer.drain(..skipped).collect();
             return self.open(0, marker);
         }
         if !last && OPEN.iter().any(|(marker, _)| marker.starts_with(begin)) {
@@ -248,7 +253,6 @@ fn may_be_call(begin: &str) -> bool {
 
 /// The first JSON value and its length; `None` while it is incomplete.
 fn first_value(text: &str) -> Result<Option<(Value, usize)>, ()> {
-    // Only a closing bracket can complete a value; without one at the end there is no need to look.
     let mut stream = serde_json::Deserializer::from_str(text).into_iter::<Value>();
     match stream.next() {
         Some(Ok(value)) => Ok(Some((value, stream.byte_offset()))),

@@ -43,8 +43,8 @@ impl Lexicon for ToyLexicon {
         }
         ids
     }
-    fn frame(&self) -> (Vec<u32>, Vec<u32>) {
-        (vec![], vec![])
+    fn framed(&self, ids: Vec<u32>) -> Vec<u32> {
+        ids
     }
     fn ends(&self) -> &[u32] {
         &[END]

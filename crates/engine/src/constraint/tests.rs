@@ -77,7 +77,7 @@ async fn unsupported_schema_keywords_are_refused_and_never_ignored() {
 #[tokio::test]
 async fn hostile_grammars_are_refused_quickly() {
     let mut deep = json!({});
-    for _ in 0..5000 {
+    for _ in 0..500 {
         deep = json!({"items": deep});
     }
     let wide = json!({"anyOf": (0..60_000).map(|i| json!({"const": i})).collect::<Vec<Value>>()});

@@ -22,6 +22,8 @@ pub trait Embedder: Send + Sync {
     fn dim(&self) -> usize;
     /// Longest input.
     fn max_tokens(&self) -> usize;
+    /// Number of tokens.
+    fn vocab(&self) -> usize;
 }
 
 /// An encoder with its threads.
@@ -39,8 +41,8 @@ impl Embedding {
 
     pub(super) async fn embed(&self, lexicon: &Arc<dyn Lexicon>, inputs: Vec<EmbedInput>) -> Result<Embeddings, EngineError> {
         let _place = self.places.try_acquire().map_err(|_| EngineError::Overloaded { retry_after_s: 2 })?;
-        let (lexicon, limit) = (Arc::clone(lexicon), self.encoder.max_tokens());
-        let inputs = prepare::blocking(move || inputs.into_iter().map(|input| ids(&*lexicon, input, limit)).collect()).await;
+        let (lexicon, limit, vocab) = (Arc::clone(lexicon), self.encoder.max_tokens(), self.encoder.vocab());
+        let inputs = prepare::blocking(move || inputs.into_iter().map(|input| ids(&*lexicon, input, limit, vocab)).collect()).await;
         let inputs: Vec<Vec<u32>> = inputs?;
         let prompt_tokens = inputs.iter().map(Vec::len).sum();
         let mut vectors = Vec::with_capacity(inputs.len());
@@ -68,11 +70,11 @@ impl Embedding {
     }
 }
 
-fn ids(lexicon: &dyn Lexicon, input: EmbedInput, limit: usize) -> Result<Vec<u32>, EngineError> {
+fn ids(lexicon: &dyn Lexicon, input: EmbedInput, limit: usize, vocab: usize) -> Result<Vec<u32>, EngineError> {
     let ids = match input {
-        EmbedInput::Text(text) => prepare::framed(lexicon, lexicon.encode(&text, false)),
+        EmbedInput::Text(text) => lexicon.framed(lexicon.encode(&text, false)),
         EmbedInput::Tokens(ids) => {
-            prepare::check_ids(&ids, lexicon.vocab(), "input")?;
+            prepare::check_ids(&ids, vocab, "input")?;
             ids
         }
     };

@@ -9,7 +9,6 @@ use tokio::sync::mpsc as channel;
 use super::{Engine, Local, render};
 use crate::answer::AnswerParts;
 use crate::constraint::{self, CallFormat};
-use crate::lexicon::Lexicon;
 use crate::sampling::{MAX_LOGPROBS, Sampler, check, invalid};
 use crate::tools::ToolParser;
 use crate::{Constraint, EngineError, GenerateRequest, Prompt, Stop};
@@ -68,7 +67,7 @@ impl Local {
         let lexicon = Arc::clone(&self.lexicon);
         match prompt {
             Prompt::Tokens(ids) => Ok(ids),
-            Prompt::Text(text) => blocking(move || Ok(framed(&*lexicon, lexicon.encode(&text, false)))).await,
+            Prompt::Text(text) => blocking(move || Ok(lexicon.framed(lexicon.encode(&text, false)))).await,
             Prompt::Chat { messages, tools, tool_choice } => {
                 let template = Arc::clone(self.template()?);
                 blocking(move || {
@@ -124,14 +123,6 @@ pub(super) fn check_ids(ids: &[u32], vocab: usize, param: &str) -> Result<(), En
         Some(id) => Err(invalid(param, format!("holds token {id}, but the vocabulary has {vocab} tokens"))),
         None => Ok(()),
     }
-}
-
-/// A plain text as the model's own rule frames it.
-pub(super) fn framed(lexicon: &dyn Lexicon, ids: Vec<u32>) -> Vec<u32> {
-    let (mut before, after) = lexicon.frame();
-    before.extend(ids);
-    before.extend(after);
-    before
 }
 
 /// Runs work that takes long away from the async threads.

@@ -267,7 +267,7 @@ fn chat(tool_choice: ToolChoice) -> GenerateRequest {
     let function = Function { name: "weather".into(), description: None, parameters: Some(parameters), strict: None };
     let message = Message { role: "user".into(), content: Some(Content::Text("\u{1}".into())), ..Message::default() };
     let prompt = Prompt::Chat { messages: vec![message], tools: vec![Tool { kind: "function".into(), function }], tool_choice };
-    GenerateRequest { prompt, ..request("", 200) }
+    GenerateRequest { prompt, ..request("", 900) }
 }
 
 #[tokio::test]
