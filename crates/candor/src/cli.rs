@@ -45,6 +45,11 @@ pub(crate) struct Global {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Chat(commands::chat::Chat),
+    Generate(commands::generate::Generate),
+    Pull(commands::pull::Pull),
+    Models(commands::models::Models),
+    Rm(commands::rm::Rm),
     Config(commands::config::Config),
     Completions(commands::completions::Completions),
     Man(commands::man::Man),
@@ -64,6 +69,11 @@ impl Cli {
             Command::Completions(command) => command.run(),
             Command::Man(command) => command.run(),
             Command::Config(command) => command.run(&self.global),
+            Command::Chat(command) => command.run(&Context::new(&self.global)?),
+            Command::Generate(command) => command.run(&Context::new(&self.global)?),
+            Command::Pull(command) => command.run(&Context::new(&self.global)?),
+            Command::Models(command) => command.run(&Context::new(&self.global)?),
+            Command::Rm(command) => command.run(&Context::new(&self.global)?),
         }
     }
 }
