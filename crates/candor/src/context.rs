@@ -7,6 +7,9 @@ use anyhow::{Context as _, bail};
 use crate::cli::Global;
 use crate::config::{self, Config};
 
+/// Conversations, in the data directory.
+pub(crate) const STORE: &str = "candor.db";
+
 /// What every command works with.
 #[derive(Debug)]
 pub(crate) struct Context {

@@ -63,3 +63,8 @@ pub(crate) fn needs_chat(opened: &Opened) -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+/// Whether a model's file can be opened as what it says it is.
+pub(crate) fn check(path: &std::path::Path) -> Result<(), String> {
+    std::fs::metadata(path).map(|_| ()).map_err(|error| format!("{}: {error}", path.display()))
+}

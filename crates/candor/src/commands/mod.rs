@@ -3,8 +3,10 @@
 pub(crate) mod chat;
 pub(crate) mod completions;
 pub(crate) mod config;
+pub(crate) mod doctor;
 pub(crate) mod generate;
 pub(crate) mod man;
 pub(crate) mod models;
 pub(crate) mod pull;
 pub(crate) mod rm;
+pub(crate) mod serve;

@@ -104,10 +104,10 @@ impl Row {
         let about = entry.as_ref().map_or(String::new(), |entry| {
             let kind = match entry.kind {
                 Kind::Chat => "",
-                Kind::Base => "base model; ",
-                Kind::Embedding => "embeddings; ",
+                Kind::Base => "Base model. ",
+                Kind::Embedding => "Embeddings. ",
             };
-            let tried = if entry.tried { "" } else { "; never tried with Candor" };
+            let tried = if entry.tried { "" } else { ". Never tried with Candor" };
             format!("{kind}{}{tried}", entry.good_for.trim_end_matches('.'))
         });
         Self {
