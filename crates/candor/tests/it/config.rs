@@ -71,3 +71,9 @@ fn a_data_directory_that_cannot_be_made_is_a_sentence() {
     assert_eq!(ran.status, 1);
     assert!(ran.err.contains("--data-dir"), "{}", ran.err);
 }
+
+#[test]
+fn the_documented_configuration_is_the_one_that_is_printed() {
+    let page = include_str!("../../../../docs/configuration.md");
+    assert!(page.contains(&Place::new().run(&["config", "--default"]).out), "copy default.toml into docs/configuration.md");
+}
