@@ -278,7 +278,7 @@ fn hub() -> Check {
     let environment = Environment::from_process();
     let place = environment.hub_endpoint.clone();
     let answer = crate::runtime::start().map(|runtime| {
-        runtime.block_on(tokio::time::timeout(Duration::from_secs(4), candor_catalog::hub_answers(&environment)))
+        runtime.block_on(async { tokio::time::timeout(Duration::from_secs(4), candor_catalog::hub_answers(&environment)).await })
     });
     match answer {
         Ok(Ok(Ok(()))) => ok("hub", format!("{place} answers")),
