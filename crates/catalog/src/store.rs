@@ -284,6 +284,8 @@ pub(crate) fn sync_dir(dir: &Path) {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+
     use super::*;
 
     fn put(dir: &Path, name: &str, file: &str, note: bool) {

@@ -604,11 +604,7 @@ async fn two_pulls_of_the_same_model_do_not_mix() {
     let (options, _) = options(dir.path(), "");
     let entry = entry(file.len(), Some(&sha256(&file)), &url(&server.at("/t")));
     let (one, two) = tokio::join!(pull(&entry, &options), pull(&entry, &options));
-    let error = if one.is_err() {
-        one.unwrap_err()
-    } else {
-        two.unwrap_err()
-    };
+    let error = one.err().or(two.err()).unwrap();
     assert!(matches!(error, Error::Busy { .. }), "{error}");
     assert_eq!(std::fs::read(dir.path().join("tiny/tiny.gguf")).unwrap(), file);
 }
@@ -641,11 +637,15 @@ async fn the_hub_is_told_from_a_page_that_a_network_puts_in_front() {
 /// Not a test of its own: the next one runs it in a process that it kills.
 #[tokio::test]
 async fn pulls_in_a_process_of_its_own() {
-    let Ok(order) = std::env::var("CANDOR_TEST_PULL") else { return };
+    let Ok(order) = std::env::var("CANDOR_TEST_PULL") else {
+        return;
+    };
     let (address, rest) = order.split_once(' ').unwrap();
     let (hash, dir) = rest.split_once(' ').unwrap();
     let (options, _) = options(dir.as_ref(), "");
-    pull(&entry(3_000_000, Some(hash), &url(address)), &options).await.unwrap();
+    pull(&entry(3_000_000, Some(hash), &url(address)), &options)
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -673,7 +673,12 @@ async fn a_pull_that_is_killed_outright_goes_on_where_it_was() {
     }
     child.kill().await.unwrap();
     let (options, events) = options(dir.path(), "");
-    let pulled = pull(&entry(file.len(), Some(&sha256(&file)), &url(&server.at("/t"))), &options).await.unwrap();
+    let pulled = pull(
+        &entry(file.len(), Some(&sha256(&file)), &url(&server.at("/t"))),
+        &options,
+    )
+    .await
+    .unwrap();
     assert_eq!(std::fs::read(pulled.path).unwrap(), file);
     assert_eq!(count(&events, |e| matches!(e, Event::Resumed { .. })), 1);
 }
