@@ -371,8 +371,6 @@ fn reason(said: &str, package: &Package) -> String {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used)]
-
     use super::*;
 
     #[test]

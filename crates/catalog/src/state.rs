@@ -191,8 +191,6 @@ pub(crate) async fn settle(partial: &Path, path: &Path) -> Result<(), Error> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used)]
-
     use super::*;
 
     #[test]

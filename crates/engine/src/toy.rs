@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use candor_kernels::team::Team;
-use candor_model::kv::KvPages;
+use candor_model::kv::{KvFormat, KvPages, KvShape};
 use candor_model::{Decoder, PAGE_TOKENS, Step};
 use serde_json::Value;
 
@@ -94,6 +94,9 @@ impl Decoder for ToyDecoder {
     fn context(&self) -> usize {
         4096
     }
+    fn kv_shape(&self) -> KvShape {
+        NO_KV
+    }
     fn new_kv(&self, pages: usize) -> Result<KvPages, candor_model::Error> {
         self.pages.store(pages, Ordering::SeqCst);
         Ok(crate::toy::no_kv())
@@ -150,8 +153,10 @@ impl ToyDecoder {
 }
 
 pub fn no_kv() -> KvPages {
-    KvPages
+    KvPages::new(NO_KV, 0).unwrap()
 }
+
+const NO_KV: KvShape = KvShape { layers: 0, kv_heads: 1, head_dim: 1, format: KvFormat::F16 };
 
 pub fn engine(decoder: ToyDecoder, options: &EngineOptions) -> (Arc<ToyDecoder>, Local) {
     let decoder = Arc::new(decoder);

@@ -5,24 +5,13 @@
 
 use candor_kernels::team::Team;
 
-use crate::kv::KvPages;
+use crate::kv::{KvPages, KvShape};
 
 /// A page of key/value memory: `PAGE_TOKENS` consecutive positions of one sequence, in every layer.
 pub type PageId = u32;
 
-/// Positions per page. Page `p` of a sequence holds positions `p * PAGE_TOKENS ..`.
-pub const PAGE_TOKENS: usize = 16;
-
-/// One sequence's share of a step: `len` new tokens that follow `past` tokens already in the cache.
-#[derive(Debug, Clone, Copy)]
-pub struct Segment<'a> {
-    /// Tokens already in the cache before this step.
-    pub past: usize,
-    /// New tokens of this sequence in this step (the next `len` entries of `Step::tokens`).
-    pub len: usize,
-    /// The sequence's page table, long enough for `past + len` positions.
-    pub pages: &'a [PageId],
-}
+/// Positions per page (page `p` of a sequence holds positions `p * PAGE_TOKENS ..`), and one sequence's share of a step.
+pub use candor_kernels::ops::attention::{PAGE_TOKENS, Segment};
 
 /// What one forward pass computes.
 #[derive(Debug, Clone, Copy)]
@@ -41,13 +30,22 @@ pub trait Decoder: Send + Sync {
     fn vocab(&self) -> usize;
     /// The longest context the model was made for, in tokens.
     fn context(&self) -> usize;
+    /// Shape of the key/value memory that this model needs.
+    fn kv_shape(&self) -> KvShape;
     /// Allocates key/value memory of `pages` pages.
     ///
     /// # Errors
     /// If the memory cannot be had.
-    fn new_kv(&self, pages: usize) -> Result<KvPages, crate::Error>;
+    fn new_kv(&self, pages: usize) -> Result<KvPages, crate::Error> {
+        KvPages::new(self.kv_shape(), pages)
+    }
     /// Bytes of key/value memory that one page takes, all layers together.
-    fn page_bytes(&self) -> usize;
+    fn page_bytes(&self) -> usize {
+        self.kv_shape().page_bytes()
+    }
     /// Runs one step; returns `[wanted.len(), vocab]` row-major logits.
+    ///
+    /// # Panics
+    /// If a token is not below `vocab`, or segments, pages and wanted rows do not fit together.
     fn forward(&self, team: &Team, step: &Step<'_>, kv: &mut KvPages) -> Vec<f32>;
 }

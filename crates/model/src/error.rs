@@ -1,5 +1,7 @@
 //! What can be wrong with a model, as sentences for the person who must act.
 
+use std::path::Path;
+
 /// Errors of reading or running a model.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -17,4 +19,11 @@ pub enum Error {
     /// A template that fails.
     #[error("the chat template failed: {0}")]
     Template(String),
+}
+
+impl Error {
+    /// An error about the file at `path`.
+    pub fn file(path: &Path, what: impl Into<String>) -> Self {
+        Self::File { file: path.display().to_string(), what: what.into() }
+    }
 }

@@ -1,0 +1,136 @@
+//! BERT encoders (Devlin et al. 2018, arXiv:1810.04805) as sentence embedders (Reimers & Gurevych 2019,
+//! arXiv:1908.10084): the mean over all tokens, or the first token, scaled to length 1.
+
+use std::sync::Arc;
+
+use candor_kernels::ops::attention::{Params as Shape, attend_all};
+use candor_kernels::ops::{add, gelu_erf};
+use candor_kernels::team::Team;
+
+use crate::Error;
+use crate::encoder::Encoder;
+use crate::linear::{Linear, Loader, Norm};
+use crate::params::Pooling;
+
+struct Bert {
+    words: Linear,
+    positions: Vec<f32>,
+    /// The embedding of the first kind of segment, the only one used.
+    kind: Vec<f32>,
+    norm: Norm,
+    layers: Vec<Layer>,
+    shape: Shape,
+    dim: usize,
+    max_tokens: usize,
+    pooling: Pooling,
+}
+
+struct Layer {
+    q: Linear,
+    k: Linear,
+    v: Linear,
+    out: Linear,
+    after_attn: Norm,
+    up: Linear,
+    down: Linear,
+    after_ffn: Norm,
+}
+
+pub(super) fn load(loader: &Loader<'_>) -> Result<Arc<dyn Encoder>, Error> {
+    let p = loader.params;
+    let layer = |i: usize| {
+        let name = |part: &str| format!("blk.{i}.{part}");
+        Ok(Layer {
+            q: loader.linear(&name("attn_q"), p.dim, p.dim)?,
+            k: loader.linear(&name("attn_k"), p.dim, p.dim)?,
+            v: loader.linear(&name("attn_v"), p.dim, p.dim)?,
+            out: loader.linear(&name("attn_output"), p.dim, p.dim)?,
+            after_attn: loader.norm(&name("attn_output_norm"), p.dim)?,
+            up: loader.linear(&name("ffn_up"), p.feed_forward, p.dim)?,
+            down: loader.linear(&name("ffn_down"), p.dim, p.feed_forward)?,
+            after_ffn: loader.norm(&name("layer_output_norm"), p.dim)?,
+        })
+    };
+    let layers = (0..p.layers).map(layer).collect::<Result<_, Error>>()?;
+    let vocab = loader.rows("token_embd.weight", p.dim)?;
+    let positions = loader.rows("position_embd.weight", p.dim)?;
+    let kinds = loader.rows("token_types.weight", p.dim)?;
+    let all = |name: &str, rows: usize| Ok::<_, Error>(loader.linear(name, rows, p.dim)?.rows(0..rows));
+    Ok(Arc::new(Bert {
+        words: loader.linear("token_embd", vocab, p.dim)?,
+        positions: all("position_embd", positions)?,
+        kind: all("token_types", kinds)?[..p.dim].to_vec(),
+        norm: loader.norm("token_embd_norm", p.dim)?,
+        layers,
+        shape: Shape { heads: p.heads, kv_heads: p.kv_heads, head_dim: p.head_dim, scale: p.query_scale, window: None, softcap: None },
+        dim: p.dim,
+        max_tokens: p.context.min(positions),
+        pooling: p.pooling,
+    }))
+}
+
+impl Encoder for Bert {
+    fn dim(&self) -> usize {
+        self.dim
+    }
+
+    fn vocab(&self) -> usize {
+        self.words.outputs()
+    }
+
+    fn max_tokens(&self) -> usize {
+        self.max_tokens
+    }
+
+    fn hidden(&self, team: &Team, texts: &[Vec<u32>]) -> Vec<Vec<f32>> {
+        let lengths: Vec<usize> = texts.iter().map(Vec::len).collect();
+        let ids: Vec<usize> = texts.iter().flatten().map(|&id| id as usize).collect();
+        if ids.is_empty() {
+            return vec![Vec::new(); texts.len()];
+        }
+        let mut x = self.words.rows(ids.into_iter()); // [T, D], all texts
+        for (row, position) in x.chunks_exact_mut(self.dim).zip(lengths.iter().flat_map(|&len| 0..len)) {
+            add(row, &self.kind);
+            add(row, &self.positions[position * self.dim..][..self.dim]);
+        }
+        let mut x = self.norm.apply(&x);
+        for layer in &self.layers {
+            let h = layer.q.prepare(team, &x);
+            let (q, k, v) = (layer.q.apply_to(team, &h), layer.k.apply_to(team, &h), layer.v.apply_to(team, &h));
+            let mut mixed = vec![0.0; q.len()];
+            attend_all(team, &mut mixed, &q, &k, &v, &lengths, &self.shape);
+            let mut h = layer.out.apply(team, &mixed);
+            add(&mut h, &x);
+            x = layer.after_attn.apply(&h);
+            let mut h = layer.up.apply(team, &x);
+            gelu_erf(&mut h);
+            let mut h = layer.down.apply(team, &h);
+            add(&mut h, &x);
+            x = layer.after_ffn.apply(&h);
+        }
+        let mut rest = &x[..];
+        let mut take = |len: usize| {
+            let (head, tail) = rest.split_at(len * self.dim);
+            rest = tail;
+            head.to_vec()
+        };
+        lengths.iter().map(|&len| take(len)).collect()
+    }
+
+    fn embed(&self, team: &Team, texts: &[Vec<u32>]) -> Vec<Vec<f32>> {
+        let pool = |hidden: Vec<f32>| {
+            let tokens = match self.pooling {
+                Pooling::Mean => hidden.len() / self.dim,
+                Pooling::First => 1,
+            };
+            let mut sum = vec![0.0f64; self.dim];
+            for row in hidden.chunks_exact(self.dim).take(tokens) {
+                sum.iter_mut().zip(row).for_each(|(s, v)| *s += f64::from(*v));
+            }
+            // The mean's divisor falls out of the scaling to length 1.
+            let length = sum.iter().map(|s| s * s).sum::<f64>().sqrt().max(1e-12);
+            sum.iter().map(|s| (s / length) as f32).collect()
+        };
+        self.hidden(team, texts).into_iter().map(pool).collect()
+    }
+}

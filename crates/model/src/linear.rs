@@ -1,0 +1,200 @@
+//! What hides the weight format: a linear layer, an embedding table, and norms; and the loader that makes them from a
+//! file's tensors, with every shape checked.
+
+use candor_kernels::formats::dequantize;
+use candor_kernels::gemm::{Quantized, Weights, matmul_quantized};
+use candor_kernels::ops;
+use candor_kernels::team::Team;
+
+use crate::Error;
+use crate::params::Params;
+use crate::weights::{Source, Tensor};
+
+/// How weights are computed with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Precision {
+    /// In the format of the file; activations as 16-bit integers where the weights are integers.
+    #[default]
+    Quantized,
+    /// As f32, for comparison with a reference.
+    F32,
+}
+
+/// y = x Wᵀ + b.
+#[derive(Debug)]
+pub struct Linear {
+    weights: Weights,
+    bias: Option<Vec<f32>>,
+}
+
+impl Linear {
+    /// Prepares `x`, `[T, inputs]`, once for several layers.
+    pub fn prepare<'a>(&self, team: &Team, x: &'a [f32]) -> Quantized<'a> {
+        Quantized::new(x, x.len() / self.weights.cols(), self.weights.cols(), team)
+    }
+
+    /// `[T, inputs]` to `[T, outputs]`.
+    pub fn apply(&self, team: &Team, x: &[f32]) -> Vec<f32> {
+        self.apply_to(team, &self.prepare(team, x))
+    }
+
+    /// As `apply`, of prepared inputs.
+    pub fn apply_to(&self, team: &Team, x: &Quantized<'_>) -> Vec<f32> {
+        let mut out = vec![0.0; x.tokens() * self.weights.rows()];
+        matmul_quantized(team, &mut out, x, &self.weights);
+        if let Some(bias) = &self.bias {
+            out.chunks_exact_mut(bias.len()).for_each(|row| ops::add(row, bias));
+        }
+        out
+    }
+
+    /// Number of outputs.
+    pub fn outputs(&self) -> usize {
+        self.weights.rows()
+    }
+
+    /// Rows of the table, one per id: `[ids, inputs]`.
+    ///
+    /// # Panics
+    /// If an id is not below `outputs`.
+    pub fn rows(&self, ids: impl ExactSizeIterator<Item = usize>) -> Vec<f32> {
+        let dim = self.weights.cols();
+        let mut out = vec![0.0; ids.len() * dim];
+        out.chunks_exact_mut(dim).zip(ids).for_each(|(row, id)| self.weights.row(id, row));
+        out
+    }
+}
+
+/// Scales rows to length one and each element by its weight: RMSNorm, or LayerNorm where there is a bias.
+#[derive(Debug)]
+pub struct Norm {
+    weight: Vec<f32>,
+    bias: Option<Vec<f32>>,
+    eps: f32,
+}
+
+impl Norm {
+    /// Each row of `x`, `[T, dim]`.
+    pub fn apply(&self, x: &[f32]) -> Vec<f32> {
+        let mut out = vec![0.0; x.len()];
+        match &self.bias {
+            Some(bias) => ops::layer_norm(&mut out, x, &self.weight, bias, self.eps),
+            None => ops::rms_norm(&mut out, x, &self.weight, self.eps),
+        }
+        out
+    }
+
+    /// Each head of `x`, `[T, heads * head_dim]`.
+    pub fn heads(&self, x: &mut [f32]) {
+        ops::rms_norm_in_place(x, &self.weight, self.eps);
+    }
+}
+
+/// Makes layers from tensors; knows the file's name for messages.
+pub(crate) struct Loader<'a> {
+    pub(crate) source: &'a dyn Source,
+    pub(crate) team: &'a Team,
+    pub(crate) precision: Precision,
+    pub(crate) params: &'a Params,
+}
+
+impl Loader<'_> {
+    fn fail(&self, what: String) -> Error {
+        Error::File { file: self.source.name(), what }
+    }
+
+    fn tensor(&self, name: &str) -> Result<Tensor<'_>, Error> {
+        self.source.tensor(name).ok_or_else(|| {
+            let arch = &self.params.arch;
+            self.fail(format!("has no tensor `{name}`, which {arch} needs; the file is incomplete or of another architecture, get it again"))
+        })
+    }
+
+    /// Whether there is such a tensor.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.source.tensor(name).is_some()
+    }
+
+    /// The number of rows of a matrix with `cols` columns.
+    pub(crate) fn rows(&self, name: &str, cols: usize) -> Result<usize, Error> {
+        match *self.tensor(name)?.shape {
+            [rows, c] if c == cols => Ok(rows),
+            ref shape => Err(self.misfit(name, shape, &format!("[any, {cols}]"))),
+        }
+    }
+
+    fn misfit(&self, name: &str, shape: &[usize], wanted: &str) -> Error {
+        self.fail(format!("tensor `{name}` has the shape {shape:?} where the metadata asks for {wanted}; the file is damaged, get it again"))
+    }
+
+    fn values(&self, tensor: &Tensor<'_>) -> Result<Vec<f32>, Error> {
+        let len: usize = tensor.shape.iter().product();
+        let mut values = Vec::new();
+        values.try_reserve_exact(len).map_err(|_| {
+            Error::Memory(format!("{} MiB of memory for weights cannot be had; free memory or take a smaller model", len >> 18))
+        })?;
+        values.resize(len, 0.0);
+        dequantize(tensor.format, tensor.bytes, &mut values).map_err(|e| self.fail(e.to_string()))?;
+        Ok(values)
+    }
+
+    /// A vector of `len` values.
+    pub(crate) fn vector(&self, name: &str, len: usize) -> Result<Vec<f32>, Error> {
+        let tensor = self.tensor(name)?;
+        if tensor.shape.iter().product::<usize>() != len || tensor.shape.last() != Some(&len) {
+            return Err(self.misfit(name, tensor.shape, &format!("[{len}]")));
+        }
+        self.values(&tensor)
+    }
+
+    /// The norm `name`, with `name.bias` where there is one.
+    pub(crate) fn norm(&self, name: &str, dim: usize) -> Result<Norm, Error> {
+        let mut weight = self.vector(&format!("{name}.weight"), dim)?;
+        weight.iter_mut().for_each(|w| *w += self.params.norm_offset);
+        let bias = format!("{name}.bias");
+        let bias = if self.has(&bias) { Some(self.vector(&bias, dim)?) } else { None };
+        Ok(Norm { weight, bias, eps: self.params.norm_eps })
+    }
+
+    /// The norm `name`, if it is there.
+    pub(crate) fn optional_norm(&self, name: &str, dim: usize) -> Result<Option<Norm>, Error> {
+        if self.has(&format!("{name}.weight")) { self.norm(name, dim).map(Some) } else { Ok(None) }
+    }
+
+    /// The layer `name`, with `name.bias` where there is one.
+    pub(crate) fn linear(&self, name: &str, rows: usize, cols: usize) -> Result<Linear, Error> {
+        let weight = format!("{name}.weight");
+        let tensor = self.tensor(&weight)?;
+        if tensor.shape != [rows, cols] {
+            return Err(self.misfit(&weight, tensor.shape, &format!("[{rows}, {cols}]")));
+        }
+        let bias = format!("{name}.bias");
+        let bias = if self.has(&bias) { Some(self.vector(&bias, rows)?) } else { None };
+        Ok(Linear { weights: self.pack(&tensor, rows, cols)?, bias })
+    }
+
+    /// The layers of `count` experts: slices of one tensor `name_exps`, or tensors `name.0`, `name.1`, ….
+    pub(crate) fn experts(&self, name: &str, count: usize, rows: usize, cols: usize) -> Result<Vec<Linear>, Error> {
+        let stacked = format!("{name}_exps.weight");
+        let Some(all) = self.source.tensor(&stacked) else {
+            return (0..count).map(|i| self.linear(&format!("{name}.{i}"), rows, cols)).collect();
+        };
+        if all.shape != [count, rows, cols] {
+            return Err(self.misfit(&stacked, all.shape, &format!("[{count}, {rows}, {cols}]")));
+        }
+        let shape = [rows, cols];
+        let expert = |bytes| {
+            let tensor = Tensor { format: all.format, shape: &shape, bytes };
+            Ok(Linear { weights: self.pack(&tensor, rows, cols)?, bias: None })
+        };
+        all.bytes.chunks_exact(all.bytes.len() / count).map(expert).collect()
+    }
+
+    fn pack(&self, tensor: &Tensor<'_>, rows: usize, cols: usize) -> Result<Weights, Error> {
+        match self.precision {
+            Precision::Quantized => Weights::pack(tensor.format, tensor.bytes, rows, cols, self.team),
+            Precision::F32 => Weights::pack_f32(&self.values(tensor)?, rows, cols),
+        }
+        .map_err(|e| self.fail(e.to_string()))
+    }
+}

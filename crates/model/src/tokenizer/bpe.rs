@@ -1,0 +1,155 @@
+//! Byte-level byte-pair encoding (Sennrich et al. 2016; bytes as in GPT-2): each word starts as single bytes, and the
+//! pair with the best rank is joined until none is left. A heap keeps this at n log n for a word of n bytes.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+
+use super::split::Split;
+use super::unicode::lossy;
+use super::vocab::Vocab;
+
+/// A byte-pair tokenizer over a vocabulary.
+#[derive(Debug)]
+pub(super) struct Bpe {
+    split: Split,
+    /// (left, right) -> (rank, joined).
+    merges: hashbrown::HashMap<(u32, u32), (u32, u32)>,
+    /// The token of each single byte.
+    bytes: [Option<u32>; 256],
+    /// Whole words that are tokens need no merging (Llama 3).
+    whole_words: bool,
+}
+
+/// GPT-2's way to write bytes as printable characters.
+pub(super) fn byte_to_char(byte: u8) -> char {
+    let (byte, shown) = (u32::from(byte), |b: u32| matches!(b, 0x21..=0x7e | 0xa1..=0xac | 0xae..=0xff));
+    let code = if shown(byte) { byte } else { 0x100 + (0..byte).filter(|&b| !shown(b)).count() as u32 };
+    char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER)
+}
+
+/// A text written in GPT-2's characters, as bytes; `None` where a character is none of them.
+pub(super) fn chars_to_bytes(text: &[u8]) -> Option<Vec<u8>> {
+    static BACK: std::sync::OnceLock<HashMap<char, u8>> = std::sync::OnceLock::new();
+    let back = BACK.get_or_init(|| (0..=255).map(|b| (byte_to_char(b), b)).collect());
+    std::str::from_utf8(text).ok()?.chars().map(|c| back.get(&c).copied()).collect()
+}
+
+#[derive(Clone, Copy)]
+struct Symbol {
+    token: u32,
+    prev: u32,
+    next: u32,
+}
+
+const NONE: u32 = u32::MAX;
+
+impl Bpe {
+    /// `merges` in order of rank, each as "left right".
+    pub(super) fn new<'m>(vocab: &Vocab, split: Split, merges: impl Iterator<Item = &'m [u8]>, whole_words: bool) -> Self {
+        let mut map = hashbrown::HashMap::new();
+        for (rank, merge) in merges.enumerate() {
+            // A space cannot be part of a token's text here, so the first one separates (but not one at the very start).
+            let Some(space) = merge.iter().skip(1).position(|&b| b == b' ').map(|at| at + 1) else { continue };
+            let (left, right) = (&merge[..space], &merge[space + 1..]);
+            let joined = [left, right].concat();
+            if let (Some(left), Some(right), Some(joined)) = (vocab.id(left), vocab.id(right), vocab.id(&joined)) {
+                map.entry((left, right)).or_insert((rank as u32, joined));
+            }
+        }
+        let byte = |b: usize| vocab.id(byte_to_char(b as u8).encode_utf8(&mut [0; 4]).as_bytes());
+        Self { split, merges: map, bytes: std::array::from_fn(byte), whole_words }
+    }
+
+    /// Appends the tokens of `text`.
+    pub(super) fn encode(&self, vocab: &Vocab, text: &[u8], out: &mut Vec<u32>) {
+        let text = lossy(text);
+        // Words repeat: the second time, their tokens are copied.
+        let mut seen: hashbrown::HashMap<&str, (usize, usize)> = hashbrown::HashMap::new();
+        let mut merger = Merger::default();
+        self.split.words(&text, &mut |word| {
+            if let Some(&(start, end)) = seen.get(word) {
+                out.extend_from_within(start..end);
+                return;
+            }
+            let start = out.len();
+            self.word(vocab, word.as_bytes(), &mut merger, out);
+            if word.len() <= 64 && word.len() > 1 {
+                seen.insert(word, (start, out.len()));
+            }
+        });
+    }
+
+    fn word(&self, vocab: &Vocab, word: &[u8], merger: &mut Merger, out: &mut Vec<u32>) {
+        if self.whole_words && word.len() <= 256 {
+            let text: String = word.iter().map(|&b| byte_to_char(b)).collect();
+            if let Some(id) = vocab.id(text.as_bytes()) {
+                out.push(id);
+                return;
+            }
+        }
+        // Link fields are 32 bits wide; longer words are cut (there are none: requests are far smaller).
+        for part in word.chunks(1 << 30) {
+            merger.run(&self.merges, part.iter().filter_map(|&b| self.bytes[b as usize]), out);
+        }
+    }
+}
+
+/// Memory of the merging loop, kept between words.
+#[derive(Default)]
+struct Merger {
+    symbols: Vec<Symbol>,
+    /// (rank, position, left token, right token), smallest first; entries may be out of date.
+    heap: BinaryHeap<Reverse<(u32, u32, u32, u32)>>,
+}
+
+impl Merger {
+    fn run(&mut self, merges: &hashbrown::HashMap<(u32, u32), (u32, u32)>, tokens: impl Iterator<Item = u32>, out: &mut Vec<u32>) {
+        let Self { symbols, heap } = self;
+        symbols.clear();
+        heap.clear();
+        symbols.extend(tokens.enumerate().map(|(i, token)| Symbol { token, prev: (i as u32).wrapping_sub(1), next: i as u32 + 1 }));
+        let Some(last) = symbols.last_mut() else { return };
+        last.next = NONE;
+        let candidate = |at: u32, left: u32, right: u32| {
+            merges.get(&(left, right)).map(|&(rank, _)| Reverse((rank, at, left, right)))
+        };
+        let pairs = symbols.windows(2).enumerate();
+        heap.extend(pairs.filter_map(|(i, w)| candidate(i as u32, w[0].token, w[1].token)));
+        while let Some(Reverse((_, at, left, right))) = heap.pop() {
+            let Symbol { token, prev, next } = symbols[at as usize];
+            // A symbol that was joined away has the token NONE, which is in no merge.
+            if token != left || next == NONE || symbols[next as usize].token != right {
+                continue;
+            }
+            let Some(&(_, joined)) = merges.get(&(left, right)) else { continue };
+            let after = symbols[next as usize].next;
+            symbols[next as usize].token = NONE;
+            symbols[at as usize] = Symbol { token: joined, prev, next: after };
+            if after != NONE {
+                symbols[after as usize].prev = at;
+                heap.extend(candidate(at, joined, symbols[after as usize].token));
+            }
+            if prev != NONE {
+                heap.extend(candidate(prev, symbols[prev as usize].token, joined));
+            }
+        }
+        let mut at = 0;
+        while at != NONE {
+            out.push(symbols[at as usize].token);
+            at = symbols[at as usize].next;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_and_their_characters_are_one_to_one() {
+        assert_eq!((byte_to_char(b' '), byte_to_char(b'\n'), byte_to_char(b'a')), ('Ġ', 'Ċ', 'a'));
+        for b in 0..=255 {
+            assert_eq!(chars_to_bytes(byte_to_char(b).to_string().as_bytes()), Some(vec![b]));
+        }
+    }
+}

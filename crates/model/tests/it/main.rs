@@ -1,0 +1,8 @@
+//! Outside-in tests of the model crate: one binary.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
+
+mod at_hand;
+mod embed;
+mod greedy;
+mod template;
+mod tokenize;
