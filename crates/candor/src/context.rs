@@ -7,6 +7,9 @@ use anyhow::{Context as _, bail};
 use crate::cli::Global;
 use crate::config::{self, Config};
 
+/// Conversations, in the data directory.
+pub(crate) const STORE: &str = "candor.db";
+
 /// What every command works with.
 #[derive(Debug)]
 pub(crate) struct Context {
@@ -33,9 +36,12 @@ impl Context {
         Ok(Self { config, config_file, data_dir })
     }
 
-    /// Where models are kept.
+    /// Where models are kept: `CANDOR_MODELS`, else a folder of the data directory.
     pub(crate) fn models_dir(&self) -> PathBuf {
-        self.data_dir.join("models")
+        match std::env::var_os("CANDOR_MODELS").filter(|dir| !dir.is_empty()) {
+            Some(dir) => dir.into(),
+            None => self.data_dir.join("models"),
+        }
     }
 
     /// The data directory, made if need be.

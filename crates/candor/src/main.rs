@@ -3,11 +3,16 @@
 
 #![allow(clippy::print_stdout, reason = "a command line prints")]
 
+mod answer;
 mod chat;
 mod cli;
 mod commands;
 mod config;
 mod context;
+mod models;
+mod open;
+mod runtime;
+mod sampling;
 mod terminal;
 
 use std::process::ExitCode;

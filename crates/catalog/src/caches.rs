@@ -96,6 +96,8 @@ pub(crate) fn read_small(path: &Path, limit: u64) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+
     use super::*;
 
     fn write(path: &Path, bytes: &[u8]) {

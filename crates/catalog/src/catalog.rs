@@ -177,6 +177,8 @@ fn distance(a: &str, b: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+
     use super::*;
 
     const ONE: &str = "[[model]]\nname = \"tiny\"\ntitle = \"Tiny\"\nkind = \"chat\"\nlicence = \"MIT\"\nparameters = \"1M\"\n\

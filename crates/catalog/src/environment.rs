@@ -118,6 +118,8 @@ pub fn default_models_dir() -> Option<PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+
     use super::*;
 
     fn read(vars: &[(&str, &str)]) -> Environment {

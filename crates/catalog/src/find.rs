@@ -166,6 +166,8 @@ fn at_path(path: &Path) -> Result<Found, Error> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+
     use super::*;
 
     fn nothing() -> Environment {

@@ -159,6 +159,8 @@ fn address(environment: &Environment, repo: &str, revision: &str, path: &str) ->
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+
     use super::*;
 
     fn hub(endpoint: &str) -> Environment {

@@ -371,6 +371,8 @@ fn reason(said: &str, package: &Package) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+
     use super::*;
 
     #[test]

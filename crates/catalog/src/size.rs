@@ -25,6 +25,8 @@ impl fmt::Display for Bytes {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+
     use super::Bytes;
 
     #[test]

@@ -191,6 +191,8 @@ pub(crate) async fn settle(partial: &Path, path: &Path) -> Result<(), Error> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+
     use super::*;
 
     #[test]

@@ -228,8 +228,18 @@ pub fn remove(models_dir: &Path, name: &str) -> Result<Bytes, Error> {
     Ok(Bytes(size))
 }
 
-/// Holds a model's folder against other processes until it is dropped (or the process dies).
-pub(crate) fn lock(dir: &Path, name: &str) -> Result<fs::File, Error> {
+/// A model's folder, held against other processes until this is dropped (or the process dies).
+pub(crate) struct Lock(fs::File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing would do, but for a child process that is just being started and has its copy until it runs.
+        let _ = self.0.unlock();
+    }
+}
+
+/// Takes a model's folder, or says that another process has it.
+pub(crate) fn lock(dir: &Path, name: &str) -> Result<Lock, Error> {
     let path = dir.join(LOCK);
     let file = fs::File::options()
         .create(true)
@@ -238,10 +248,10 @@ pub(crate) fn lock(dir: &Path, name: &str) -> Result<fs::File, Error> {
         .open(&path)
         .map_err(Error::file("write", &path))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Lock(file)),
         Err(fs::TryLockError::WouldBlock) => Err(Error::Busy { name: name.into() }),
         // Some network file systems have no locks; going on without is better than not at all.
-        Err(fs::TryLockError::Error(_)) => Ok(file),
+        Err(fs::TryLockError::Error(_)) => Ok(Lock(file)),
     }
 }
 
@@ -274,6 +284,8 @@ pub(crate) fn sync_dir(dir: &Path) {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+
     use super::*;
 
     fn put(dir: &Path, name: &str, file: &str, note: bool) {

@@ -211,3 +211,84 @@ fn work(shared: &Shared) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn every_task_runs_once_whatever_the_number_of_threads() {
+        for threads in [0, 1, 2, 5] {
+            let team = Team::new(threads);
+            assert_eq!(team.threads(), threads.max(1));
+            for tasks in [0, 1, 2, 3, 100] {
+                let counts: Vec<AtomicUsize> = (0..tasks).map(|_| AtomicUsize::new(0)).collect();
+                team.run(tasks, &|i| {
+                    counts[i].fetch_add(1, Ordering::Relaxed);
+                });
+                assert!(counts.iter().all(|c| c.load(Ordering::Relaxed) == 1));
+            }
+        }
+    }
+
+    #[test]
+    fn many_short_jobs_from_several_callers_all_finish() {
+        let team = Team::new(3);
+        let total = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    for _ in 0..2000 {
+                        team.run(4, &|_| {
+                            total.fetch_add(1, Ordering::Relaxed);
+                        });
+                    }
+                });
+            }
+        });
+        assert_eq!(total.load(Ordering::Relaxed), 3 * 2000 * 4);
+    }
+
+    #[test]
+    fn sleeping_threads_wake_for_the_next_job() {
+        let team = Team::new(2);
+        for _ in 0..3 {
+            std::thread::sleep(Duration::from_millis(20));
+            let total = AtomicUsize::new(0);
+            team.run(8, &|i| {
+                std::thread::sleep(Duration::from_millis(1));
+                total.fetch_add(i, Ordering::Relaxed);
+            });
+            assert_eq!(total.load(Ordering::Relaxed), 28);
+        }
+    }
+
+    #[test]
+    fn a_panic_in_a_task_reaches_the_caller_and_the_team_goes_on() {
+        let team = Team::new(2);
+        for bad in [0, 63] {
+            let result = catch_unwind(AssertUnwindSafe(|| team.run(64, &|i| assert!(i != bad, "task {i}"))));
+            let message = *result.unwrap_err().downcast::<String>().unwrap();
+            assert_eq!(message, format!("task {bad}"));
+        }
+        let total = AtomicUsize::new(0);
+        team.run(10, &|_| {
+            total.fetch_add(1, Ordering::Relaxed);
+        });
+        assert_eq!(total.load(Ordering::Relaxed), 10);
+    }
+
+    #[test]
+    fn a_run_inside_a_task_works_alone() {
+        let team = Team::new(2);
+        let total = AtomicUsize::new(0);
+        team.run(4, &|_| {
+            team.run(4, &|_| {
+                total.fetch_add(1, Ordering::Relaxed);
+            });
+        });
+        assert_eq!(total.load(Ordering::Relaxed), 16);
+    }
+}

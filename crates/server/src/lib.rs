@@ -18,6 +18,7 @@ mod state;
 pub use config::{ApiKey, ServerConfig};
 pub use error::ApiError;
 pub use models::Models;
+pub use page::page_is_built;
 pub use serve::{ServeError, bind, serve};
 pub use state::App;
 

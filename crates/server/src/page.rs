@@ -38,6 +38,11 @@ pub(crate) fn routes() -> Router<App> {
         .route("/manifest.webmanifest", get(file))
 }
 
+/// Whether the page was built into this program.
+pub fn page_is_built() -> bool {
+    Dist::get("index.html").is_some()
+}
+
 /// Whether a path belongs to the static page, which may be fetched without a key.
 pub(crate) fn is_page(path: &str) -> bool {
     path == "/"

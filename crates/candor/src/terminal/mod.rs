@@ -2,10 +2,12 @@
 
 mod live;
 mod markdown;
+mod progress;
 
 use std::io::{IsTerminal, Write};
 
 pub(crate) use live::Live;
+pub(crate) use progress::PullDisplay;
 
 /// Whether colours are wanted at all: `NO_COLOR` (any value) and `TERM=dumb` say no.
 pub(crate) fn color_wanted() -> bool {
@@ -88,23 +90,6 @@ impl Style {
     }
 }
 
-/// Bytes as people read them.
-pub(crate) fn bytes(count: u64) -> String {
-    const UNITS: [&str; 5] = ["B", "KB", "MB", "GB", "TB"];
-    let mut value = count as f64;
-    let mut unit = 0;
-    while value >= 1000.0 && unit < UNITS.len() - 1 {
-        value /= 1000.0;
-        unit += 1;
-    }
-    match unit {
-        0 => format!("{count} B"),
-        _ if value < 10.0 => format!("{value:.2} {}", UNITS[unit]),
-        _ if value < 100.0 => format!("{value:.1} {}", UNITS[unit]),
-        _ => format!("{value:.0} {}", UNITS[unit]),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,10 +97,5 @@ mod tests {
     #[test]
     fn escape_sequences_of_a_model_do_not_reach_the_terminal() {
         assert_eq!(printable("a\x1b]52;c;aGk=\x07b\u{9b}31mc\u{202e}d\n\te"), "a]52;c;aGk=b31mcd\n\te");
-    }
-
-    #[test]
-    fn bytes_are_rounded_to_three_digits() {
-        assert_eq!([bytes(12), bytes(98_300_000), bytes(1_234), bytes(4_700_000_000)], ["12 B", "98.3 MB", "1.23 KB", "4.70 GB"]);
     }
 }

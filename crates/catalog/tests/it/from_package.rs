@@ -154,10 +154,7 @@ async fn what_pip_does_wrong_is_a_sentence() {
         let dir = tempfile::tempdir().unwrap();
         let (options, _) = stand_in(dir.path(), body);
         let entry = two_parts(&bytes(900), &"0".repeat(64));
-        let pulling = tokio::time::timeout(
-            Duration::from_secs(20),
-            pull(&entry, &options),
-        );
+        let pulling = tokio::time::timeout(Duration::from_secs(20), pull(&entry, &options));
         let Err(Error::NoSource { reasons, .. }) = pulling.await.unwrap() else {
             panic!("{body}")
         };

@@ -54,8 +54,8 @@ pub fn options(dir: &Path, endpoint: &str) -> (PullOptions, Events) {
         },
         patience: Patience {
             connect: Duration::from_secs(2),
-            answer: Duration::from_millis(700),
-            idle: Duration::from_millis(700),
+            answer: Duration::from_millis(1500),
+            idle: Duration::from_millis(1500),
             retries: 3,
             pause: Duration::from_millis(10),
         },
@@ -65,6 +65,23 @@ pub fn options(dir: &Path, endpoint: &str) -> (PullOptions, Events) {
         options.with_progress(move |event| log.lock().unwrap().push(event)),
         events,
     )
+}
+
+/// Begins a pull and drops it once this many bytes came, as the end of the process would.
+pub async fn stop_after(bytes: u64, entry: &Entry, options: &PullOptions, events: &Events) {
+    let enough = async {
+        while count(
+            events,
+            |e| matches!(e, Event::Downloading { done, .. } if done.0 >= bytes),
+        ) == 0
+        {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::select! {
+        pulled = candor_catalog::pull(entry, options) => panic!("it was not stopped: {pulled:?}"),
+        () = enough => {}
+    }
 }
 
 pub fn count(events: &Events, which: impl Fn(&Event) -> bool) -> usize {

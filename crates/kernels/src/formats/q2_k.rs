@@ -10,9 +10,11 @@ pub(crate) struct Q2K;
 
 /// Spreads 64 bytes of 2-bit integers.
 pub(super) fn two_bits(q: &mut [u8; 256], packed: &[u8]) {
-    for (i, q) in q.iter_mut().enumerate() {
-        let (half, j, at) = (i / 128, i % 128 / 32, i % 32);
-        *q = packed[half * 32 + at] >> (2 * j) & 3;
+    for (run, q) in q.as_chunks_mut::<32>().0.iter_mut().enumerate() {
+        let bytes = &packed[run / 4 * 32..][..32];
+        for (q, b) in q.iter_mut().zip(bytes) {
+            *q = b >> (2 * (run % 4)) & 3;
+        }
     }
 }
 

@@ -16,8 +16,10 @@ impl Quant for Q3K {
     const LAYOUT: Layout = Layout { planes: Planes::B2B1, scales: Scales::Super, groups: 2, offset: 4 };
     fn read(block: &[u8], parts: &mut Parts) {
         two_bits(&mut parts.q, &block[32..96]);
-        for (i, q) in parts.q.iter_mut().enumerate() {
-            *q |= (block[i % 32] >> (i / 32) & 1) << 2;
+        for (run, q) in parts.q.as_chunks_mut::<32>().0.iter_mut().enumerate() {
+            for (q, b) in q.iter_mut().zip(&block[..32]) {
+                *q |= (b >> run & 1) << 2;
+            }
         }
         let scales = &block[96..108];
         for (s, sc) in parts.sc.iter_mut().enumerate() {

@@ -21,8 +21,11 @@ pub(super) fn scales_and_mins(parts: &mut Parts, b: &[u8]) {
 
 /// Spreads 128 bytes of 4-bit integers.
 pub(super) fn four_bits(q: &mut [u8; 256], packed: &[u8]) {
-    for (i, q) in q.iter_mut().enumerate() {
-        *q = packed[i / 64 * 32 + i % 32] >> (4 * (i % 64 / 32)) & 15;
+    for (run, q) in q.as_chunks_mut::<32>().0.iter_mut().enumerate() {
+        let bytes = &packed[run / 2 * 32..][..32];
+        for (q, b) in q.iter_mut().zip(bytes) {
+            *q = b >> (4 * (run % 2)) & 15;
+        }
     }
 }
 

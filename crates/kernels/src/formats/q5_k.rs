@@ -16,8 +16,10 @@ impl Quant for Q5K {
         parts.m = half_at(block, 2);
         scales_and_mins(parts, &block[4..16]);
         four_bits(&mut parts.q, &block[48..176]);
-        for (i, q) in parts.q.iter_mut().enumerate() {
-            *q |= (block[16 + i % 32] >> (i / 32) & 1) << 4;
+        for (run, q) in parts.q.as_chunks_mut::<32>().0.iter_mut().enumerate() {
+            for (q, b) in q.iter_mut().zip(&block[16..48]) {
+                *q |= (b >> run & 1) << 4;
+            }
         }
     }
 }

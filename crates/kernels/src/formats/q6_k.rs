@@ -14,11 +14,13 @@ impl Quant for Q6K {
     const BYTES: usize = 210;
     const LAYOUT: Layout = Layout { planes: Planes::B4B2, scales: Scales::Super, groups: 2, offset: 32 };
     fn read(block: &[u8], parts: &mut Parts) {
-        for (i, q) in parts.q.iter_mut().enumerate() {
-            let (half, at) = (i / 128, i % 128);
-            let low = block[half * 64 + at % 64] >> (4 * (at / 64)) & 15;
-            let high = block[128 + half * 32 + at % 32] >> (2 * (at / 32)) & 3;
-            *q = low | high << 4;
+        for (run, q) in parts.q.as_chunks_mut::<32>().0.iter_mut().enumerate() {
+            let (half, j) = (run / 4, run % 4);
+            let low = &block[half * 64 + j % 2 * 32..][..32];
+            let high = &block[128 + half * 32..][..32];
+            for (q, (low, high)) in q.iter_mut().zip(low.iter().zip(high)) {
+                *q = (low >> (4 * (j / 2)) & 15) | (high >> (2 * j) & 3) << 4;
+            }
         }
         for (sc, b) in parts.sc.iter_mut().zip(&block[192..208]) {
             *sc = *b as i8;

@@ -1,34 +1,51 @@
 //! Memory for packed weights: zeroed, aligned to cache lines, and an error instead of an abort where there is none.
+//!
+//! Fresh pages of the system are zero already, so nothing is written before the packing threads do it.
+
+use std::alloc::{Layout, alloc_zeroed, dealloc};
+use std::ptr::NonNull;
 
 use crate::KernelError;
 
-#[derive(Clone, Copy)]
-#[repr(C, align(64))]
-struct Line([u8; 64]);
-
 /// Bytes that begin on a cache line.
 pub(crate) struct Buffer {
-    lines: Vec<Line>,
-    len: usize,
+    start: NonNull<u8>,
+    layout: Layout,
 }
+
+// SAFETY: it owns plain bytes.
+unsafe impl Send for Buffer {}
+// SAFETY: shared references only read.
+unsafe impl Sync for Buffer {}
 
 impl Buffer {
     /// `len` zero bytes.
     pub(crate) fn zeroed(len: usize) -> Result<Self, KernelError> {
-        let count = len.div_ceil(64);
-        let mut lines = Vec::new();
-        lines.try_reserve_exact(count).map_err(|_| KernelError::Memory { bytes: len })?;
-        lines.resize(count, Line([0; 64]));
-        Ok(Buffer { lines, len })
+        let layout = Layout::from_size_align(len, 64).map_err(|_| KernelError::Memory { bytes: len })?;
+        if len == 0 {
+            return Ok(Buffer { start: NonNull::<u64>::dangling().cast(), layout });
+        }
+        // SAFETY: the size is not zero.
+        let start = NonNull::new(unsafe { alloc_zeroed(layout) }).ok_or(KernelError::Memory { bytes: len })?;
+        Ok(Buffer { start, layout })
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
-        // SAFETY: `Line` is 64 plain bytes without padding, `len` is at most 64 per line.
-        unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), self.len) }
+        // SAFETY: `size` bytes were allocated and zeroed (or there are none), and live as long as `self`.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.layout.size()) }
     }
 
     pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
         // SAFETY: as above, and the borrow is unique.
-        unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.len) }
+        unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.layout.size()) }
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        if self.layout.size() > 0 {
+            // SAFETY: allocated with this layout, and freed once.
+            unsafe { dealloc(self.start.as_ptr(), self.layout) };
+        }
     }
 }

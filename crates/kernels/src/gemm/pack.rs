@@ -63,14 +63,20 @@ impl Weights {
         let size = rows.div_ceil(ROWS).checked_mul(group_bytes).ok_or(too_large)?;
         let mut data = Buffer::zeroed(size)?;
         let row_bytes = bytes.len().checked_div(rows).unwrap_or(0);
+        if size == 0 {
+            return Ok(Weights { format, rows, cols, group_bytes, data });
+        }
         let shared = Shared::new(data.bytes_mut());
         team.run(rows.div_ceil(ROWS), &|g| {
             // SAFETY: groups do not overlap, and each is one task's own.
             let group = unsafe { shared.slice(g * group_bytes, group_bytes) };
-            for r in 0..ROWS.min(rows - g * ROWS) {
-                let row = &bytes[(g * ROWS + r) * row_bytes..][..row_bytes];
-                with_quant!(format, Q => pack_row::<Q>(group, r, row), _ => pack_float(group, r, row, format.block_bytes()));
-            }
+            let count = ROWS.min(rows - g * ROWS);
+            let from = &bytes[g * ROWS * row_bytes..][..count * row_bytes];
+            with_quant!(
+                format,
+                Q => pack_group::<Q>(group, from, row_bytes),
+                _ => if format == Format::F32 { pack_floats::<4>(group, from, cols) } else { pack_floats::<2>(group, from, cols) }
+            );
         });
         Ok(Weights { format, rows, cols, group_bytes, data })
     }
@@ -84,13 +90,14 @@ impl Weights {
             let needs = rows.saturating_mul(cols).saturating_mul(4);
             return Err(KernelError::Size { format: "F32", rows, cols, needs, found: values.len() * 4 });
         }
-        let group_bytes = cols * ROWS * 4;
-        let mut data = Buffer::zeroed(rows.div_ceil(ROWS) * group_bytes)?;
-        for (g, group) in data.bytes_mut().chunks_exact_mut(group_bytes.max(1)).enumerate() {
-            for r in 0..ROWS.min(rows - g * ROWS) {
-                let row = &values[(g * ROWS + r) * cols..][..cols];
-                for (k, v) in row.iter().enumerate() {
-                    group[(k * ROWS + r) * 4..][..4].copy_from_slice(&v.to_ne_bytes());
+        let group_bytes = cols.checked_mul(ROWS * 4).ok_or(KernelError::Memory { bytes: usize::MAX })?;
+        let size = rows.div_ceil(ROWS).checked_mul(group_bytes).ok_or(KernelError::Memory { bytes: usize::MAX })?;
+        let mut data = Buffer::zeroed(size)?;
+        let groups = data.bytes_mut().chunks_exact_mut(group_bytes.max(1));
+        for (group, rows) in groups.zip(values.chunks((cols * ROWS).max(1))) {
+            for (r, row) in rows.chunks_exact(cols).enumerate() {
+                for (line, v) in group.as_chunks_mut::<4>().0.chunks_exact_mut(ROWS).zip(row) {
+                    line[r] = v.to_ne_bytes();
                 }
             }
         }
@@ -157,12 +164,20 @@ pub(crate) fn float_at(format: Format, bytes: &[u8]) -> f32 {
     }
 }
 
-fn pack_float(group: &mut [u8], r: usize, row: &[u8], size: usize) {
-    for (line, weight) in group.chunks_exact_mut(ROWS * size).zip(row.chunks_exact(size)) {
-        let to = &mut line[r * size..][..size];
-        to.copy_from_slice(weight);
-        if cfg!(target_endian = "big") {
-            to.reverse();
+/// Interleaves up to 16 rows of `cols` weights of SIZE bytes, some columns at a time so that they stay in cache.
+fn pack_floats<const SIZE: usize>(group: &mut [u8], rows: &[u8], cols: usize) {
+    const COLUMNS: usize = 128;
+    for from in (0..cols).step_by(COLUMNS) {
+        let count = COLUMNS.min(cols - from);
+        let lines = &mut group[from * ROWS * SIZE..][..count * ROWS * SIZE];
+        for (r, row) in rows.chunks_exact(cols * SIZE).enumerate() {
+            let row = row[from * SIZE..][..count * SIZE].as_chunks::<SIZE>().0;
+            for (line, weight) in lines.as_chunks_mut::<SIZE>().0.chunks_exact_mut(ROWS).zip(row) {
+                line[r] = *weight;
+                if cfg!(target_endian = "big") {
+                    line[r].reverse();
+                }
+            }
         }
     }
 }
@@ -175,47 +190,67 @@ fn place(bits: usize, k: usize, r: usize) -> (usize, usize) {
     (pair / n * 64 + (2 * r + parity) * 2, pair % n * bits)
 }
 
-fn pack_row<Q: Quant>(group: &mut [u8], r: usize, row: &[u8]) {
+/// Repacks up to 16 rows of `row_bytes` each.
+fn pack_group<Q: Quant>(group: &mut [u8], rows: &[u8], row_bytes: usize) {
     let layout = Q::LAYOUT;
     let mut parts = Parts::default();
-    for (unit, block) in group.chunks_exact_mut(layout.unit_bytes()).zip(row.chunks_exact(Q::BYTES)) {
-        Q::read(block, &mut parts);
-        let (header, steps) = unit.split_at_mut(layout.header());
-        if !header.is_empty() {
-            header[r * 2..][..2].copy_from_slice(&parts.d.to_le_bytes());
-        }
-        if header.len() == 64 {
-            header[32 + r * 2..][..2].copy_from_slice(&parts.m.to_le_bytes());
-        }
-        for (s, step) in steps.chunks_exact_mut(layout.step_bytes()).enumerate() {
-            for k in 0..32 {
-                let mut q = usize::from(parts.q[s * 32 + k]);
-                for &(bits, base) in planes(layout.planes) {
-                    let (at, shift) = place(bits, k, r);
-                    let value = ((q & ((1 << bits) - 1)) << shift) as u16;
-                    step[base + at] |= value as u8;
-                    step[base + at + 1] |= (value >> 8) as u8;
-                    q >>= bits;
-                }
+    for (b, unit) in group.chunks_exact_mut(layout.unit_bytes()).enumerate() {
+        for (r, row) in rows.chunks_exact(row_bytes).enumerate() {
+            Q::read(&row[b * Q::BYTES..][..Q::BYTES], &mut parts);
+            let (header, steps) = unit.split_at_mut(layout.header());
+            if !header.is_empty() {
+                header[r * 2..][..2].copy_from_slice(&parts.d.to_le_bytes());
             }
-            let scales = &mut step[layout.planes.bytes()..];
-            match layout.scales {
-                Scales::Half => scales[r * 2..][..2].copy_from_slice(&parts.d.to_le_bytes()),
-                Scales::HalfMin => {
-                    scales[r * 2..][..2].copy_from_slice(&parts.d.to_le_bytes());
-                    scales[32 + r * 2..][..2].copy_from_slice(&parts.m.to_le_bytes());
-                }
-                Scales::Super => {
-                    for g in 0..layout.groups {
-                        scales[g * 16 + r] = parts.sc[s * layout.groups + g] as u8;
-                    }
-                }
-                Scales::SuperMin => {
-                    for g in 0..layout.groups {
-                        scales[g * 32 + r] = parts.sc[s * layout.groups + g] as u8;
-                        scales[g * 32 + 16 + r] = parts.mn[s * layout.groups + g] as u8;
-                    }
-                }
+            if header.len() == 64 {
+                header[32 + r * 2..][..2].copy_from_slice(&parts.m.to_le_bytes());
+            }
+            let integers = parts.q.as_chunks::<32>().0;
+            for (s, step) in steps.chunks_exact_mut(layout.step_bytes()).enumerate() {
+                let (packed, scales) = step.split_at_mut(layout.planes.bytes());
+                pack_integers(layout.planes, packed, r, &integers[s]);
+                pack_scales(&layout, scales, r, s, &parts);
+            }
+        }
+    }
+}
+
+/// Writes the integers of row `r` of a step to its planes.
+#[inline(always)]
+fn pack_integers(kind: Planes, packed: &mut [u8], r: usize, q: &[u8; 32]) {
+    let mut low = 0;
+    for &(bits, base) in planes(kind) {
+        let (n, mask) = (16 / bits, (1u16 << bits) - 1);
+        for (line, q) in packed[base..].as_chunks_mut::<64>().0.iter_mut().zip(q.chunks_exact(2 * n)) {
+            let mut words = [0; 2];
+            for (j, pair) in q.as_chunks::<2>().0.iter().enumerate() {
+                words[0] |= (u16::from(pair[0]) >> low & mask) << (j * bits);
+                words[1] |= (u16::from(pair[1]) >> low & mask) << (j * bits);
+            }
+            line[4 * r..][..2].copy_from_slice(&words[0].to_le_bytes());
+            line[4 * r + 2..][..2].copy_from_slice(&words[1].to_le_bytes());
+        }
+        low += bits;
+    }
+}
+
+/// Writes the scales of row `r` of step `s`.
+#[inline(always)]
+fn pack_scales(layout: &Layout, scales: &mut [u8], r: usize, s: usize, parts: &Parts) {
+    match layout.scales {
+        Scales::Half => scales[r * 2..][..2].copy_from_slice(&parts.d.to_le_bytes()),
+        Scales::HalfMin => {
+            scales[r * 2..][..2].copy_from_slice(&parts.d.to_le_bytes());
+            scales[32 + r * 2..][..2].copy_from_slice(&parts.m.to_le_bytes());
+        }
+        Scales::Super => {
+            for g in 0..layout.groups {
+                scales[g * 16 + r] = parts.sc[s * layout.groups + g] as u8;
+            }
+        }
+        Scales::SuperMin => {
+            for g in 0..layout.groups {
+                scales[g * 32 + r] = parts.sc[s * layout.groups + g] as u8;
+                scales[g * 32 + 16 + r] = parts.mn[s * layout.groups + g] as u8;
             }
         }
     }

@@ -6,6 +6,8 @@ pub(crate) mod maths;
 mod norm;
 pub mod rope;
 mod softmax;
+#[cfg(test)]
+mod tests;
 
 pub use activation::{
     add, exp, gelu_erf, gelu_erf_mul, gelu_tanh, gelu_tanh_mul, mul, relu, scale, silu, silu_mul, softcap, tanh,

@@ -82,29 +82,39 @@ fn attend_block<L: Lanes>(out: &Shared<'_, f32>, q: &[f32], block: &Block<'_>, p
     let mut acc = vec![0.0; rows * padded];
     let mut page_values = vec![0.0; PAGE_TOKENS * padded];
 
+    // Queries tile by tile, `[dim][TILE]`: one stream to read instead of six.
+    let mut queries = vec![[0.0; TILE]; rows.div_ceil(TILE) * dim];
+    for row in 0..rows {
+        let tile = &mut queries[row / TILE * dim..][..dim];
+        for (to, x) in tile.iter_mut().zip(&q[at(row)..][..dim]) {
+            to[row % TILE] = *x;
+        }
+    }
     for page in first_page..last_page {
         let keys = block.source.keys::<L>(page, block.kv_head, params, &mut page_values);
         let column = (page - first_page) * PAGE_TOKENS;
-        let mut row = 0;
-        while row < rows {
+        for (tile, queries) in queries.chunks_exact(dim).enumerate() {
+            let row = tile * TILE;
             let n = TILE.min(rows - row);
-            let queries: [&[f32]; TILE] = std::array::from_fn(|i| &q[at(row + i.min(n - 1))..][..dim]);
             let dots = match n {
-                1 => widen(dots::<L, 1>(keys, [queries[0]])),
-                2 => widen(dots::<L, 2>(keys, [queries[0], queries[1]])),
-                3 => widen(dots::<L, 3>(keys, [queries[0], queries[1], queries[2]])),
+                1 => widen(dots::<L, 1>(keys, queries)),
+                2 => widen(dots::<L, 2>(keys, queries)),
+                3 => widen(dots::<L, 3>(keys, queries)),
                 _ => dots::<L, TILE>(keys, queries),
             };
-            for (i, dot) in dots.iter().enumerate().take(n) {
+            for i in 0..n {
                 let slots = span(row + i).slots(page);
-                if slots.is_empty() {
-                    continue;
+                let scores = &mut scores[(row + i) * stride + column..][..PAGE_TOKENS];
+                if slots.len() == PAGE_TOKENS {
+                    if let Some(scores) = scores.first_chunk_mut() {
+                        score(dots[i], params).store(scores);
+                    }
+                } else if !slots.is_empty() {
+                    let mut lanes = [0.0; 16];
+                    score(dots[i], params).store(&mut lanes);
+                    scores[slots.clone()].copy_from_slice(&lanes[slots]);
                 }
-                let mut lanes = [0.0; 16];
-                score(*dot, params).store(&mut lanes);
-                scores[(row + i) * stride + column + slots.start..][..slots.len()].copy_from_slice(&lanes[slots]);
             }
-            row += n;
         }
     }
     let mut sums = vec![0.0; rows];
@@ -159,16 +169,14 @@ fn score<L: Lanes>(dot: L, params: &Params) -> L {
     }
 }
 
-/// Dots of N queries with the 16 keys of a page, `[dim][16]`.
+/// Dots of N queries of a tile with the 16 keys of a page, `[dim][16]`.
 #[inline(always)]
-fn dots<L: Lanes, const N: usize>(keys: &[f32], queries: [&[f32]; N]) -> [L; N] {
+fn dots<L: Lanes, const N: usize>(keys: &[f32], queries: &[[f32; TILE]]) -> [L; N] {
     let mut acc = [L::splat(0.0); N];
-    let keys = keys.as_chunks::<16>().0;
-    let queries = queries.map(|q| &q[..keys.len()]);
-    for (d, key) in keys.iter().enumerate() {
+    for (key, q) in keys.as_chunks::<16>().0.iter().zip(queries) {
         let key = L::load(key);
         for i in 0..N {
-            acc[i] = key.fma(L::splat(queries[i][d]), acc[i]);
+            acc[i] = key.fma(L::splat(q[i]), acc[i]);
         }
     }
     acc
@@ -183,24 +191,37 @@ fn weighted<L: Lanes, const N: usize>(
     stride: usize,
     slots: std::ops::Range<usize>,
 ) {
-    let padded = values.len() / PAGE_TOKENS;
-    let values = values.as_chunks::<16>().0;
-    let chunks = padded / 16;
+    let chunks = values.len() / PAGE_TOKENS / 16;
+    let values = &values.as_chunks::<16>().0[..PAGE_TOKENS * chunks];
     let acc = &mut acc.as_chunks_mut::<16>().0[..N * chunks];
-    let weights: [&[f32]; N] = std::array::from_fn(|i| &weights[i * stride..][..PAGE_TOKENS]);
+    let mut rows = [&[0.0; PAGE_TOKENS]; N];
+    for i in 0..N {
+        if let Some(row) = weights[i * stride..].first_chunk() {
+            rows[i] = row;
+        }
+    }
     for c in 0..chunks {
         let mut lanes = [L::splat(0.0); N];
         for i in 0..N {
             lanes[i] = L::load(&acc[i * chunks + c]);
         }
-        for p in slots.clone() {
-            let value = L::load(&values[p * chunks + c]);
-            for i in 0..N {
-                lanes[i] = value.fma(L::splat(weights[i][p]), lanes[i]);
+        if slots.len() == PAGE_TOKENS {
+            for p in 0..PAGE_TOKENS {
+                let value = L::load(&values[p * chunks + c]);
+                for i in 0..N {
+                    lanes[i] = value.fma(L::splat(rows[i][p]), lanes[i]);
+                }
+            }
+        } else {
+            for p in slots.start..slots.end.min(PAGE_TOKENS) {
+                let value = L::load(&values[p * chunks + c]);
+                for i in 0..N {
+                    lanes[i] = value.fma(L::splat(rows[i][p]), lanes[i]);
+                }
             }
         }
-        for (i, lane) in lanes.iter().enumerate() {
-            lane.store(&mut acc[i * chunks + c]);
+        for i in 0..N {
+            lanes[i].store(&mut acc[i * chunks + c]);
         }
     }
 }

@@ -13,6 +13,8 @@
 //! Nothing depends on where a page or chunk begins. Queries that share a key/value head are computed together.
 
 mod kernel;
+#[cfg(test)]
+mod tests;
 
 use half::f16;
 

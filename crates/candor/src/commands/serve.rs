@@ -1,0 +1,138 @@
+//! `candor serve`: the API and the chat page.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::Context as _;
+use candor_server::{ApiKey, App, Models, ServerConfig};
+use clap::Args;
+
+use crate::context::Context;
+use crate::open::{self, EngineArgs};
+use crate::terminal::{Style, print};
+
+/// The variable that holds the key which callers must send.
+const KEY: &str = "CANDOR_API_KEY";
+
+/// Serve models: an OpenAI-compatible API, and a chat page
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  candor serve                              the default model; it is downloaded the first time
+  candor serve -m smollm2-135m-instruct -m all-minilm-l6-v2
+  candor serve -m ./model.gguf --port 9000
+  CANDOR_API_KEY=... candor serve --host 0.0.0.0
+
+Ctrl-C lets running answers finish and then stops; a second Ctrl-C stops at once. Without a key in CANDOR_API_KEY the
+server listens only on loopback addresses, and refuses requests that come from other web pages.")]
+pub(crate) struct Serve {
+    /// A name from `candor models`, or a path; may be given again
+    #[arg(short, long = "model", value_name = "NAME|PATH")]
+    models: Vec<String>,
+    /// Address to listen on [default: 127.0.0.1]
+    #[arg(long)]
+    host: Option<String>,
+    /// Port to listen on; 0 takes a free one [default: 8080]
+    #[arg(short, long)]
+    port: Option<u16>,
+    /// Path under which a proxy shows the server, as in /candor
+    #[arg(long, value_name = "PATH")]
+    base_path: Option<String>,
+    #[command(flatten)]
+    engine: EngineArgs,
+}
+
+impl Serve {
+    pub(crate) fn run(self, context: &Context) -> anyhow::Result<ExitCode> {
+        let start = Instant::now();
+        let mut config = context.config.server.clone();
+        config.api_key = std::env::var(KEY).ok().as_deref().and_then(ApiKey::new);
+        config.host = self.host.clone().unwrap_or(config.host);
+        config.port = self.port.unwrap_or(config.port);
+        config.base_path = self.base_path.clone().unwrap_or(config.base_path);
+        crate::runtime::start()?.block_on(self.serve(context, config, start))
+    }
+
+    async fn serve(self, context: &Context, config: ServerConfig, start: Instant) -> anyhow::Result<ExitCode> {
+        // The port first: a model is not read for a server that cannot listen.
+        let listener = candor_server::bind(&config).await?;
+        let address = listener.local_addr().context("the listening socket has no address")?;
+        let store = candor_store::Store::open(context.made_data_dir()?.join(crate::context::STORE)).await?;
+        let models = Models::new();
+        let mut names = Vec::new();
+        let wanted: Vec<Option<&str>> = match self.models.as_slice() {
+            [] => vec![None],
+            some => some.iter().map(|name| Some(name.as_str())).collect(),
+        };
+        for name in wanted {
+            let opened = open::open(context, name, &self.engine).await?;
+            models.insert(opened.name.clone(), opened.generator);
+            names.push(opened.name);
+        }
+        let base = config.base();
+        let app = App::new(Arc::new(models), config).with(store.clone());
+        let style = Style::for_stdout();
+        print(&format!(
+            "{} serves {} after {:.1} s; Ctrl-C stops it\n",
+            style.bold(&url(address, &base)),
+            names.join(", "),
+            start.elapsed().as_secs_f64()
+        ))?;
+        candor_server::serve(app, listener, stopped()).await.context("the server stopped")?;
+        store.close().await?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// What to type into a browser.
+fn url(address: SocketAddr, base: &str) -> String {
+    let host = match address.ip() {
+        ip if ip.is_unspecified() => "127.0.0.1".to_owned(),
+        std::net::IpAddr::V6(ip) => format!("[{ip}]"),
+        ip => ip.to_string(),
+    };
+    format!("http://{host}:{}{base}/", address.port())
+}
+
+/// Completes at the first Ctrl-C or SIGTERM. The second one ends the program.
+async fn stopped() {
+    signal().await;
+    eprintln!("stopping; running answers may finish (Ctrl-C again stops at once)");
+    tokio::spawn(async {
+        signal().await;
+        #[expect(clippy::exit, reason = "the user asked twice")]
+        std::process::exit(130);
+    });
+}
+
+#[cfg(unix)]
+async fn signal() {
+    let Ok(mut term) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        result = tokio::signal::ctrl_c() => if result.is_err() { std::future::pending().await },
+        _ = term.recv() => {}
+    }
+}
+
+#[cfg(not(unix))]
+async fn signal() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::url;
+
+    #[test]
+    fn the_address_can_be_typed_into_a_browser() {
+        assert_eq!(url("0.0.0.0:80".parse().unwrap(), ""), "http://127.0.0.1:80/");
+        assert_eq!(url("[::1]:8080".parse().unwrap(), "/candor"), "http://[::1]:8080/candor/");
+    }
+}

@@ -1,0 +1,10 @@
+//! The program from outside: what it prints, where, and with which exit status.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs, unreachable_pub)]
+
+mod config;
+mod help;
+mod models;
+mod pipes;
+mod program;
+mod serving;

@@ -1,0 +1,190 @@
+#!/usr/bin/env python3
+"""Runs every test there is and counts: crates, page, clients from outside, browser.
+
+    python3 scripts/test.py            what `make test` runs
+    python3 scripts/test.py --slow     what `make test-slow` runs
+    python3 scripts/test.py --only page
+
+Each suite says how many of its tests passed and failed; the last line adds them up. A suite that cannot even start
+counts as one failure. Uses the standard library only. It changes nothing outside the repository, the data directory
+(the three test models) and, for Debian's Chromium and missing rustup components, the system's packages.
+"""
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+LOGS = ROOT / "target" / "test-logs"
+CANDOR = ROOT / "target" / "release" / ("candor.exe" if os.name == "nt" else "candor")
+MODELS = ["smollm2-135m-instruct", "all-minilm-l6-v2", "gemma3-270m"]
+ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+
+
+def stream(name, command, cwd=ROOT, env=None):
+    """Runs a command, shows and keeps what it prints; returns its exit status and output."""
+    LOGS.mkdir(parents=True, exist_ok=True)
+    print(f"\n== {name}: {' '.join(map(str, command))}", flush=True)
+    start = time.monotonic()
+    lines = []
+    try:
+        with (LOGS / f"{name.replace(' ', '-')}.log").open("w", encoding="utf-8") as log:
+            process = subprocess.Popen(
+                [str(part) for part in command],
+                cwd=cwd,
+                env={**os.environ, **(env or {})},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                encoding="utf-8",
+                errors="replace",
+            )
+            for line in process.stdout:
+                sys.stdout.write(line)
+                log.write(line)
+                lines.append(ANSI.sub("", line))
+            status = process.wait()
+    except OSError as error:
+        print(error)
+        status = 127
+    print(f"== {name}: exit status {status} after {time.monotonic() - start:.0f} s", flush=True)
+    return status, "".join(lines)
+
+
+def cargo_counts(output):
+    """Sums of `cargo test`'s or `cargo nextest`'s final lines."""
+    passed = failed = 0
+    for match in re.finditer(r"test result: \w+\. (\d+) passed; (\d+) failed", output):
+        passed += int(match[1])
+        failed += int(match[2])
+    for match in re.finditer(r"^\s*Summary \[.*?\] .*?(\d+) passed(.*)$", output, re.M):
+        passed += int(match[1])
+        failed += sum(int(n) for n in re.findall(r"(\d+) (?:failed|timed out|exec failed)", match[2]))
+    return passed, failed
+
+
+def vitest_counts(output):
+    match = re.search(r"^\s*Tests\s+(.*)$", output, re.M)
+    text = match[1] if match else ""
+    return tuple(int(n[1]) if (n := re.search(rf"(\d+) {word}", text)) else 0 for word in ("passed", "failed"))
+
+
+def last_line_counts(output):
+    """`N passed, N failed`, as our own scripts end."""
+    found = re.findall(r"(\d+) passed, (\d+) failed", output)
+    return (int(found[-1][0]), int(found[-1][1])) if found else (0, 0)
+
+
+class Tally:
+    def __init__(self):
+        self.rows = []
+
+    def suite(self, name, counts, command, cwd=ROOT, env=None):
+        status, output = stream(name, command, cwd, env)
+        passed, failed = counts(output)
+        if status != 0 and failed == 0:
+            failed = 1  # it did not come to its tests, or ended badly after them
+        if status == 0 and passed + failed == 0:
+            print(f"{name} ran no test")
+            failed = 1
+        self.rows.append((name, passed, failed))
+
+    def broken(self, name, why):
+        print(f"\n== {name}: {why}", flush=True)
+        self.rows.append((name, 0, 1))
+
+    def finish(self):
+        print()
+        for name, passed, failed in self.rows:
+            print(f"{name:24} {passed:5} passed {failed:4} failed")
+        passed, failed = (sum(row[i] for row in self.rows) for i in (1, 2))
+        print(f"{passed} passed, {failed} failed")
+        return 1 if failed else 0
+
+
+def chromium():
+    """Debian's Chromium; installed where this may be done."""
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        if path := shutil.which(name):
+            return path
+    if shutil.which("apt-get") and hasattr(os, "geteuid") and os.geteuid() == 0:
+        env = {"DEBIAN_FRONTEND": "noninteractive"}
+        stream("apt update", ["apt-get", "update", "-qq"], env=env)
+        stream("apt chromium", ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium", "fonts-noto-cjk"], env=env)
+        return shutil.which("chromium")
+    return None
+
+
+def rust_suites(tally):
+    command = ["cargo", "nextest", "run", "--no-fail-fast"] if shutil.which("cargo-nextest") else ["cargo", "test", "--no-fail-fast"]
+    tally.suite("crates", cargo_counts, [*command, "--release", "--locked", "--workspace"])
+
+
+def page_suites(tally):
+    if (ROOT / "web" / "package.json").exists():
+        tally.suite("page", vitest_counts, ["npm", "run", "--silent", "test"], cwd=ROOT / "web")
+
+
+def browser_suites(tally):
+    runner = ROOT / "web" / "e2e" / "run.mjs"
+    if not runner.exists():
+        return
+    path = chromium()
+    if path is None:
+        tally.broken("browser", "Chromium is needed: install it (on Debian: apt-get install chromium) and run this again")
+        return
+    env = {"CHROMIUM": path, "CANDOR_BIN": str(CANDOR)}
+    tally.suite("browser", last_line_counts, ["npm", "run", "--silent", "e2e"], cwd=ROOT / "web", env=env)
+
+
+def client_suites(tally, slow):
+    for runner in (ROOT / "tests" / "run_clients.sh", ROOT / "tests" / "run_clients.py"):
+        if runner.exists():
+            program = ["bash"] if runner.suffix == ".sh" else [sys.executable]
+            arguments = ["--slow"] if slow else []
+            tally.suite("clients", last_line_counts, [*program, runner, *arguments], env={"CANDOR_BIN": str(CANDOR)})
+            return
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--slow", action="store_true", help="the slow suites instead of the usual ones")
+    parser.add_argument("--only", choices=["crates", "page", "clients", "browser"], help="one suite")
+    options = parser.parse_args()
+    wanted = lambda name: options.only in (None, name)
+    tally = Tally()
+
+    if (ROOT / "web" / "package.json").exists():
+        status, _ = stream("page build", ["bash", "scripts/build_page.sh"])
+        if status != 0:
+            tally.broken("page build", "see above")
+    status, _ = stream("build", ["cargo", "build", "--release", "--locked", "-p", "candor"])
+    if status != 0:
+        tally.broken("build", "see above")
+        return tally.finish()
+    if "CANDOR_MODELS" not in os.environ:
+        status, _ = stream("models", [CANDOR, "pull", *MODELS])
+        if status != 0:
+            tally.broken("models", "a model could not be pulled, see above")
+
+    if options.slow:
+        client_suites(tally, slow=True)
+        return tally.finish()
+    if wanted("crates"):
+        rust_suites(tally)
+    if wanted("page"):
+        page_suites(tally)
+    if wanted("clients"):
+        client_suites(tally, slow=False)
+    if wanted("browser"):
+        browser_suites(tally)
+    return tally.finish()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
