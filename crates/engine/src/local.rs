@@ -7,7 +7,7 @@ mod prepare;
 mod stream;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, OnceLock, mpsc};
 
 use candor_kernels::team::Team;
 use candor_model::{Decoder, PAGE_TOKENS};
@@ -57,6 +57,8 @@ pub struct Local {
     lexicon: Arc<dyn Lexicon>,
     template: Option<Arc<dyn Template>>,
     work: Work,
+    /// SHA-256 of the model file, once it is known.
+    hash: Arc<OnceLock<String>>,
 }
 
 enum Work {
@@ -98,7 +100,7 @@ impl Local {
                 Work::Embed(embed::Embedding::new(encoder, team))
             }
         };
-        Ok(Self { card, lexicon, template, work })
+        Ok(Self { card, lexicon, template, work, hash: Arc::default() })
     }
 
     /// Pages of key/value memory that requests still held when the engine last went to sleep: none, unless they leak.
@@ -109,6 +111,11 @@ impl Local {
     /// Steps that the engine has run.
     pub fn steps(&self) -> u64 {
         self.engine().map_or(0, |engine| engine.pulse.steps.load(Ordering::Acquire))
+    }
+
+    /// Where the model file's hash goes when it is known.
+    pub(crate) fn hash(&self) -> Arc<OnceLock<String>> {
+        Arc::clone(&self.hash)
     }
 
     fn engine(&self) -> Result<&Engine, EngineError> {
@@ -185,7 +192,12 @@ impl Generator for Local {
     }
 
     fn card(&self) -> ModelCard {
-        self.card.clone()
+        let mut card = self.card.clone();
+        if let Some(hash) = self.hash.get() {
+            card.fingerprint = format!("{}-{}", card.fingerprint, &hash[..hash.len().min(16)]);
+            card.sha256 = Some(hash.clone());
+        }
+        card
     }
 
     async fn generate(&self, request: GenerateRequest) -> Result<EventStream, EngineError> {

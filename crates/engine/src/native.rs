@@ -1,0 +1,130 @@
+//! The model crate's tokenizer, template and networks, as the engine sees them, and how a model file becomes a `Local`.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use candor_kernels::team::Team;
+use candor_model::{ChatTemplate, Encoder, LoadOptions, Model, Tokenizer};
+use serde_json::Value;
+
+use crate::{Embedder, EngineError, EngineOptions, Generator, Kind, Lexicon, Local, ModelCard, Parts, Template};
+
+impl Lexicon for Tokenizer {
+    fn encode(&self, text: &str, special: bool) -> Vec<u32> {
+        Tokenizer::encode(self, text, special)
+    }
+    fn framed(&self, ids: Vec<u32>) -> Vec<u32> {
+        Tokenizer::framed(self, ids)
+    }
+    fn ends(&self) -> &[u32] {
+        self.eos_ids()
+    }
+    fn bytes(&self, id: u32) -> &[u8] {
+        Tokenizer::bytes(self, id)
+    }
+    fn is_special(&self, id: u32) -> bool {
+        Tokenizer::is_special(self, id)
+    }
+    fn vocab(&self) -> usize {
+        Tokenizer::vocab(self)
+    }
+}
+
+impl Template for ChatTemplate {
+    fn render(&self, messages: &Value, tools: Option<&Value>, add_generation_prompt: bool) -> Result<String, String> {
+        ChatTemplate::render(self, messages, tools, add_generation_prompt).map_err(|error| error.to_string())
+    }
+    fn source(&self) -> &str {
+        ChatTemplate::source(self)
+    }
+}
+
+/// An encoder behind the engine's seam.
+struct Native(Arc<dyn Encoder>);
+
+impl Embedder for Native {
+    fn embed(&self, team: &Team, inputs: &[Vec<u32>]) -> Vec<Vec<f32>> {
+        self.0.embed(team, inputs)
+    }
+    fn dim(&self) -> usize {
+        self.0.dim()
+    }
+    fn max_tokens(&self) -> usize {
+        self.0.max_tokens()
+    }
+    fn vocab(&self) -> usize {
+        self.0.vocab()
+    }
+}
+
+/// Files up to this size are hashed when they are loaded; the hash of larger ones follows in the background.
+const HASH_AT_ONCE: u64 = 1 << 30;
+
+impl From<&Model> for Parts {
+    fn from(model: &Model) -> Self {
+        let kind = match &model.kind {
+            candor_model::Kind::Decoder(decoder) => Kind::Decoder(Arc::clone(decoder)),
+            candor_model::Kind::Encoder(encoder) => Kind::Encoder(Arc::new(Native(Arc::clone(encoder)))),
+        };
+        let card = ModelCard {
+            id: model.info.name.clone(),
+            fingerprint: format!("candor-{}", env!("CARGO_PKG_VERSION")),
+            owned_by: "candor".into(),
+            created: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+            ..ModelCard::default()
+        };
+        let template = model.template.clone().map(|template| template as Arc<dyn Template>);
+        Self { kind, lexicon: Arc::clone(&model.tokenizer) as Arc<dyn Lexicon>, template, card }
+    }
+}
+
+impl Local {
+    /// Starts the engine of an opened model.
+    ///
+    /// # Errors
+    /// `Memory` if there is not enough for its key/value pages.
+    pub fn start(model: Model, options: &EngineOptions) -> Result<Self, EngineError> {
+        let local = Self::from_parts(Parts::from(&model), options)?;
+        let (hash, now) = (local.hash(), model.info.bytes <= HASH_AT_ONCE);
+        let work = move || {
+            if let Some(sha256) = model.sha256() {
+                hash.get_or_init(|| sha256.to_string());
+            }
+        };
+        if now {
+            work();
+        } else if let Err(error) = std::thread::Builder::new().name("candor-hash".into()).spawn(work) {
+            tracing::warn!("no thread to hash the model file: {error}");
+        }
+        Ok(local)
+    }
+
+    /// Opens a model file or folder and starts its engine. Takes seconds; not for async threads.
+    ///
+    /// # Errors
+    /// With what is wrong with the file and what to do.
+    pub fn open(path: &Path, load: &LoadOptions, options: &EngineOptions) -> Result<Self, EngineError> {
+        let model = Model::open(path, load).map_err(|error| match error {
+            candor_model::Error::Memory(message) => EngineError::Memory { message },
+            error => EngineError::Unavailable { message: error.to_string() },
+        })?;
+        Self::start(model, options)
+    }
+}
+
+/// A registration of a model file or folder, opened when it is first asked for.
+pub fn from_path(name: &str, path: PathBuf, load: LoadOptions, options: EngineOptions) -> crate::registry::Registration {
+    let size = size_of(&path);
+    let options = EngineOptions { name: Some(name.to_string()), ..options };
+    let needs = size + size / 8 + options.kv_bytes.unwrap_or(256 << 20);
+    let loader = move || Ok(Arc::new(Local::open(&path, &load, &options)?) as Arc<dyn Generator>);
+    crate::registry::Registration::new(name, needs, loader)
+}
+
+fn size_of(path: &Path) -> u64 {
+    match std::fs::read_dir(path) {
+        Ok(entries) => entries.flatten().filter_map(|entry| entry.metadata().ok()).map(|meta| meta.len()).sum(),
+        Err(_) => std::fs::metadata(path).map_or(0, |meta| meta.len()),
+    }
+}
