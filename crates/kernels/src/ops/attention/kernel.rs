@@ -1,7 +1,9 @@
 //! One task of attention: a block of tokens by the query heads of one key/value head, over all pages they see.
 //!
-//! Rows of the block are (token, query head) pairs; a page is widened to f32 once and used for all rows, six at a time,
-//! which is what 16 vector registers hold.
+//! Rows of the block are (token, query head) pairs; a page is used for all of them, six at a time, which is what 16
+//! vector registers hold.
+
+use half::f16;
 
 use super::{KvLayer, PAGE_TOKENS, Params};
 use crate::cpu::Isa;
@@ -68,19 +70,15 @@ fn attend_block<L: Lanes>(out: &Shared<'_, f32>, q: &[f32], block: &Block<'_>, p
     let padded = dim.next_multiple_of(16);
     let group = params.heads / params.kv_heads;
     let rows = block.len * group;
-    let span = |row: usize| {
-        let to = block.first_end + if block.causal { row / group } else { 0 };
-        Span { from: params.window.map_or(0, |w| to.saturating_sub(w)), to }
-    };
-    let first_page = span(0).from / PAGE_TOKENS;
-    let last_page = span(rows - 1).to.div_ceil(PAGE_TOKENS);
+    let first_page = block.span(0, group, params.window).from / PAGE_TOKENS;
+    let last_page = block.span(rows - 1, group, params.window).to.div_ceil(PAGE_TOKENS);
     let stride = (last_page - first_page) * PAGE_TOKENS;
     // Row r of the block is head r % group of token r / group, so a token's rows lie side by side in q and out.
     let at = |row: usize| ((block.row + row / group) * params.heads + block.kv_head * group + row % group) * dim;
 
     let mut scores = vec![f32::NEG_INFINITY; rows * stride];
     let mut acc = vec![0.0; rows * padded];
-    let mut page_values = vec![0.0; PAGE_TOKENS * padded];
+    let mut room = vec![0.0; PAGE_TOKENS * padded];
 
     // Queries tile by tile, `[dim][TILE]`: one stream to read instead of six.
     let mut queries = vec![[0.0; TILE]; rows.div_ceil(TILE) * dim];
@@ -90,30 +88,18 @@ fn attend_block<L: Lanes>(out: &Shared<'_, f32>, q: &[f32], block: &Block<'_>, p
             to[row % TILE] = *x;
         }
     }
+    let view = View { rows, dim, stride, group, block, params };
     for page in first_page..last_page {
-        let keys = block.source.keys::<L>(page, block.kv_head, params, &mut page_values);
         let column = (page - first_page) * PAGE_TOKENS;
-        for (tile, queries) in queries.chunks_exact(dim).enumerate() {
-            let row = tile * TILE;
-            let n = TILE.min(rows - row);
-            let dots = match n {
-                1 => widen(dots::<L, 1>(keys, queries)),
-                2 => widen(dots::<L, 2>(keys, queries)),
-                3 => widen(dots::<L, 3>(keys, queries)),
-                _ => dots::<L, TILE>(keys, queries),
-            };
-            for i in 0..n {
-                let slots = span(row + i).slots(page);
-                let scores = &mut scores[(row + i) * stride + column..][..PAGE_TOKENS];
-                if slots.len() == PAGE_TOKENS {
-                    if let Some(scores) = scores.first_chunk_mut() {
-                        score(dots[i], params).store(scores);
-                    }
-                } else if !slots.is_empty() {
-                    let mut lanes = [0.0; 16];
-                    score(dots[i], params).store(&mut lanes);
-                    scores[slots.clone()].copy_from_slice(&lanes[slots]);
-                }
+        let scores = &mut scores[column..];
+        match block.source.layer {
+            KvLayer::F32 { keys, .. } => view.score_page::<L, f32>(page, view.of(keys, page), &queries, scores),
+            KvLayer::F16 { keys, .. } if rows <= TILE => {
+                view.score_page::<L, f16>(page, view.of(keys, page), &queries, scores);
+            }
+            KvLayer::F16 { keys, .. } => {
+                widen_all::<L>(&mut room, view.of(keys, page));
+                view.score_page::<L, f32>(page, &room[..dim * PAGE_TOKENS], &queries, scores);
             }
         }
     }
@@ -122,27 +108,27 @@ fn attend_block<L: Lanes>(out: &Shared<'_, f32>, q: &[f32], block: &Block<'_>, p
         *sum = softmax::unnormalized::<L>(row);
     }
     for page in first_page..last_page {
-        let values = block.source.values::<L>(page, block.kv_head, params, &mut page_values);
         let column = (page - first_page) * PAGE_TOKENS;
-        let mut row = 0;
-        while row < rows {
-            // Rows that see the same slots go together; where they differ, one by one.
-            let slots = span(row).slots(page);
-            let mut n = 1;
-            while n < TILE && row + n < rows && span(row + n).slots(page) == slots {
-                n += 1;
+        let weights = &scores[column..];
+        match block.source.layer {
+            KvLayer::F32 { values, .. } if padded == dim => {
+                view.weigh_page::<L, f32>(page, view.of(values, page), weights, &mut acc);
             }
-            let weights = &scores[row * stride + column..];
-            let acc = &mut acc[row * padded..];
-            match n {
-                1 => weighted::<L, 1>(acc, values, weights, stride, slots),
-                2 => weighted::<L, 2>(acc, values, weights, stride, slots),
-                3 => weighted::<L, 3>(acc, values, weights, stride, slots),
-                4 => weighted::<L, 4>(acc, values, weights, stride, slots),
-                5 => weighted::<L, 5>(acc, values, weights, stride, slots),
-                _ => weighted::<L, TILE>(acc, values, weights, stride, slots),
+            KvLayer::F32 { values, .. } => {
+                pad(&mut room, padded, view.of(values, page), dim, |v| v);
+                view.weigh_page::<L, f32>(page, &room, weights, &mut acc);
             }
-            row += n;
+            KvLayer::F16 { values, .. } if padded == dim && rows <= TILE => {
+                view.weigh_page::<L, f16>(page, view.of(values, page), weights, &mut acc);
+            }
+            KvLayer::F16 { values, .. } => {
+                if padded == dim {
+                    widen_all::<L>(&mut room, view.of(values, page));
+                } else {
+                    pad(&mut room, padded, view.of(values, page), dim, f16::to_f32);
+                }
+                view.weigh_page::<L, f32>(page, &room, weights, &mut acc);
+            }
         }
     }
     for ((row, acc), sum) in acc.chunks_exact(padded).enumerate().zip(&sums) {
@@ -153,11 +139,139 @@ fn attend_block<L: Lanes>(out: &Shared<'_, f32>, q: &[f32], block: &Block<'_>, p
     }
 }
 
+impl Block<'_> {
+    /// What row `row` sees.
+    #[inline(always)]
+    fn span(&self, row: usize, group: usize, window: Option<usize>) -> Span {
+        let to = self.first_end + if self.causal { row / group } else { 0 };
+        let from = match window {
+            Some(window) => to.saturating_sub(window),
+            None => 0,
+        };
+        Span { from, to }
+    }
+}
+
+/// Elements of a page: f32 or f16.
+trait Stored: Copy {
+    /// Loads 16 elements as f32.
+    fn load<L: Lanes>(from: &[Self; 16]) -> L;
+}
+
+impl Stored for f32 {
+    #[inline(always)]
+    fn load<L: Lanes>(from: &[f32; 16]) -> L {
+        L::load(from)
+    }
+}
+
+impl Stored for f16 {
+    #[inline(always)]
+    fn load<L: Lanes>(from: &[f16; 16]) -> L {
+        L::load_half(from)
+    }
+}
+
+/// A task's shapes. Few rows read f16 pages directly; many rows read a page widened to f32 once.
+struct View<'a> {
+    rows: usize,
+    dim: usize,
+    /// Scores per row.
+    stride: usize,
+    /// Query heads per key/value head.
+    group: usize,
+    block: &'a Block<'a>,
+    params: &'a Params,
+}
+
+impl View<'_> {
+    #[inline(always)]
+    fn slots(&self, row: usize, page: usize) -> std::ops::Range<usize> {
+        self.block.span(row, self.group, self.params.window).slots(page)
+    }
+
+    /// This head's part of a page.
+    #[inline(always)]
+    fn of<'s, T>(&self, all: &'s [T], page: usize) -> &'s [T] {
+        let len = self.dim * PAGE_TOKENS;
+        &all[(self.block.source.pages[page] as usize * self.params.kv_heads + self.block.kv_head) * len..][..len]
+    }
+
+    /// Scores of all rows with the keys of a page, `[dim][16]`; `scores` begins at the page's column.
+    #[inline(always)]
+    fn score_page<L: Lanes, T: Stored>(&self, page: usize, keys: &[T], queries: &[[f32; TILE]], scores: &mut [f32]) {
+        for (tile, queries) in queries.chunks_exact(self.dim).enumerate() {
+            let row = tile * TILE;
+            let n = TILE.min(self.rows - row);
+            let dots = match n {
+                1 => in_tile(dots::<L, T, 1>(keys, queries)),
+                2 => in_tile(dots::<L, T, 2>(keys, queries)),
+                3 => in_tile(dots::<L, T, 3>(keys, queries)),
+                4 => in_tile(dots::<L, T, 4>(keys, queries)),
+                _ => dots::<L, T, TILE>(keys, queries),
+            };
+            for i in 0..n {
+                let slots = self.slots(row + i, page);
+                let scores = &mut scores[(row + i) * self.stride..][..PAGE_TOKENS];
+                if slots.len() == PAGE_TOKENS {
+                    if let Some(scores) = scores.first_chunk_mut() {
+                        score(dots[i], self.params).store(scores);
+                    }
+                } else if !slots.is_empty() {
+                    let mut lanes = [0.0; 16];
+                    score(dots[i], self.params).store(&mut lanes);
+                    scores[slots.clone()].copy_from_slice(&lanes[slots]);
+                }
+            }
+        }
+    }
+
+    /// Adds the values of a page, `[16][padded]`, times their weights; `weights` begins at the page's column.
+    #[inline(always)]
+    fn weigh_page<L: Lanes, T: Stored>(&self, page: usize, values: &[T], weights: &[f32], acc: &mut [f32]) {
+        let padded = values.len() / PAGE_TOKENS;
+        let mut row = 0;
+        while row < self.rows {
+            // Rows that see the same slots go together.
+            let slots = self.slots(row, page);
+            let mut n = 1;
+            while n < TILE && row + n < self.rows && self.slots(row + n, page) == slots {
+                n += 1;
+            }
+            let weights = &weights[row * self.stride..];
+            let acc = &mut acc[row * padded..];
+            match n {
+                1 => weighted::<L, T, 1>(acc, values, weights, self.stride, slots),
+                2 => weighted::<L, T, 2>(acc, values, weights, self.stride, slots),
+                3 => weighted::<L, T, 3>(acc, values, weights, self.stride, slots),
+                4 => weighted::<L, T, 4>(acc, values, weights, self.stride, slots),
+                5 => weighted::<L, T, 5>(acc, values, weights, self.stride, slots),
+                _ => weighted::<L, T, TILE>(acc, values, weights, self.stride, slots),
+            }
+            row += n;
+        }
+    }
+}
+
 #[inline(always)]
-fn widen<L: Lanes, const N: usize>(lanes: [L; N]) -> [L; TILE] {
+fn in_tile<L: Lanes, const N: usize>(lanes: [L; N]) -> [L; TILE] {
     let mut out = [lanes[0]; TILE];
     out[..N].copy_from_slice(&lanes);
     out
+}
+
+#[inline(always)]
+fn widen_all<L: Lanes>(to: &mut [f32], from: &[f16]) {
+    for (to, from) in to.as_chunks_mut::<16>().0.iter_mut().zip(from.as_chunks::<16>().0) {
+        L::load_half(from).store(to);
+    }
+}
+
+/// Copies rows of `dim` to rows of `padded`.
+fn pad<T: Copy>(to: &mut [f32], padded: usize, from: &[T], dim: usize, wide: impl Fn(T) -> f32) {
+    for (to, from) in to.chunks_exact_mut(padded).zip(from.chunks_exact(dim)) {
+        to.iter_mut().zip(from).for_each(|(to, from)| *to = wide(*from));
+    }
 }
 
 #[inline(always)]
@@ -171,10 +285,10 @@ fn score<L: Lanes>(dot: L, params: &Params) -> L {
 
 /// Dots of N queries of a tile with the 16 keys of a page, `[dim][16]`.
 #[inline(always)]
-fn dots<L: Lanes, const N: usize>(keys: &[f32], queries: &[[f32; TILE]]) -> [L; N] {
+fn dots<L: Lanes, T: Stored, const N: usize>(keys: &[T], queries: &[[f32; TILE]]) -> [L; N] {
     let mut acc = [L::splat(0.0); N];
     for (key, q) in keys.as_chunks::<16>().0.iter().zip(queries) {
-        let key = L::load(key);
+        let key = T::load::<L>(key);
         for i in 0..N {
             acc[i] = key.fma(L::splat(q[i]), acc[i]);
         }
@@ -184,9 +298,9 @@ fn dots<L: Lanes, const N: usize>(keys: &[f32], queries: &[[f32; TILE]]) -> [L; 
 
 /// acc += weights x values, for N rows over the slots of a page; `values` `[16][padded]`, `acc` `[N][padded]`.
 #[inline(always)]
-fn weighted<L: Lanes, const N: usize>(
+fn weighted<L: Lanes, T: Stored, const N: usize>(
     acc: &mut [f32],
-    values: &[f32],
+    values: &[T],
     weights: &[f32],
     stride: usize,
     slots: std::ops::Range<usize>,
@@ -207,14 +321,14 @@ fn weighted<L: Lanes, const N: usize>(
         }
         if slots.len() == PAGE_TOKENS {
             for p in 0..PAGE_TOKENS {
-                let value = L::load(&values[p * chunks + c]);
+                let value = T::load::<L>(&values[p * chunks + c]);
                 for i in 0..N {
                     lanes[i] = value.fma(L::splat(rows[i][p]), lanes[i]);
                 }
             }
         } else {
             for p in slots.start..slots.end.min(PAGE_TOKENS) {
-                let value = L::load(&values[p * chunks + c]);
+                let value = T::load::<L>(&values[p * chunks + c]);
                 for i in 0..N {
                     lanes[i] = value.fma(L::splat(rows[i][p]), lanes[i]);
                 }
@@ -222,55 +336,6 @@ fn weighted<L: Lanes, const N: usize>(
         }
         for i in 0..N {
             lanes[i].store(&mut acc[i * chunks + c]);
-        }
-    }
-}
-
-impl Source<'_> {
-    /// Keys of a page, `[head_dim][16]`.
-    #[inline(always)]
-    fn keys<'s, L: Lanes>(&'s self, page: usize, kv_head: usize, params: &Params, room: &'s mut [f32]) -> &'s [f32] {
-        let len = params.head_dim * PAGE_TOKENS;
-        let from = (self.pages[page] as usize * params.kv_heads + kv_head) * len;
-        match self.layer {
-            KvLayer::F32 { keys, .. } => &keys[from..][..len],
-            KvLayer::F16 { keys, .. } => {
-                let from = keys[from..][..len].as_chunks::<16>().0;
-                for (to, from) in room.as_chunks_mut::<16>().0.iter_mut().zip(from) {
-                    L::load_half(from).store(to);
-                }
-                &room[..len]
-            }
-        }
-    }
-
-    /// Values of a page, `[16][head_dim padded to 16]`.
-    #[inline(always)]
-    fn values<'s, L: Lanes>(&'s self, page: usize, kv_head: usize, params: &Params, room: &'s mut [f32]) -> &'s [f32] {
-        let dim = params.head_dim;
-        let len = dim * PAGE_TOKENS;
-        let padded = dim.next_multiple_of(16);
-        let from = (self.pages[page] as usize * params.kv_heads + kv_head) * len;
-        match self.layer {
-            KvLayer::F32 { values, .. } if padded == dim => &values[from..][..len],
-            KvLayer::F32 { values, .. } => {
-                let rows = values[from..][..len].chunks_exact(dim);
-                room.chunks_exact_mut(padded).zip(rows).for_each(|(to, from)| to[..dim].copy_from_slice(from));
-                room
-            }
-            KvLayer::F16 { values, .. } if padded == dim => {
-                let from = values[from..][..len].as_chunks::<16>().0;
-                for (to, from) in room.as_chunks_mut::<16>().0.iter_mut().zip(from) {
-                    L::load_half(from).store(to);
-                }
-                room
-            }
-            KvLayer::F16 { values, .. } => {
-                for (to, from) in room.chunks_exact_mut(padded).zip(values[from..][..len].chunks_exact(dim)) {
-                    to.iter_mut().zip(from).for_each(|(to, from)| *to = from.to_f32());
-                }
-                room
-            }
         }
     }
 }
