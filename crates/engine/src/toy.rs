@@ -97,12 +97,12 @@ impl Decoder for ToyDecoder {
     fn kv_shape(&self) -> KvShape {
         NO_KV
     }
+    fn kv_shape(&self) -> KvShape {
+        KvShape { layers: 1, kv_heads: 1, head_dim: 16, format: KvFormat::F16 }
+    }
     fn new_kv(&self, pages: usize) -> Result<KvPages, candor_model::Error> {
         self.pages.store(pages, Ordering::SeqCst);
-        Ok(crate::toy::no_kv())
-    }
-    fn page_bytes(&self) -> usize {
-        1024
+        KvPages::new(self.kv_shape(), pages)
     }
     fn forward(&self, _: &Team, step: &Step<'_>, _: &mut KvPages) -> Vec<f32> {
         self.forwards.fetch_add(1, Ordering::SeqCst);
@@ -151,12 +151,6 @@ impl ToyDecoder {
             .collect()
     }
 }
-
-pub fn no_kv() -> KvPages {
-    KvPages::new(NO_KV, 0).unwrap()
-}
-
-const NO_KV: KvShape = KvShape { layers: 0, kv_heads: 1, head_dim: 1, format: KvFormat::F16 };
 
 pub fn engine(decoder: ToyDecoder, options: &EngineOptions) -> (Arc<ToyDecoder>, Local) {
     let decoder = Arc::new(decoder);
