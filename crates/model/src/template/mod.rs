@@ -12,7 +12,9 @@ use minijinja::{AutoEscape, Environment, ErrorKind, State, Value, context};
 use crate::Error;
 
 /// Longer templates are refused; the longest known are some 20 KiB.
-const MAX_TEMPLATE_BYTES: usize = 1 << 17;
+const MAX_TEMPLATE_BYTES: usize = 1 << 16;
+/// Longer runs of signs are refused: the template engine takes quadratic time for them.
+const MAX_SIGNS: usize = 256;
 /// Fuel (about one per instruction or 64 bytes) that any conversation gets; more comes with its size.
 const BASE_FUEL: u64 = 400_000;
 /// Output that any conversation gets; more comes with its size.
@@ -44,6 +46,9 @@ impl ChatTemplate {
                 "it is {} bytes long, at most {MAX_TEMPLATE_BYTES} are allowed; use the completions API, or another file of the model",
                 source.len()
             )));
+        }
+        if longest_run_of_signs(source) > MAX_SIGNS {
+            return Err(Error::Template(format!("it has more than {MAX_SIGNS} signs in a row; the file may be damaged or hostile")));
         }
         let mut environment = Environment::new();
         let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
@@ -133,6 +138,20 @@ fn fault(error: &minijinja::Error) -> Error {
     };
     let line = error.line().map_or_else(String::new, |line| format!(" (line {line})"));
     Error::Template(format!("{what}{line}"))
+}
+
+/// The longest run of `-` and `+`, with or without spaces between.
+fn longest_run_of_signs(source: &str) -> usize {
+    let (mut run, mut longest) = (0, 0);
+    for byte in source.bytes() {
+        match byte {
+            b'-' | b'+' => run += 1,
+            byte if byte.is_ascii_whitespace() => {}
+            _ => run = 0,
+        }
+        longest = longest.max(run);
+    }
+    longest
 }
 
 /// Bytes of text in a value, and something for each entry.

@@ -1,9 +1,9 @@
 //! Byte-level byte-pair encoding (Sennrich et al. 2016; bytes as in GPT-2): each word starts as single bytes, and the
 //! pair with the best rank is joined until none is left. A heap keeps this at n log n for a word of n bytes.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::HashMap;
 
+use super::queue::Queue;
 use super::split::Split;
 use super::unicode::lossy;
 use super::vocab::Vocab;
@@ -98,39 +98,46 @@ impl Bpe {
 #[derive(Default)]
 struct Merger {
     symbols: Vec<Symbol>,
-    /// (rank, position, left token, right token), smallest first; entries may be out of date.
-    heap: BinaryHeap<Reverse<(u32, u32, u32, u32)>>,
+    /// Left symbols of pairs, by rank; an entry holds only while the pair still has that rank.
+    queue: Queue,
 }
 
 impl Merger {
     fn run(&mut self, merges: &hashbrown::HashMap<(u32, u32), (u32, u32)>, tokens: impl Iterator<Item = u32>, out: &mut Vec<u32>) {
-        let Self { symbols, heap } = self;
+        let Self { symbols, queue } = self;
         symbols.clear();
-        heap.clear();
         symbols.extend(tokens.enumerate().map(|(i, token)| Symbol { token, prev: (i as u32).wrapping_sub(1), next: i as u32 + 1 }));
         let Some(last) = symbols.last_mut() else { return };
         last.next = NONE;
-        let candidate = |at: u32, left: u32, right: u32| {
-            merges.get(&(left, right)).map(|&(rank, _)| Reverse((rank, at, left, right)))
-        };
-        let pairs = symbols.windows(2).enumerate();
-        heap.extend(pairs.filter_map(|(i, w)| candidate(i as u32, w[0].token, w[1].token)));
-        while let Some(Reverse((_, at, left, right))) = heap.pop() {
+        queue.reset(symbols.len());
+        for (at, pair) in symbols.windows(2).enumerate() {
+            if let Some(&(rank, _)) = merges.get(&(pair[0].token, pair[1].token)) {
+                queue.push(rank, at as u32);
+            }
+        }
+        while let Some((rank, at)) = queue.pop() {
             let Symbol { token, prev, next } = symbols[at as usize];
             // A symbol that was joined away has the token NONE, which is in no merge.
-            if token != left || next == NONE || symbols[next as usize].token != right {
+            if token == NONE || next == NONE {
                 continue;
             }
-            let Some(&(_, joined)) = merges.get(&(left, right)) else { continue };
+            let joined = match merges.get(&(token, symbols[next as usize].token)) {
+                Some(&(now, joined)) if now == rank => joined,
+                _ => continue,
+            };
             let after = symbols[next as usize].next;
             symbols[next as usize].token = NONE;
             symbols[at as usize] = Symbol { token: joined, prev, next: after };
+            if prev != NONE
+                && let Some(&(rank, _)) = merges.get(&(symbols[prev as usize].token, joined))
+            {
+                queue.push(rank, prev);
+            }
             if after != NONE {
                 symbols[after as usize].prev = at;
-                heap.extend(candidate(at, joined, symbols[after as usize].token));
-            }
-            if prev != NONE {
-                heap.extend(candidate(prev, symbols[prev as usize].token, joined));
+                if let Some(&(rank, _)) = merges.get(&(joined, symbols[after as usize].token)) {
+                    queue.push(rank, at);
+                }
             }
         }
         let mut at = 0;

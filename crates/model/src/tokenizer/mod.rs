@@ -3,6 +3,7 @@
 
 mod bpe;
 mod json;
+mod queue;
 mod special;
 mod split;
 mod spm;

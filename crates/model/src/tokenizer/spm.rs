@@ -2,9 +2,7 @@
 //! neighbours whose joined text has the best score are joined until none is a token, and what is left without a token
 //! is written byte by byte. A heap keeps this at n log n.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-
+use super::queue::Queue;
 use super::vocab::Vocab;
 
 /// How SentencePiece writes a space.
@@ -76,27 +74,37 @@ impl Spm {
         let Some(last) = symbols.last_mut() else { return };
         last.next = NONE;
         let piece = |s: Symbol| &text[s.start as usize..(s.start + s.len) as usize];
-        // (score, leftmost first, right symbol, bytes of both): the last two tell whether the entry is still true.
-        let candidate = |symbols: &[Symbol], at: u32, right: u32| {
+        // The best score comes first, so keys are scores upside down. An entry holds only while its pair has that score.
+        let key = |symbols: &[Symbol], at: u32, right: u32| {
             let (l, r) = (symbols[at as usize], symbols[right as usize]);
             let id = vocab.id(&text[l.start as usize..(r.start + r.len) as usize])?;
-            Some((self.scores.get(id as usize).copied().unwrap_or(0), Reverse(at), right, l.len + r.len))
+            Some(!self.scores.get(id as usize).copied().unwrap_or(0))
         };
-        let mut heap: BinaryHeap<(u32, Reverse<u32>, u32, u32)> =
-            (1..symbols.len() as u32).filter_map(|right| candidate(&symbols, right - 1, right)).collect();
-        while let Some((_, Reverse(at), right, len)) = heap.pop() {
-            let (l, r) = (symbols[at as usize], symbols[right as usize]);
-            if l.len == 0 || r.len == 0 || l.next != right || l.len + r.len != len {
+        let mut queue = Queue::default();
+        queue.reset(symbols.len());
+        for right in 1..symbols.len() as u32 {
+            if let Some(key) = key(&symbols, right - 1, right) {
+                queue.push(key, right - 1);
+            }
+        }
+        while let Some((popped, at)) = queue.pop() {
+            let l = symbols[at as usize];
+            if l.len == 0 || l.next == NONE || key(&symbols, at, l.next) != Some(popped) {
                 continue;
             }
-            symbols[right as usize].len = 0;
-            symbols[at as usize] = Symbol { len, next: r.next, ..l };
+            let r = symbols[l.next as usize];
+            symbols[l.next as usize].len = 0;
+            symbols[at as usize] = Symbol { len: l.len + r.len, next: r.next, ..l };
+            if l.prev != NONE
+                && let Some(key) = key(&symbols, l.prev, at)
+            {
+                queue.push(key, l.prev);
+            }
             if r.next != NONE {
                 symbols[r.next as usize].prev = at;
-                heap.extend(candidate(&symbols, at, r.next));
-            }
-            if l.prev != NONE {
-                heap.extend(candidate(&symbols, l.prev, at));
+                if let Some(key) = key(&symbols, at, r.next) {
+                    queue.push(key, at);
+                }
             }
         }
         let mut at = 0;

@@ -92,7 +92,7 @@ fn perplexity(name: &str) {
     let (mut off, mut theirs_off, mut windows) = (0.0, 0.0, 0);
     for (text, figures) in file["models"][name].as_object().unwrap() {
         let source = shared(&format!("golden/{}", file["texts"][text].as_str().unwrap())).unwrap();
-        let tokens = model.tokenizer.encode(&std::fs::read_to_string(source).unwrap(), false);
+        let tokens = model.tokenizer.framed(model.tokenizer.encode(&std::fs::read_to_string(source).unwrap(), false));
         assert_eq!(tokens.len() as u64, figures["tokens"].as_u64().unwrap());
         let (reference, theirs) = (floats(&figures["ref_nll_per_window"]), floats(&figures["llamacpp_nll_per_window"]));
         let (mut ours_sum, mut ref_sum, mut theirs_sum, mut n) = (0.0, 0.0, 0.0, 0);

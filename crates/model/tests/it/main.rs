@@ -4,5 +4,8 @@
 mod at_hand;
 mod embed;
 mod greedy;
+mod hostile;
+mod same_bits;
 mod template;
+mod tiny;
 mod tokenize;
