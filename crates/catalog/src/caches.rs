@@ -21,7 +21,7 @@ pub fn hub_snapshot(environment: &Environment, repo: &str, revision: &str, files
         .hub_cache
         .as_ref()?
         .join(format!("models--{}", repo.replace('/', "--")));
-    let text = read_small(&root.join("refs").join(revision), 200).unwrap_or_else(|| revision.into());
+    let text = read_small(&root.join("refs").join(revision), 200).unwrap_or_else(|_| revision.into());
     let commit = commit_name(&text)?;
     let snapshot = root.join("snapshots").join(commit);
     files
@@ -49,7 +49,7 @@ pub fn ollama_blob(environment: &Environment, name: &str) -> Option<PathBuf> {
     } else {
         format!("library/{path}")
     };
-    let manifest = read_small(&root.join("manifests/registry.ollama.ai").join(path).join(tag), 1 << 20)?;
+    let manifest = read_small(&root.join("manifests/registry.ollama.ai").join(path).join(tag), 1 << 20).ok()?;
     let blob = root.join("blobs").join(format!("sha256-{}", ollama_digest(&manifest)?));
     blob.is_file().then_some(blob)
 }
@@ -83,15 +83,20 @@ pub fn ollama_digest(manifest: &[u8]) -> Option<String> {
     is_sha256(hex).then(|| hex.to_owned())
 }
 
-/// A file's bytes, if it is no longer than `limit`.
-pub(crate) fn read_small(path: &Path, limit: u64) -> Option<Vec<u8>> {
-    let file = std::fs::File::open(path).ok()?;
-    if !file.metadata().ok()?.is_file() {
-        return None;
+/// The bytes of a plain file that is no longer than `limit`.
+pub(crate) fn read_small(path: &Path, limit: u64) -> std::io::Result<Vec<u8>> {
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(std::io::Error::other("it is not a file"));
     }
     let mut bytes = Vec::new();
-    file.take(limit + 1).read_to_end(&mut bytes).ok()?;
-    (bytes.len() as u64 <= limit).then_some(bytes)
+    std::fs::File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        return Err(std::io::Error::other(format!(
+            "it is larger than {}",
+            crate::size::Bytes(limit)
+        )));
+    }
+    Ok(bytes)
 }
 
 #[cfg(test)]

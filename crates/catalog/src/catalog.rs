@@ -7,6 +7,7 @@ use std::path::Path;
 use serde::Deserialize;
 use toml::Spanned;
 
+use crate::caches::read_small;
 use crate::entry::{Entry, Kind};
 use crate::error::Error;
 
@@ -34,14 +35,19 @@ impl Catalog {
     pub fn load(user_file: Option<&Path>) -> Result<Self, Error> {
         let mut catalog = Self::parse("the built-in catalog", BUILT_IN)?;
         if let Some(path) = user_file {
-            if std::fs::metadata(path).is_ok_and(|m| m.len() > LARGEST_FILE) {
-                return Err(Error::BadPath {
-                    path: path.into(),
-                    reason: "is too large for a catalog (4 MB)".into(),
-                });
-            }
-            match std::fs::read_to_string(path) {
-                Ok(text) => catalog.extend(Self::parse(&path.display().to_string(), &text)?),
+            match read_small(path, LARGEST_FILE) {
+                Ok(bytes) => {
+                    let file = path.display().to_string();
+                    let text = String::from_utf8(bytes).map_err(|e| Error::Syntax {
+                        line: 1 + e.as_bytes()[..e.utf8_error().valid_up_to()]
+                            .iter()
+                            .filter(|b| **b == b'\n')
+                            .count(),
+                        file: file.clone(),
+                        reason: "there are bytes that are not UTF-8".into(),
+                    })?;
+                    catalog.extend(Self::parse(&file, &text)?);
+                }
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
                 Err(e) => return Err(Error::file("read the catalog", path)(e)),
             }
@@ -232,6 +238,21 @@ mod tests {
         assert_eq!(catalog.get("tiny").unwrap().context, 64);
         assert_eq!(catalog.get("gemma3-270m").unwrap().title, "Tiny");
         assert!(Catalog::load(Some(&dir.path().join("none.toml"))).is_ok());
+        assert!(Catalog::load(Some(dir.path())).is_err());
+        std::fs::write(&file, b"# \n# \xFF").unwrap();
+        assert!(
+            Catalog::load(Some(&file))
+                .unwrap_err()
+                .to_string()
+                .contains("line 2: there are bytes that are not UTF-8")
+        );
+        std::fs::File::create(&file).unwrap().set_len(5 << 20).unwrap();
+        assert!(
+            Catalog::load(Some(&file))
+                .unwrap_err()
+                .to_string()
+                .contains("larger than")
+        );
     }
 
     #[test]

