@@ -19,6 +19,7 @@ mod stop;
 pub mod tools;
 #[cfg(test)]
 mod toy;
+pub mod upstream;
 mod worker;
 
 pub use error::EngineError;

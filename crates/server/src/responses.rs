@@ -1,10 +1,213 @@
-//! `/v1/responses`, as the Open Responses specification has it.
+//! `/v1/responses`, as the Open Responses specification has it: create (whole, streamed, in the background), fetch,
+//! delete, cancel, list the input. Functions are called by the client; nothing here runs a tool.
 
-use axum::Router;
+mod background;
+mod check;
+mod context;
+mod items;
+mod output;
+mod store;
+mod stream;
 
-use crate::App;
+use std::sync::Arc;
+
+use axum::extract::{Path, Query, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Extension, Json, Router};
+use candor_engine::{EventStream, GenerateRequest, Prompt};
+use candor_wire::responses::{CreateResponse, DeletedResponse, Item, ItemList, Response as Answer};
+use serde::Deserialize;
+use tokio::sync::OwnedSemaphorePermit;
+
+use self::background::Running;
+use self::check::Checked;
+use self::output::Output;
+pub use self::store::{Memory, ResponseStore, Stored};
+use crate::body::Body;
+use crate::{ApiError, App};
+
+/// What the routes share: where responses are kept, and which are being made in the background.
+#[derive(Clone)]
+struct Shared {
+    fallback: Arc<dyn ResponseStore>,
+    running: Arc<Running>,
+}
+
+impl Shared {
+    /// The store that the server was given, or the one in memory.
+    fn store(&self, app: &App) -> Arc<dyn ResponseStore> {
+        store::of(app).unwrap_or_else(|| self.fallback.clone())
+    }
+}
 
 /// The routes of this folder.
 pub fn routes() -> Router<App> {
+    let shared = Shared { fallback: Arc::new(Memory::default()), running: Arc::default() };
     Router::new()
+        .route("/v1/responses", post(create))
+        .route("/v1/responses/{id}", get(fetch).delete(delete))
+        .route("/v1/responses/{id}/cancel", post(cancel))
+        .route("/v1/responses/{id}/input_items", get(input_items))
+        .layer(Extension(shared))
+}
+
+/// A response that is about to be made.
+struct Made {
+    answer: Answer,
+    input: Vec<Item>,
+    events: EventStream,
+    single_call: bool,
+    store: Arc<dyn ResponseStore>,
+    _permit: OwnedSemaphorePermit,
+}
+
+/// `POST /v1/responses`
+async fn create(
+    State(app): State<App>,
+    Extension(shared): Extension<Shared>,
+    Body(request): Body<CreateResponse>,
+) -> Result<Response, ApiError> {
+    let checked = Checked::new(request)?; // 400, naming the field
+    let model = app.models.get(&checked.answer.model).await?; // 404, naming the models there are
+    if !model.abilities().chat {
+        return Err(ApiError::param("model", format!("`{}` holds no conversations; use another model", checked.answer.model)));
+    }
+    if checked.logprobs.is_some() && !model.abilities().logprobs {
+        return Err(ApiError::param("top_logprobs", "this model returns no log-probabilities; leave `top_logprobs` out"));
+    }
+    let permit = app.admit()?; // 429, saying when to come back
+    let store = shared.store(&app);
+    let messages = context::messages(&*store, &checked).await?; // 404 for a response that is not there
+    let request = GenerateRequest {
+        prompt: Prompt::Chat { messages, tools: checked.tools, tool_choice: checked.tool_choice },
+        sampling: checked.sampling,
+        stop: checked.stop,
+        constraint: checked.constraint,
+        logprobs: checked.logprobs,
+        prompt_logprobs: false,
+        affinity: checked.answer.prompt_cache_key.clone(),
+    };
+    let (stream, background) = (checked.stream, checked.answer.background);
+    let made = |events| Made {
+        single_call: !checked.answer.parallel_tool_calls,
+        answer: checked.answer,
+        input: checked.input,
+        events,
+        store,
+        _permit: permit,
+    };
+    if background {
+        let events = context::later(model, request);
+        return Ok(Json(shared.running.start(made(events)).await?).into_response());
+    }
+    let events = model.generate(request).await?; // dropping the response cancels the work
+    let made = made(events);
+    if stream {
+        return Ok(stream::respond(&app, made));
+    }
+    Ok(Json(whole(made).await?).into_response())
+}
+
+/// Reads to the end; what fails in the middle fails the request.
+async fn whole(mut made: Made) -> Result<Answer, ApiError> {
+    let mut output = Output::new(made.answer, made.single_call);
+    let mut events = Vec::new();
+    while let Some(event) = futures::StreamExt::next(&mut made.events).await {
+        output.event(event?, &mut events);
+        events.clear();
+    }
+    let answer = output.end(&mut events);
+    store::keep(&*made.store, &answer, made.input).await?;
+    Ok(answer)
+}
+
+async fn stored(app: &App, shared: &Shared, id: &str) -> Result<Stored, ApiError> {
+    shared.store(app).get(id).await?.ok_or_else(|| store::missing(id))
+}
+
+/// How a response is fetched.
+#[derive(Debug, Default, Deserialize)]
+struct Fetch {
+    #[serde(default)]
+    stream: Option<bool>,
+}
+
+/// `GET /v1/responses/{id}`
+async fn fetch(
+    State(app): State<App>,
+    Extension(shared): Extension<Shared>,
+    Path(id): Path<String>,
+    Query(how): Query<Fetch>,
+) -> Result<Json<Answer>, ApiError> {
+    if how.stream == Some(true) {
+        return Err(ApiError::param("stream", "a stored response is sent whole; leave `stream` out"));
+    }
+    Ok(Json(stored(&app, &shared, &id).await?.response))
+}
+
+/// `DELETE /v1/responses/{id}`
+async fn delete(
+    State(app): State<App>,
+    Extension(shared): Extension<Shared>,
+    Path(id): Path<String>,
+) -> Result<Json<DeletedResponse>, ApiError> {
+    shared.running.cancel(&id).await;
+    if !shared.store(&app).delete(&id).await? {
+        return Err(store::missing(&id));
+    }
+    Ok(Json(DeletedResponse { id, object: "response".into(), deleted: true }))
+}
+
+/// `POST /v1/responses/{id}/cancel`: stops one that is made in the background.
+async fn cancel(
+    State(app): State<App>,
+    Extension(shared): Extension<Shared>,
+    Path(id): Path<String>,
+) -> Result<Json<Answer>, ApiError> {
+    shared.running.cancel(&id).await;
+    let response = stored(&app, &shared, &id).await?.response;
+    if !response.background {
+        return Err(ApiError::param("id", "only a response made with `background: true` can be cancelled; for others, close the connection"));
+    }
+    Ok(Json(response))
+}
+
+/// Which of the items.
+#[derive(Debug, Default, Deserialize)]
+struct Page {
+    #[serde(default)]
+    limit: Option<i64>,
+    #[serde(default)]
+    order: Option<String>,
+    #[serde(default)]
+    after: Option<String>,
+}
+
+/// `GET /v1/responses/{id}/input_items`: newest first, unless `order=asc`.
+async fn input_items(
+    State(app): State<App>,
+    Extension(shared): Extension<Shared>,
+    Path(id): Path<String>,
+    Query(page): Query<Page>,
+) -> Result<Json<ItemList>, ApiError> {
+    let limit = page.limit.unwrap_or(20);
+    let limit = usize::try_from(limit).ok().filter(|limit| (1..=100).contains(limit));
+    let limit = limit.ok_or_else(|| ApiError::param("limit", "`limit` must lie between 1 and 100"))?;
+    let mut items = stored(&app, &shared, &id).await?.input;
+    match page.order.as_deref() {
+        None | Some("desc") => items.reverse(),
+        Some("asc") => {}
+        Some(_) => return Err(ApiError::param("order", "`order` must be `asc` or `desc`")),
+    }
+    if let Some(after) = &page.after {
+        let at = items.iter().position(|item| item.id() == after);
+        let at = at.ok_or_else(|| ApiError::param("after", "`after` names no item of this response's input"))?;
+        items.drain(..=at);
+    }
+    let has_more = items.len() > limit;
+    items.truncate(limit);
+    let id = |item: Option<&Item>| item.map(|item| item.id().to_owned());
+    let (first_id, last_id) = (id(items.first()), id(items.last()));
+    Ok(Json(ItemList { object: "list".into(), data: items, first_id, last_id, has_more }))
 }

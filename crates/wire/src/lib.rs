@@ -7,5 +7,6 @@ pub mod embeddings;
 pub mod error;
 pub mod models;
 pub mod options;
+pub mod responses;
 pub mod tokenize;
 pub mod usage;

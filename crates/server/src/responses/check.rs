@@ -1,0 +1,267 @@
+//! All 400s of `POST /v1/responses`: numbers in range, words that are known, items that can be read. What comes out is
+//! ready for the engine; whatever cannot be honoured is refused with a sentence.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use candor_engine::{Constraint, Dry, Sampling, Stop};
+use candor_wire::chat::{Function, Tool, ToolChoice as EngineChoice};
+use candor_wire::responses::{
+    CreateResponse, FunctionTool, Input, Item, Reasoning, Response, TextField, TextFormat, ToolChoice, ToolParam,
+};
+use serde_json::{Map, Value};
+
+use super::items;
+use crate::ApiError;
+
+/// A request that can be honoured.
+pub(super) struct Checked {
+    /// The response as it begins: the request's settings, no output.
+    pub(super) answer: Response,
+    pub(super) input: Vec<Item>,
+    pub(super) tools: Vec<Tool>,
+    pub(super) tool_choice: EngineChoice,
+    pub(super) sampling: Sampling,
+    pub(super) stop: Stop,
+    pub(super) constraint: Constraint,
+    pub(super) logprobs: Option<u32>,
+    pub(super) stream: bool,
+}
+
+impl Checked {
+    pub(super) fn new(request: CreateResponse) -> Result<Self, ApiError> {
+        refuse_what_is_not_here(&request)?;
+        let model = request.model.filter(|model| !model.is_empty());
+        let model = model.ok_or_else(|| ApiError::param("model", "`model` is missing; /v1/models lists the models there are"))?;
+        let input = match request.input {
+            None => Vec::new(),
+            Some(Input::Text(text)) => vec![items::user(text)],
+            Some(Input::Items(items)) => items::all(items)?,
+        };
+        if input.is_empty() && request.previous_response_id.is_none() {
+            return Err(ApiError::param("input", "`input` is missing or empty; send a string or at least one item"));
+        }
+        let (stream, background) = (request.stream.unwrap_or(false), request.background.unwrap_or(false));
+        let store = request.store.unwrap_or(true);
+        if background && !store {
+            return Err(ApiError::param("store", "a response in the background must be stored; leave `store` out"));
+        }
+        if background && stream {
+            return Err(ApiError::param("stream", "a response in the background is not streamed; fetch it when it is done"));
+        }
+        let offered = tools(request.tools.unwrap_or_default())?;
+        let echoed = request.tool_choice.clone().unwrap_or(ToolChoice::Mode("auto".into()));
+        let (tools, tool_choice) = choose(&offered, request.tool_choice)?;
+        let format = request.text.and_then(|text| text.format).unwrap_or_default();
+        let constraint = constraint(&format)?;
+        let asked = request.include.iter().flatten().any(|what| what == "message.output_text.logprobs");
+        let top = whole("top_logprobs", request.top_logprobs.unwrap_or(0), 0, 20)?;
+        let max = request.max_output_tokens.map(|max| whole("max_output_tokens", max, 1, i64::from(u32::MAX))).transpose()?;
+        let sampling = Sampling {
+            temperature: number("temperature", request.temperature, 1.0, 0.0, 2.0)?,
+            top_k: 0,
+            top_p: number("top_p", request.top_p, 1.0, 0.0, 1.0)?,
+            min_p: 0.0,
+            typical_p: 1.0,
+            repetition_penalty: 1.0,
+            presence_penalty: number("presence_penalty", request.presence_penalty, 0.0, -2.0, 2.0)?,
+            frequency_penalty: number("frequency_penalty", request.frequency_penalty, 0.0, -2.0, 2.0)?,
+            dry: Dry { multiplier: 0.0, base: 1.75, allowed_length: 2, sequence_breakers: Vec::new() },
+            logit_bias: Vec::new(),
+            seed: None,
+        };
+        let answer = Response {
+            id: id("resp"),
+            object: "response".into(),
+            created_at: now(),
+            completed_at: None,
+            status: "in_progress".into(),
+            incomplete_details: None,
+            model,
+            previous_response_id: request.previous_response_id,
+            instructions: request.instructions,
+            output: Vec::new(),
+            error: None,
+            tools: offered,
+            tool_choice: echoed,
+            truncation: "disabled".into(),
+            parallel_tool_calls: request.parallel_tool_calls.unwrap_or(true),
+            text: TextField { format },
+            top_p: decimal(sampling.top_p),
+            presence_penalty: decimal(sampling.presence_penalty),
+            frequency_penalty: decimal(sampling.frequency_penalty),
+            top_logprobs: top,
+            temperature: decimal(sampling.temperature),
+            reasoning: Some(Reasoning::default()),
+            usage: None,
+            max_output_tokens: max.map(u64::from),
+            max_tool_calls: None,
+            store,
+            background,
+            service_tier: "default".into(),
+            metadata: metadata(request.metadata.unwrap_or_default())?,
+            safety_identifier: request.safety_identifier,
+            prompt_cache_key: request.prompt_cache_key.filter(|key| !key.is_empty()),
+            user: None,
+        };
+        let stop = Stop { max_tokens: max.map(|max| max as usize), ..Stop::default() };
+        let logprobs = (asked || top > 0).then_some(top);
+        Ok(Self { answer, input, tools, tool_choice, sampling, stop, constraint, logprobs, stream })
+    }
+}
+
+fn refuse_what_is_not_here(request: &CreateResponse) -> Result<(), ApiError> {
+    let something = |value: &Option<Value>| value.as_ref().is_some_and(|value| !value.is_null());
+    let effort = request.reasoning.as_ref().and_then(|reasoning| reasoning.get("effort"));
+    let verbosity = request.text.as_ref().and_then(|text| text.verbosity.as_deref());
+    let known = ["message.output_text.logprobs", "reasoning.encrypted_content"];
+    let refusals = [
+        (something(&request.conversation), "conversation", "conversations are not kept under ids of their own; use `previous_response_id`"),
+        (something(&request.prompt), "prompt", "stored prompts are not kept here; send `instructions` and `input`"),
+        (
+            request.truncation.as_deref().is_some_and(|how| how != "disabled"),
+            "truncation",
+            "input is never cut here; `truncation` must be `disabled`",
+        ),
+        (
+            request.max_tool_calls.is_some(),
+            "max_tool_calls",
+            "functions are called by you, so their number is yours to limit; leave `max_tool_calls` out",
+        ),
+        (
+            request.service_tier.as_deref().is_some_and(|tier| !matches!(tier, "auto" | "default")),
+            "service_tier",
+            "there is one service tier; `service_tier` must be `auto` or `default`",
+        ),
+        (
+            effort.is_some_and(|effort| !effort.is_null() && effort != "none"),
+            "reasoning.effort",
+            "how much a model thinks cannot be set; leave `reasoning` out",
+        ),
+        (
+            verbosity.is_some_and(|verbosity| verbosity != "medium"),
+            "text.verbosity",
+            "how much a model says cannot be set; ask for it in `instructions`",
+        ),
+        (
+            request.include.iter().flatten().any(|what| !known.contains(&what.as_str())),
+            "include",
+            "`include` knows `message.output_text.logprobs` only",
+        ),
+    ];
+    match refusals.into_iter().find(|(refused, ..)| *refused) {
+        Some((_, param, message)) => Err(ApiError::param(param, message)),
+        None => Ok(()),
+    }
+}
+
+fn constraint(format: &TextFormat) -> Result<Constraint, ApiError> {
+    match format {
+        TextFormat::Text => Ok(Constraint::None),
+        TextFormat::JsonObject => Ok(Constraint::JsonObject),
+        TextFormat::JsonSchema { schema, .. } if schema.is_object() || schema.is_boolean() => Ok(Constraint::JsonSchema(schema.clone())),
+        TextFormat::JsonSchema { .. } => Err(ApiError::param("text.format.schema", "`text.format.schema` must be a JSON schema")),
+    }
+}
+
+/// Fields that outlive the request are bounded as OpenAI bounds them.
+fn metadata(given: Map<String, Value>) -> Result<Map<String, Value>, ApiError> {
+    let short = |text: &str, most| text.chars().count() <= most;
+    let fits = |(key, value): (&String, &Value)| short(key, 64) && value.as_str().is_some_and(|value| short(value, 512));
+    if given.len() > 16 || !given.iter().all(fits) {
+        let message = "`metadata` takes at most 16 pairs of strings, keys up to 64 and values up to 512 characters";
+        return Err(ApiError::param("metadata", message));
+    }
+    Ok(given)
+}
+
+fn tools(given: Vec<ToolParam>) -> Result<Vec<FunctionTool>, ApiError> {
+    if given.len() > 128 {
+        return Err(ApiError::param("tools", "`tools` takes at most 128 functions"));
+    }
+    let tool = |(at, tool): (usize, ToolParam)| {
+        if tool.kind != "function" {
+            let kind: String = tool.kind.chars().take(50).collect();
+            let message = format!("this server runs no tools of its own, so there is no `{kind}`; only tools of type `function` work");
+            return Err(ApiError::param(format!("tools[{at}].type"), message));
+        }
+        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+        let name = tool.name.filter(|name| !name.is_empty() && name.len() <= 64 && name.chars().all(fits));
+        let name = name.ok_or_else(|| {
+            let message = "a function's name has 1 to 64 letters, digits, dashes, dots and underscores";
+            ApiError::param(format!("tools[{at}].name"), message)
+        })?;
+        let parameters = tool.parameters.filter(|parameters| !parameters.is_null());
+        if parameters.as_ref().is_some_and(|parameters| !parameters.is_object()) {
+            let message = "a function's parameters are a JSON schema: an object";
+            return Err(ApiError::param(format!("tools[{at}].parameters"), message));
+        }
+        Ok(FunctionTool { kind: tool.kind, name, description: tool.description, parameters, strict: tool.strict })
+    };
+    given.into_iter().enumerate().map(tool).collect()
+}
+
+/// The functions that the model sees, and whether it must call one.
+fn choose(offered: &[FunctionTool], choice: Option<ToolChoice>) -> Result<(Vec<Tool>, EngineChoice), ApiError> {
+    let wrong = |message: &str| ApiError::param("tool_choice", message);
+    let known = |name: &str| offered.iter().any(|tool| tool.name == name);
+    let all: Vec<&FunctionTool> = offered.iter().collect();
+    let mode = |mode: &str, tools: &[&FunctionTool]| match mode {
+        "auto" => Ok(EngineChoice::Auto),
+        "none" => Ok(EngineChoice::None),
+        "required" if tools.is_empty() => Err(wrong("`tool_choice` is `required` and there are no `tools`")),
+        "required" => Ok(EngineChoice::Required),
+        _ => Err(wrong("`tool_choice` must be `auto`, `none` or `required`")),
+    };
+    let (tools, choice) = match choice {
+        None => (all, EngineChoice::Auto),
+        Some(ToolChoice::Mode(word)) => {
+            let choice = mode(&word, &all)?;
+            (all, choice)
+        }
+        Some(ToolChoice::Function(named)) if named.kind == "function" && known(&named.name) => (all, EngineChoice::Function(named.name)),
+        Some(ToolChoice::Allowed { kind, mode: word, tools }) if kind == "allowed_tools" => {
+            if tools.is_empty() || tools.iter().any(|tool| tool.kind != "function" || !known(&tool.name)) {
+                return Err(wrong("`tool_choice.tools` must name functions that are among `tools`"));
+            }
+            let some: Vec<&FunctionTool> = all.into_iter().filter(|tool| tools.iter().any(|named| named.name == tool.name)).collect();
+            let choice = mode(word.as_deref().unwrap_or("auto"), &some)?;
+            (some, choice)
+        }
+        Some(ToolChoice::Function(_)) => return Err(wrong("`tool_choice` names a function that is not among `tools`")),
+        Some(ToolChoice::Allowed { .. }) => return Err(wrong("`tool_choice.type` must be `function` or `allowed_tools`")),
+    };
+    let tool = |tool: &FunctionTool| Tool {
+        kind: "function".into(),
+        function: Function {
+            name: tool.name.clone(),
+            description: tool.description.clone(),
+            parameters: tool.parameters.clone(),
+            strict: tool.strict,
+        },
+    };
+    Ok((tools.into_iter().map(tool).collect(), choice))
+}
+
+fn number(name: &str, given: Option<f32>, default: f32, low: f32, high: f32) -> Result<f32, ApiError> {
+    crate::api::checked::within(name, given.unwrap_or(default), low, high)
+}
+
+fn whole(name: &str, value: i64, low: i64, high: i64) -> Result<u32, ApiError> {
+    let value = crate::api::checked::within(name, value, low, high)?;
+    Ok(u32::try_from(value).unwrap_or(u32::MAX))
+}
+
+/// The shortest decimal that is this f32.
+fn decimal(value: f32) -> f64 {
+    value.to_string().parse().unwrap_or_else(|_| f64::from(value))
+}
+
+/// A new id.
+pub(super) fn id(kind: &str) -> String {
+    format!("{kind}_{}", uuid::Uuid::now_v7().simple())
+}
+
+/// Seconds since 1970.
+pub(super) fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}

@@ -1,0 +1,70 @@
+//! What the model is shown: instructions, the responses before this one (oldest first), the input. Their instructions
+//! are not carried over.
+
+use std::sync::Arc;
+
+use candor_engine::{EventStream, GenerateRequest, Generator};
+use candor_wire::chat::{Content, FunctionCall, Message, ToolCall};
+use candor_wire::responses::{ContentPart, Item};
+use futures::{StreamExt, TryStreamExt};
+
+use super::check::Checked;
+use super::store::{ResponseStore, missing};
+use crate::ApiError;
+
+/// Longest chain of responses.
+const MAX_CHAIN: usize = 1000;
+
+/// The conversation of a request.
+pub(super) async fn messages(store: &dyn ResponseStore, checked: &Checked) -> Result<Vec<Message>, ApiError> {
+    let mut turns: Vec<Vec<Item>> = vec![checked.input.clone()];
+    let mut before = checked.answer.previous_response_id.clone();
+    while let Some(id) = before {
+        if turns.len() > MAX_CHAIN {
+            let message = format!("more than {MAX_CHAIN} responses come before this one; begin anew with a summary as `input`");
+            return Err(ApiError::param("previous_response_id", message));
+        }
+        let Some(stored) = store.get(&id).await? else { return Err(missing(&id)) };
+        if matches!(stored.response.status.as_str(), "in_progress" | "queued" | "failed") {
+            let message = format!("the response `{id}` is {}; only one that has ended well can be continued", stored.response.status.replace('_', " "));
+            return Err(ApiError::param("previous_response_id", message));
+        }
+        turns.push(stored.response.output);
+        turns.push(stored.input);
+        before = stored.response.previous_response_id;
+    }
+    let mut messages = Vec::new();
+    if let Some(text) = checked.answer.instructions.clone().filter(|text| !text.is_empty()) {
+        messages.push(Message { role: "system".into(), content: Some(Content::Text(text)), ..Message::default() });
+    }
+    turns.into_iter().rev().flatten().for_each(|item| push(&mut messages, item));
+    Ok(messages)
+}
+
+/// Calls that follow each other, or a text of the assistant, are one turn.
+fn push(messages: &mut Vec<Message>, item: Item) {
+    match item {
+        Item::Message { role, content, .. } => {
+            let text: String = content.iter().map(ContentPart::text).collect();
+            messages.push(Message { role, content: Some(Content::Text(text)), ..Message::default() });
+        }
+        Item::FunctionCall { call_id, name, arguments, .. } => {
+            let call = ToolCall { id: call_id, kind: "function".into(), function: FunctionCall { name, arguments } };
+            match messages.last_mut().filter(|last| last.role == "assistant") {
+                Some(last) => last.tool_calls.get_or_insert_default().push(call),
+                None => messages.push(Message { role: "assistant".into(), tool_calls: Some(vec![call]), ..Message::default() }),
+            }
+        }
+        Item::FunctionCallOutput { call_id, output, .. } => messages.push(Message {
+            role: "tool".into(),
+            content: Some(Content::Text(output)),
+            tool_call_id: Some(call_id),
+            ..Message::default()
+        }),
+    }
+}
+
+/// Events of a request that begins only when they are read.
+pub(super) fn later(model: Arc<dyn Generator>, request: GenerateRequest) -> EventStream {
+    futures::stream::once(async move { model.generate(request).await }).try_flatten().boxed()
+}

@@ -1,0 +1,160 @@
+//! Items: what goes into a response, leniently read, and what comes out, with every field.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::event::Logprob;
+
+/// What to answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(untagged, expecting = "expected a string or an array of items")]
+pub enum Input {
+    /// One message of the user.
+    Text(String),
+    /// Items, oldest first.
+    Items(Vec<InputItem>),
+}
+
+/// An item of the input: a message, a function call, a function's output, or a thought.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct InputItem {
+    /// `message` (also where it is absent), `function_call`, `function_call_output` or `reasoning`.
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    /// Names the item.
+    pub id: Option<String>,
+    /// Of a message: `user`, `assistant`, `system` or `developer`.
+    pub role: Option<String>,
+    /// Of a message: a string, or parts.
+    pub content: Option<InputContent>,
+    /// Of a call and its output.
+    pub call_id: Option<String>,
+    /// Of a call: the function's name.
+    pub name: Option<String>,
+    /// Of a call: JSON text.
+    pub arguments: Option<String>,
+    /// Of an output: a string, or parts.
+    pub output: Option<InputContent>,
+}
+
+/// A string, or parts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(untagged, expecting = "expected a string or an array of content parts")]
+pub enum InputContent {
+    /// Text.
+    Text(String),
+    /// Parts.
+    Parts(Vec<InputPart>),
+}
+
+/// A part of a message's content.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct InputPart {
+    /// `input_text`, `output_text`, `text` or `refusal`; nothing else is understood.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Of a text.
+    #[serde(default)]
+    pub text: Option<String>,
+    /// Of a refusal.
+    #[serde(default)]
+    pub refusal: Option<String>,
+}
+
+/// How far an item is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ItemStatus {
+    /// It is being made.
+    InProgress,
+    /// It is whole.
+    Completed,
+    /// It was cut off.
+    Incomplete,
+}
+
+/// An item, as it is stored and sent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Item {
+    /// A message.
+    Message {
+        /// `msg_…`
+        id: String,
+        /// How far it is.
+        status: ItemStatus,
+        /// Who speaks.
+        role: String,
+        /// What is said.
+        content: Vec<ContentPart>,
+    },
+    /// A function call by the model.
+    FunctionCall {
+        /// `fc_…`
+        id: String,
+        /// Names the call, for the output that answers it.
+        call_id: String,
+        /// The function.
+        name: String,
+        /// JSON text.
+        arguments: String,
+        /// How far it is.
+        status: ItemStatus,
+    },
+    /// What a function answered.
+    FunctionCallOutput {
+        /// `fco_…`
+        id: String,
+        /// The call that it answers.
+        call_id: String,
+        /// The answer.
+        output: String,
+        /// How far it is.
+        status: ItemStatus,
+    },
+}
+
+impl Item {
+    /// The item's id.
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Message { id, .. } | Self::FunctionCall { id, .. } | Self::FunctionCallOutput { id, .. } => id,
+        }
+    }
+}
+
+/// A part of a message.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ContentPart {
+    /// What was put in.
+    InputText {
+        /// The text.
+        text: String,
+    },
+    /// What the model said.
+    OutputText(OutputText),
+}
+
+impl ContentPart {
+    /// The text of it.
+    pub fn text(&self) -> &str {
+        match self {
+            Self::InputText { text } => text,
+            Self::OutputText(said) => &said.text,
+        }
+    }
+}
+
+/// What the model said.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct OutputText {
+    /// The text.
+    pub text: String,
+    /// Always empty.
+    #[schema(value_type = Vec<Object>)]
+    pub annotations: Vec<serde_json::Value>,
+    /// Its tokens, where they were asked for.
+    pub logprobs: Vec<Logprob>,
+}
