@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout, reason = "a command line prints")]
 
 mod answer;
+mod bench;
 mod chat;
 mod cli;
 mod commands;

@@ -1,10 +1,13 @@
 //! Opening a model: finds the file, reads it, and starts the engine on it.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::bail;
-use candor_catalog::Found;
-use candor_engine::Generator;
+use candor_catalog::{Bytes, Found};
+use candor_engine::registry::Registration;
+use candor_engine::{EngineOptions, Generator, Local, Models};
+use candor_model::{LoadOptions, Model};
 use clap::Args;
 
 use crate::config::{Kv, Precision};
@@ -36,17 +39,112 @@ pub(crate) struct Opened {
     pub(crate) generator: Arc<dyn Generator>,
 }
 
-/// Opens the model that `what` names, or the default.
-pub(crate) async fn open(context: &Context, what: Option<&str>, engine: &EngineArgs) -> anyhow::Result<Opened> {
-    let found = match what {
-        Some(what) => models::find(context, what)?,
-        None => models::default(context).await?,
-    };
-    start(context, found, engine).await
+/// Finds the model that `what` names, or the default.
+pub(crate) async fn resolve(context: &Context, what: Option<&str>) -> anyhow::Result<Found> {
+    match what {
+        Some(what) => models::find(context, what),
+        None => models::default(context).await,
+    }
 }
 
-async fn start(_context: &Context, found: Found, _engine: &EngineArgs) -> anyhow::Result<Opened> {
-    bail!("{}: this build has no engine yet", found.path.display())
+/// Opens the model that `what` names, or the default.
+pub(crate) async fn open(context: &Context, what: Option<&str>, args: &EngineArgs) -> anyhow::Result<Opened> {
+    let found = resolve(context, what).await?;
+    let (load, options) = (load_options(context, args), engine_options(context, args, &found.name));
+    fits(&found.path)?;
+    let path = found.path.clone();
+    // Reading a model takes a while; the runtime's threads stay free for Ctrl-C.
+    let local = tokio::task::spawn_blocking(move || Local::open(&path, &load, &options)).await??;
+    enough_context(&found.name, &local, wanted_context(context, args))?;
+    Ok(Opened { name: found.name, generator: Arc::new(local) })
+}
+
+/// Offers a model to a server, loaded.
+pub(crate) async fn offer(context: &Context, models: &Models, found: &Found, args: &EngineArgs) -> anyhow::Result<()> {
+    fits(&found.path)?;
+    models.register(registration(context, &found.name, found.path.clone(), args));
+    let generator = models.get(&found.name).await?;
+    enough_context(&found.name, generator.as_ref(), wanted_context(context, args))
+}
+
+/// A model that is loaded when someone asks for it.
+pub(crate) fn registration(context: &Context, name: &str, path: PathBuf, args: &EngineArgs) -> Registration {
+    candor_engine::native::from_path(name, path, load_options(context, args), engine_options(context, args, name))
+}
+
+/// A sentence where there is less memory than the file is large: better now than when the system kills the program.
+fn fits(path: &Path) -> anyhow::Result<()> {
+    let (_, free) = models::memory();
+    let size = if path.is_dir() {
+        let files = std::fs::read_dir(path).into_iter().flatten().filter_map(Result::ok);
+        files.filter_map(|file| file.metadata().ok()).map(|metadata| metadata.len()).sum()
+    } else {
+        std::fs::metadata(path).map_or(0, |metadata| metadata.len())
+    };
+    if free > 0 && size > free {
+        bail!(
+            "{} needs {} of memory and {} are free; close other programs, or take a smaller model: `candor models` lists them",
+            path.display(),
+            Bytes(size),
+            Bytes(free)
+        );
+    }
+    Ok(())
+}
+
+/// A sentence where the context that was asked for cannot be had.
+fn enough_context(name: &str, model: &dyn Generator, wanted: Option<usize>) -> anyhow::Result<()> {
+    let (Some(wanted), Some(had)) = (wanted, model.card().context) else { return Ok(()) };
+    if model.abilities().generate && had < wanted {
+        bail!(
+            "{name} can have a context of {had} tokens here, and {wanted} were asked for: it was made for no more, or there is \
+             too little memory; ask for at most {had} with --context"
+        );
+    }
+    Ok(())
+}
+
+/// What was asked for as context, if anything.
+fn wanted_context(context: &Context, args: &EngineArgs) -> Option<usize> {
+    Some(args.context.unwrap_or(context.config.engine.context)).filter(|tokens| *tokens > 0)
+}
+
+/// Threads to compute with.
+pub(crate) fn threads(context: &Context, args: &EngineArgs) -> usize {
+    match args.threads.unwrap_or(context.config.engine.threads) {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        threads => threads.min(1024),
+    }
+}
+
+/// How to read a model.
+pub(crate) fn load_options(context: &Context, args: &EngineArgs) -> LoadOptions {
+    let engine = &context.config.engine;
+    LoadOptions {
+        precision: match args.precision.unwrap_or(engine.precision) {
+            Precision::Quantized => candor_model::Precision::Quantized,
+            Precision::F32 => candor_model::Precision::F32,
+        },
+        kv: match args.kv.unwrap_or(engine.kv) {
+            Kv::F16 => candor_model::KvFormat::F16,
+            Kv::F32 => candor_model::KvFormat::F32,
+        },
+        threads: threads(context, args),
+    }
+}
+
+/// How to run a model.
+pub(crate) fn engine_options(context: &Context, args: &EngineArgs, name: &str) -> EngineOptions {
+    let engine = &context.config.engine;
+    EngineOptions {
+        name: Some(name.to_owned()),
+        threads: threads(context, args),
+        context: wanted_context(context, args),
+        max_batch: engine.max_batch,
+        queue: engine.queue,
+        prefix_cache: engine.prefix_cache,
+        ..EngineOptions::default()
+    }
 }
 
 /// A sentence where a model cannot hold a conversation.
@@ -64,7 +162,7 @@ pub(crate) fn needs_chat(opened: &Opened) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whether a model's file can be opened as what it says it is.
-pub(crate) fn check(path: &std::path::Path) -> Result<(), String> {
-    std::fs::metadata(path).map(|_| ()).map_err(|error| format!("{}: {error}", path.display()))
+/// Whether a model's file can be read as what it says it is.
+pub(crate) fn check(path: &Path) -> Result<(), String> {
+    Model::inspect(path).map(|_| ()).map_err(|error| error.to_string())
 }

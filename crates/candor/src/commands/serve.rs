@@ -60,22 +60,32 @@ impl Serve {
         let listener = candor_server::bind(&config).await?;
         let address = listener.local_addr().context("the listening socket has no address")?;
         let store = candor_store::Store::open(context.made_data_dir()?.join(crate::context::STORE)).await?;
-        let models = Models::new();
+        let models = self.models(context)?;
         let mut names = Vec::new();
         let wanted: Vec<Option<&str>> = match self.models.as_slice() {
             [] => vec![None],
             some => some.iter().map(|name| Some(name.as_str())).collect(),
         };
         for name in wanted {
-            let opened = open::open(context, name, &self.engine).await?;
-            models.insert(opened.name.clone(), opened.generator);
-            names.push(opened.name);
+            let found = open::resolve(context, name).await?;
+            if !names.contains(&found.name) {
+                open::offer(context, &models, &found, &self.engine).await?;
+                names.push(found.name);
+            }
+        }
+        if let Some(first) = names.first() {
+            models.set_default(first)?;
+        }
+        if self.models.is_empty() {
+            self.offer_installed(context, &models)?;
         }
         let base = config.base();
+        let others = models.names().len() - names.len();
+        let others = if others > 0 { format!(" (and {others} more when asked for)") } else { String::new() };
         let app = App::new(Arc::new(models), config).with(store.clone());
         let style = Style::for_stdout();
         print(&format!(
-            "{} serves {} after {:.1} s; Ctrl-C stops it\n",
+            "{} serves {}{others}, ready after {:.1} s; Ctrl-C stops it\n",
             style.bold(&url(address, &base)),
             names.join(", "),
             start.elapsed().as_secs_f64()
@@ -83,6 +93,25 @@ impl Serve {
         candor_server::serve(app, listener, stopped()).await.context("the server stopped")?;
         store.close().await?;
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Serve {
+    /// No models yet, and upstreams.
+    fn models(&self, context: &Context) -> anyhow::Result<Models> {
+        let memory = context.config.engine.memory_gb;
+        let models = if memory > 0.0 { Models::with_budget((memory * 1e9) as u64) } else { Models::new() };
+        Ok(models)
+    }
+
+    /// Models that were pulled are loaded when someone asks for them.
+    fn offer_installed(&self, context: &Context, models: &Models) -> anyhow::Result<()> {
+        for installed in candor_catalog::installed(&context.models_dir())?.into_iter().filter(|model| model.complete) {
+            if !models.names().contains(&installed.name) {
+                models.register(open::registration(context, &installed.name, installed.path, &self.engine));
+            }
+        }
+        Ok(())
     }
 }
 
