@@ -16,6 +16,7 @@ use axum::routing::{get, post, put};
 use candor_engine::EngineError;
 use candor_store::{Store, StoreError};
 use http::request::Parts;
+use tokio::sync::OnceCell;
 
 use crate::{ApiError, App};
 use answers::Answers;
@@ -55,24 +56,16 @@ pub fn routes() -> Router<App> {
         )
 }
 
-/// Gives the server its store: the page's API and stored responses work from then on. Answers that an earlier run of
-/// the program left half written are marked as stopped.
-///
-/// # Errors
-/// If the store cannot be written.
-pub async fn attach(app: App, store: Store) -> Result<App, StoreError> {
-    let unfinished = store.stop_unfinished().await?;
-    if unfinished > 0 {
-        tracing::info!(
-            unfinished,
-            "answers that were cut off by the last exit are marked as stopped"
-        );
+/// Makes the routes of this folder work where a store was put in with [`App::with`].
+pub(crate) fn with_store(app: App) -> App {
+    match app.extension::<Store>().cloned() {
+        Some(store) => app.with(Chat {
+            store,
+            answers: Arc::default(),
+            tidied: Arc::default(),
+        }),
+        None => app,
     }
-    let chat = Chat {
-        store: store.clone(),
-        answers: Arc::default(),
-    };
-    Ok(app.with(store).with(chat))
 }
 
 /// What the routes of this folder work with.
@@ -80,19 +73,37 @@ pub async fn attach(app: App, store: Store) -> Result<App, StoreError> {
 pub(crate) struct Chat {
     store: Store,
     answers: Arc<Answers>,
+    /// Whether answers that an earlier run of the program left half written were marked as stopped.
+    tidied: Arc<OnceCell<()>>,
 }
 
 impl FromRequestParts<App> for Chat {
     type Rejection = ApiError;
 
     async fn from_request_parts(_: &mut Parts, app: &App) -> Result<Self, ApiError> {
-        app.extension::<Self>().cloned().ok_or_else(|| {
+        let Some(chat) = app.extension::<Self>() else {
             let message = "this server keeps no conversations, because it was started without a store; see its log";
-            EngineError::Unavailable {
+            return Err(EngineError::Unavailable {
                 message: message.into(),
             }
-            .into()
-        })
+            .into());
+        };
+        // Before the first request of this folder is answered, so before it can start an answer of its own.
+        let tidy = async || match chat.store.stop_unfinished().await {
+            Ok(0) => Ok(()),
+            Ok(count) => {
+                tracing::info!(
+                    count,
+                    "answers that were cut off by the last exit are marked as stopped"
+                );
+                Ok(())
+            }
+            // A store that can only be read can still be shown.
+            Err(StoreError::ReadOnly { .. } | StoreError::Full { .. }) => Ok(()),
+            Err(error) => Err(refused(error)),
+        };
+        chat.tidied.get_or_try_init(tidy).await?;
+        Ok(chat.clone())
     }
 }
 

@@ -43,15 +43,16 @@ export function splitBlocks(text: string): string[] {
   return blocks;
 }
 
-/** Models write \( \) and \[ \] as often as dollars; outside code they become what the parser knows. */
+/** A formula on a line of its own is set apart. Models write \( \) and \[ \] as often as dollars; outside code they become what the parser knows. */
 export function dollarMath(text: string): string {
-  if (!text.includes("\\(") && !text.includes("\\[")) return text;
+  if (!/\\[([]|\$\$/.test(text)) return text;
   return text
     .split(/(```[\s\S]*?(?:```|$)|~~~[\s\S]*?(?:~~~|$)|`[^`\n]*`)/)
     .map((part, n) =>
       n % 2 === 1
         ? part
         : part
+            .replace(/^[ \t]*\$\$(.+?)\$\$[ \t]*$/gm, (_, formula: string) => `\n$$\n${formula.trim()}\n$$\n`)
             .replace(/\\\[([\s\S]+?)\\\]/g, (_, formula: string) => `\n$$\n${formula.trim()}\n$$\n`)
             .replace(/\\\(([^\n]+?)\\\)/g, (_, formula: string) => `$${formula.trim()}$`),
     )

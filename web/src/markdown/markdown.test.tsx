@@ -26,6 +26,10 @@ describe("formulas", () => {
     expect(dollarMath("so \\(x^2\\) and `\\(y\\)`")).toBe("so $x^2$ and `\\(y\\)`");
     expect(dollarMath("\\[x\\]")).toBe("\n$$\nx\n$$\n");
   });
+  it("on a line of their own are set apart", () => {
+    expect(render("$$x^2$$").querySelector(".katex-display")).not.toBeNull();
+    expect(render("so $x^2$").querySelector(".katex-display")).toBeNull();
+  });
   it("are typeset, with places but no addresses in their styles", () => {
     const page = render("$\\frac{a}{b}$");
     expect(page.querySelector("math mfrac")).not.toBeNull();
