@@ -26,6 +26,7 @@ use axum::Router;
 
 /// Every route, behind every guard. Routes come from one `routes()` per folder; a new folder is one line here.
 pub fn router(app: App) -> Router {
+    let app = app::with_store(app);
     let routes = Router::new()
         .merge(api::routes())
         .merge(app::routes())

@@ -1,0 +1,91 @@
+//! The short routes: models, settings, feedback.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use candor_store::{Feedback, NewFeedback};
+use http::StatusCode;
+use serde::Serialize;
+
+use super::{Chat, refused};
+use crate::body::Body;
+use crate::{ApiError, App};
+
+/// A model that the page can choose.
+#[derive(Debug, Serialize)]
+pub(super) struct Choice {
+    id: String,
+    context: Option<usize>,
+    owned_by: String,
+    /// Whether it can hold a conversation.
+    chat: bool,
+    /// Why it cannot be used now.
+    error: Option<String>,
+}
+
+/// `GET /api/models`
+pub(super) async fn models(State(app): State<App>) -> Json<Vec<Choice>> {
+    let mut choices = Vec::new();
+    for id in app.models.list() {
+        choices.push(match app.models.get(&id).await {
+            Ok(model) => {
+                let card = model.card();
+                let chat = model.abilities().chat;
+                Choice {
+                    id,
+                    context: card.context,
+                    owned_by: card.owned_by,
+                    chat,
+                    error: None,
+                }
+            }
+            Err(error) => Choice {
+                id,
+                context: None,
+                owned_by: String::new(),
+                chat: false,
+                error: Some(error.to_string()),
+            },
+        });
+    }
+    Json(choices)
+}
+
+/// `GET /api/settings`
+pub(super) async fn settings(chat: Chat) -> Result<Json<serde_json::Map<String, serde_json::Value>>, ApiError> {
+    Ok(Json(chat.store.settings().await.map_err(refused)?))
+}
+
+/// `PUT /api/settings/{key}`: any JSON; `null` removes it.
+pub(super) async fn set_setting(
+    chat: Chat,
+    Path(key): Path<String>,
+    Body(value): Body<serde_json::Value>,
+) -> Result<StatusCode, ApiError> {
+    chat.store.set_setting(&key, value).await.map_err(refused)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `GET /api/feedback`: all of it, with the copies it holds.
+pub(super) async fn all_feedback(chat: Chat) -> Result<Json<Vec<Feedback>>, ApiError> {
+    Ok(Json(chat.store.feedback(None).await.map_err(refused)?))
+}
+
+/// `PUT /api/conversations/{id}/messages/{message}/feedback`
+pub(super) async fn put_feedback(
+    chat: Chat,
+    Path((id, message)): Path<(String, String)>,
+    Body(new): Body<NewFeedback>,
+) -> Result<Json<Feedback>, ApiError> {
+    Ok(Json(
+        chat.store.put_feedback(&id, &message, new).await.map_err(refused)?,
+    ))
+}
+
+/// `DELETE /api/conversations/{id}/messages/{message}/feedback`
+pub(super) async fn delete_feedback(
+    chat: Chat,
+    Path((id, message)): Path<(String, String)>,
+) -> Result<StatusCode, ApiError> {
+    chat.store.delete_feedback(&id, &message).await.map_err(refused)?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,49 @@
+// The page in a real browser, against the real server. Each check is a sentence; `node e2e/run.mjs WORD` runs those that
+// hold the word.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { checks } from "./checks.mjs";
+import { launch, openPage, Server } from "./harness.mjs";
+
+const axeSource = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+/** Fails where axe finds anything, of any severity. */
+export async function axe(page, where) {
+  await page.evaluate(axeSource);
+  const violations = await page.evaluate(async () => {
+    const { violations } = await globalThis.axe.run();
+    return violations.map((one) => `${one.id}: ${one.help}: ${one.nodes.slice(0, 3).map((node) => node.html.slice(0, 160)).join(" | ")}`);
+  });
+  assert.deepEqual(violations, [], `axe, ${where}`);
+}
+
+const wanted = process.argv[2] ?? "";
+const server = new Server();
+const browser = await launch();
+let failed = 0;
+try {
+  await server.start();
+  for (const [name, check] of Object.entries(checks)) {
+    if (!name.includes(wanted)) continue;
+    const start = Date.now();
+    let page;
+    const open = async (options) => (page = await openPage(browser, server, options));
+    try {
+      await check({ server, open, axe });
+      assert.deepEqual(page?.complaints ?? [], [], "what the browser complained of");
+      console.log(`ok    ${name} (${((Date.now() - start) / 1000).toFixed(1)} s)`);
+    } catch (error) {
+      failed++;
+      console.log(`FAIL  ${name}\n      ${String(error.stack ?? error).replaceAll("\n", "\n      ")}`);
+      if (page && process.env.CANDOR_E2E_SHOTS) await page.screenshot({ path: `${process.env.CANDOR_E2E_SHOTS}/${name.replaceAll(/\W+/g, "-").slice(0, 60)}.png` }).catch(() => {});
+    }
+    await page?.context().close();
+  }
+} finally {
+  await browser.close();
+  await server.end();
+}
+console.log(failed ? `${failed} failed` : "all passed");
+process.exit(failed ? 1 : 0);

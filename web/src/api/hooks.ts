@@ -1,0 +1,112 @@
+// The server's data as the page sees it.
+
+import { QueryClient, useQuery } from "@tanstack/react-query";
+import { liveAnswers } from "../stream/live";
+import { toastError } from "../ui/toasts";
+import { Failure, request } from "./client";
+import type { Conversation, Defaults, Hit, Message, Model, Settings, Started, Whole } from "./types";
+
+export const client = new QueryClient({
+  defaultOptions: {
+    queries: {
+      staleTime: 5_000,
+      retry: (count, error) => error instanceof Failure && error.status === 0 && count < 2,
+    },
+  },
+});
+
+export const useModels = () =>
+  useQuery({ queryKey: ["models"], queryFn: () => request<Model[]>("GET", "api/models"), staleTime: 30_000 });
+
+export const useSettings = () =>
+  useQuery({ queryKey: ["settings"], queryFn: () => request<Settings>("GET", "api/settings") });
+
+export const useConversations = () =>
+  useQuery({ queryKey: ["conversations"], queryFn: () => request<Conversation[]>("GET", "api/conversations") });
+
+export const useSearch = (words: string) =>
+  useQuery({
+    queryKey: ["search", words],
+    queryFn: () => request<Hit[]>("GET", `api/search?q=${encodeURIComponent(words)}`),
+    enabled: words !== "",
+    placeholderData: (before) => before,
+  });
+
+export const useConversation = (id: string | null) =>
+  useQuery({
+    queryKey: ["conversation", id],
+    queryFn: () => request<Whole>("GET", `api/conversations/${id}`),
+    enabled: id !== null,
+  });
+
+export function refresh(id?: string): void {
+  if (id) void client.invalidateQueries({ queryKey: ["conversation", id] });
+  void client.invalidateQueries({ queryKey: ["conversations"] });
+}
+
+function change(id: string, update: (whole: Whole) => Whole): void {
+  client.setQueryData<Whole>(["conversation", id], (whole) => whole && update(whole));
+}
+
+liveAnswers.onEnd = (id, message) => {
+  if (message) change(id, (whole) => ({ ...whole, running: false, messages: put(whole.messages, [message]) }));
+  refresh(id);
+};
+
+function put(messages: Message[], news: Message[]): Message[] {
+  const byId = new Map(messages.map((message) => [message.id, message]));
+  for (const message of news) byId.set(message.id, message);
+  return [...byId.values()];
+}
+
+function started(id: string, { messages, conversation }: Started): void {
+  client.setQueryData<Whole>(["conversation", id], (whole) => ({
+    conversation,
+    feedback: whole?.feedback ?? [],
+    messages: put(whole?.messages ?? [], messages),
+    running: true,
+  }));
+  liveAnswers.follow(id);
+  refresh();
+}
+
+/** Asks in a conversation, or in a new one; returns its id. */
+export async function ask(id: string | null, content: string, defaults: Defaults): Promise<string> {
+  const conversation = id ?? (await request<Conversation>("POST", "api/conversations", defaults)).id;
+  try {
+    started(conversation, await request<Started>("POST", `api/conversations/${conversation}/messages`, { content }));
+  } catch (error) {
+    // A question that was refused leaves no empty conversation behind.
+    if (id === null) await request("DELETE", `api/conversations/${conversation}`).catch(() => {});
+    throw error;
+  }
+  return conversation;
+}
+
+export async function editQuestion(id: string, message: string, content: string): Promise<void> {
+  started(id, await request<Started>("POST", `api/conversations/${id}/messages/${message}/edit`, { content }));
+}
+
+export async function regenerate(id: string, message: string): Promise<void> {
+  started(id, await request<Started>("POST", `api/conversations/${id}/messages/${message}/regenerate`, {}));
+}
+
+export async function select(id: string, message: string): Promise<void> {
+  const { leaf } = await request<{ leaf: string }>("POST", `api/conversations/${id}/messages/${message}/select`, {});
+  change(id, (whole) => ({ ...whole, conversation: { ...whole.conversation, leaf } }));
+}
+
+export async function stop(id: string): Promise<void> {
+  await request("POST", `api/conversations/${id}/stop`, {}).catch(toastError);
+}
+
+export async function changeConversation(id: string, patch: Partial<Conversation>): Promise<void> {
+  const conversation = await request<Conversation>("PATCH", `api/conversations/${id}`, patch);
+  change(id, (whole) => ({ ...whole, conversation }));
+  refresh();
+}
+
+export async function setDefaults(defaults: Defaults): Promise<void> {
+  await request("PUT", "api/settings/defaults", defaults);
+  client.setQueryData<Settings>(["settings"], (settings) => ({ ...settings, defaults }));
+}

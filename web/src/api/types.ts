@@ -1,0 +1,91 @@
+// The shapes of the server's /api, as crates/server/src/app writes them.
+
+export type Role = "user" | "assistant";
+export type State = "streaming" | "done" | "stopped" | "failed";
+
+export interface Sampling {
+  temperature?: number;
+  top_p?: number;
+  top_k?: number;
+  min_p?: number;
+  repetition_penalty?: number;
+  max_tokens?: number | null;
+  seed?: number | null;
+}
+
+export interface Conversation {
+  id: string;
+  title: string;
+  model: string | null;
+  system_prompt: string;
+  sampling: Sampling;
+  leaf: string | null;
+  archived: boolean;
+  created_ms: number;
+  updated_ms: number;
+}
+
+export interface Usage {
+  prompt_tokens?: number;
+  cached_tokens?: number;
+  completion_tokens?: number;
+  finish_reason?: "stop" | "length";
+}
+
+export interface Message {
+  id: string;
+  conversation: string;
+  parent: string | null;
+  role: Role;
+  content: string;
+  state: State;
+  error: string | null;
+  model: string | null;
+  model_hash: string | null;
+  sampling: Sampling | null;
+  usage: Usage | null;
+  tokens_per_second: number | null;
+  turns_left_out: number;
+  created_ms: number;
+}
+
+export interface Feedback {
+  message: string;
+  verdict: "up" | "down";
+  reason: string;
+  text: string;
+}
+
+export interface Whole {
+  conversation: Conversation;
+  messages: Message[];
+  feedback: Feedback[];
+  running: boolean;
+}
+
+export interface Started {
+  messages: Message[];
+  conversation: Conversation;
+}
+
+export interface Hit extends Conversation {
+  snippet: string | null;
+}
+
+export interface Model {
+  id: string;
+  context: number | null;
+  owned_by: string;
+  chat: boolean;
+  error: string | null;
+}
+
+export interface Defaults {
+  model?: string;
+  system_prompt?: string;
+  sampling?: Sampling;
+}
+
+export interface Settings {
+  defaults?: Defaults;
+}

@@ -1,0 +1,22 @@
+// Where the page starts.
+
+import "katex/dist/katex.min.css";
+import "./styles.css";
+import "./i18n";
+import { QueryClientProvider } from "@tanstack/react-query";
+import { StrictMode } from "react";
+import { createRoot } from "react-dom/client";
+import { client } from "./api/hooks";
+import { App } from "./App";
+import { applyTheme } from "./ui/preferences";
+
+applyTheme();
+const root = document.getElementById("root");
+if (root)
+  createRoot(root).render(
+    <StrictMode>
+      <QueryClientProvider client={client}>
+        <App />
+      </QueryClientProvider>
+    </StrictMode>,
+  );

@@ -1,0 +1,26 @@
+// Before the first question: a greeting and a few to begin with.
+
+import { useTranslation } from "react-i18next";
+import { Logo } from "../ui/icons";
+
+const examples = ["explain", "list", "code", "letter"] as const;
+
+export function Empty({ onChoose }: { onChoose: (text: string) => void }) {
+  const { t } = useTranslation();
+  return (
+    <div className="empty">
+      <Logo size={44} />
+      <h2>{t("emptyTitle")}</h2>
+      <p>{t("emptyText")}</p>
+      <ul>
+        {examples.map((example) => (
+          <li key={example}>
+            <button type="button" onClick={() => onChoose(t(`examples.${example}`))}>
+              {t(`examples.${example}`)}
+            </button>
+          </li>
+        ))}
+      </ul>
+    </div>
+  );
+}

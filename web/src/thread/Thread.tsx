@@ -1,0 +1,149 @@
+// One conversation: its head, its turns, and the field to write in.
+
+import { useEffect, useLayoutEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
+import { useTranslation } from "react-i18next";
+import { ask, useConversation, useModels, useSettings } from "../api/hooks";
+import type { Defaults } from "../api/types";
+import { show } from "../route";
+import { ModelMenu } from "../settings/ModelMenu";
+import { liveAnswers } from "../stream/live";
+import { ChevronIcon, MenuIcon, SlidersIcon } from "../ui/icons";
+import { toastError } from "../ui/toasts";
+import { divider, shown } from "./branches";
+import { Composer } from "./Composer";
+import { Empty } from "./Empty";
+import { Answer, Question } from "./Message";
+import { Announcer } from "./Announcer";
+
+interface Props {
+  id: string | null;
+  sidebar: boolean;
+  onSidebar: () => void;
+  onSettings: () => void;
+}
+
+export function Thread({ id, sidebar, onSidebar, onSettings }: Props) {
+  const { t } = useTranslation();
+  const query = useConversation(id);
+  const models = useModels();
+  const settings = useSettings();
+  const data = query.data;
+  const turns = useMemo(() => (data ? shown(data.messages, data.conversation.leaf) : []), [data]);
+  const line = divider(turns);
+  const running = data?.running ?? false;
+
+  useEffect(() => {
+    if (id && running) liveAnswers.follow(id);
+  }, [id, running]);
+  useEffect(() => {
+    document.title = data?.conversation.title ? `${data.conversation.title} · Candor` : "Candor";
+  }, [data?.conversation.title]);
+
+  const send = async (content: string) => {
+    const defaults: Defaults = settings.data?.defaults ?? {};
+    const usable = models.data?.filter((model) => model.chat) ?? [];
+    const model = usable.some((one) => one.id === defaults.model) ? defaults.model : usable[0]?.id;
+    try {
+      const conversation = await ask(id, content, { ...defaults, model });
+      if (conversation !== id) show(conversation);
+      return true;
+    } catch (error) {
+      toastError(error);
+      return false;
+    }
+  };
+
+  return (
+    <>
+      <header className="head">
+        {!sidebar && (
+          <button type="button" className="icon" aria-label={t("openSidebar")} onClick={onSidebar}>
+            <MenuIcon size={18} />
+          </button>
+        )}
+        <ModelMenu conversation={data?.conversation ?? null} />
+        <h1 className="sr-only">{data?.conversation.title || t("newChat")}</h1>
+        <button type="button" className="icon last" aria-label={t("settings")} title={t("settings")} onClick={onSettings}>
+          <SlidersIcon size={18} />
+        </button>
+      </header>
+      <Scroller follow={id}>
+        {id === null && <Empty onChoose={send} />}
+        {query.isError && id && <p className="note center">{t("notFound")}</p>}
+        {turns.map(({ message, siblings }, n) => (
+          <div key={message.id} className="turn">
+            {n === line && (
+              <div className="left-out" role="note">
+                <span>{t("leftOut", { count: turns.findLast((turn) => turn.message.role === "assistant")?.message.turns_left_out ?? 0 })}</span>
+              </div>
+            )}
+            {message.role === "user" ? (
+              <Question message={message} siblings={siblings} busy={running} />
+            ) : (
+              <Answer message={message} siblings={siblings} busy={running} feedback={data?.feedback.find((one) => one.message === message.id)} />
+            )}
+          </div>
+        ))}
+      </Scroller>
+      <Composer id={id} running={running} onSend={send} />
+      {id && <Announcer id={id} running={running} turns={turns} />}
+    </>
+  );
+}
+
+/** Stays at the end while an answer grows, unless the reader went up. */
+function Scroller({ follow, children }: { follow: string | null; children: React.ReactNode }) {
+  const { t } = useTranslation();
+  const box = useRef<HTMLDivElement>(null);
+  const inner = useRef<HTMLDivElement>(null);
+  const atEnd = useRef(true);
+  const [away, setAway] = useState(false);
+  useSyncExternalStore(liveAnswers.subscribe, () => (follow ? Boolean(liveAnswers.get(follow)) : false));
+
+  const toEnd = () => {
+    if (box.current) box.current.scrollTop = box.current.scrollHeight;
+  };
+  useLayoutEffect(() => {
+    if (!inner.current) return;
+    const observer = new ResizeObserver(() => {
+      if (atEnd.current) toEnd();
+    });
+    observer.observe(inner.current);
+    return () => observer.disconnect();
+  }, []);
+
+  return (
+    <main className="scroller-frame">
+      <div
+        ref={box}
+        className="scroller"
+        tabIndex={0}
+        role="region"
+        aria-label={t("thread")}
+        onScroll={() => {
+          if (!box.current) return;
+          const left = box.current.scrollHeight - box.current.scrollTop - box.current.clientHeight;
+          atEnd.current = left < 48;
+          setAway(left > 200);
+        }}
+      >
+        <div ref={inner} className="column">
+          {children}
+        </div>
+      </div>
+      {away && (
+        <button
+          type="button"
+          className="latest"
+          onClick={() => {
+            atEnd.current = true;
+            toEnd();
+          }}
+        >
+          <ChevronIcon />
+          {t("latest")}
+        </button>
+      )}
+    </main>
+  );
+}

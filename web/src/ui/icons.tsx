@@ -1,0 +1,43 @@
+// A few line icons, drawn for this page. They say nothing to a screen reader: their buttons have names.
+
+import type { ReactNode } from "react";
+
+function icon(path: ReactNode) {
+  return function Icon({ size = 16 }: { size?: number }) {
+    return (
+      <svg width={size} height={size} viewBox="0 0 24 24" fill="none" stroke="currentColor" strokeWidth="1.75" strokeLinecap="round" strokeLinejoin="round" aria-hidden="true" focusable="false">
+        {path}
+      </svg>
+    );
+  };
+}
+
+export const MenuIcon = icon(<path d="M4 7h16M4 12h16M4 17h10" />);
+export const PlusIcon = icon(<path d="M12 5v14M5 12h14" />);
+export const SearchIcon = icon(<><circle cx="11" cy="11" r="6.5" /><path d="m20 20-4.2-4.2" /></>);
+export const SendIcon = icon(<path d="M12 19V5M6 11l6-6 6 6" />);
+export const StopIcon = icon(<rect x="7" y="7" width="10" height="10" rx="1.5" fill="currentColor" />);
+export const CopyIcon = icon(<><rect x="9" y="9" width="11" height="11" rx="2" /><path d="M5 15V6a2 2 0 0 1 2-2h8" /></>);
+export const CheckIcon = icon(<path d="m5 12.5 4.5 4.5L19 7.5" />);
+export const EditIcon = icon(<><path d="M4 20h4L19 9l-4-4L4 16z" /><path d="m13 7 4 4" /></>);
+export const AgainIcon = icon(<><path d="M20 11a8 8 0 1 0-2.3 6.2" /><path d="M20 4.5V11h-6.5" /></>);
+export const UpIcon = icon(<path d="M7 10v10H4V10zM7 10l4-7c1.6 0 2.5 1 2.3 2.5L12.800 9H18a2 2 0 0 1 2 2.400l-1.300 6.500A2.500 2.500 0 0 1 16.300 20H7" />);
+export const DownIcon = icon(<path d="M17 14V4h3v10zM17 14l-4 7c-1.600 0-2.500-1-2.300-2.500L11.200 15H6a2 2 0 0 1-2-2.400l1.300-6.500A2.500 2.500 0 0 1 7.700 4H17" />);
+export const LeftIcon = icon(<path d="m14 6-6 6 6 6" />);
+export const RightIcon = icon(<path d="m10 6 6 6-6 6" />);
+export const ChevronIcon = icon(<path d="m7 10 5 5 5-5" />);
+export const DotsIcon = icon(<><circle cx="6" cy="12" r=".6" fill="currentColor" /><circle cx="12" cy="12" r=".6" fill="currentColor" /><circle cx="18" cy="12" r=".6" fill="currentColor" /></>);
+export const SlidersIcon = icon(<><path d="M4 8h9M19 8h1M4 16h1M11 16h9" /><circle cx="16" cy="8" r="2.500" /><circle cx="8" cy="16" r="2.500" /></>);
+export const CloseIcon = icon(<path d="m6 6 12 12M18 6 6 18" />);
+export const KeyboardIcon = icon(<><rect x="3" y="6" width="18" height="12" rx="2" /><path d="M7 10h.01M11 10h.01M15 10h.01M8 14h8" /></>);
+
+/** The mark: an open mouth, or a C, with a point of light. */
+export function Logo({ size = 28 }: { size?: number }) {
+  return (
+    <svg width={size} height={size} viewBox="0 0 32 32" aria-hidden="true" focusable="false">
+      <rect width="32" height="32" rx="8" className="fill-(--accent)" />
+      <path d="M22.4 10.6a8.4 8.4 0 1 0 0 10.8" fill="none" className="stroke-(--on-accent)" strokeWidth="3.2" strokeLinecap="round" />
+      <circle cx="16.6" cy="16" r="2.7" fill="#e7a33e" />
+    </svg>
+  );
+}
