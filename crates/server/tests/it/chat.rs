@@ -11,7 +11,11 @@ fn weather() -> Value {
 
 #[tokio::test]
 async fn a_question_is_answered_with_usage_and_fingerprint() {
-    let reply = chat("Hi", json!({ "max_completion_tokens": 5, "metadata": { "a": "b" }, "user": "me", "unknown": 1 })).await;
+    let reply = chat(
+        "Hi",
+        json!({ "max_completion_tokens": 5, "metadata": { "a": "b" }, "user": "me", "unknown": 1 }),
+    )
+    .await;
     let body = reply.json();
     assert_eq!(reply.status, 200, "{body}");
     assert_eq!(body["object"], "chat.completion");
@@ -38,17 +42,28 @@ async fn several_answers_count_the_prompt_once() {
 
 #[tokio::test]
 async fn a_stream_begins_with_the_role_and_ends_with_reason_usage_and_done() {
-    let reply = chat("Hi", json!({ "stream": true, "stream_options": { "include_usage": true } })).await;
+    let reply = chat(
+        "Hi",
+        json!({ "stream": true, "stream_options": { "include_usage": true } }),
+    )
+    .await;
     let events = reply.events();
     assert_eq!(events[0]["choices"][0]["delta"]["role"], "assistant");
-    let text: String = events.iter().filter_map(|e| e["choices"][0]["delta"]["content"].as_str()).collect();
+    let text: String = events
+        .iter()
+        .filter_map(|e| e["choices"][0]["delta"]["content"].as_str())
+        .collect();
     assert_eq!(text, "Hello there.");
     assert_eq!(events[events.len() - 2]["choices"][0]["finish_reason"], "stop");
     let last = events.last().unwrap();
     assert_eq!(last["choices"], json!([]));
     assert_eq!(last["usage"]["completion_tokens"], 12);
     assert!(events[1]["usage"].is_null() && events[1].get("usage").is_some());
-    assert!(events.iter().all(|event| event["id"] == events[0]["id"] && event["object"] == "chat.completion.chunk"));
+    assert!(
+        events
+            .iter()
+            .all(|event| event["id"] == events[0]["id"] && event["object"] == "chat.completion.chunk")
+    );
 }
 
 #[tokio::test]
@@ -89,7 +104,9 @@ async fn tools_are_called_when_asked_for() {
     assert_eq!(body["choices"][0]["message"]["tool_calls"].as_array().unwrap().len(), 1);
 
     let named = json!({ "type": "function", "function": { "name": "get_weather" } });
-    let events = chat("Hi", json!({ "tools": tools, "tool_choice": named, "stream": true })).await.events();
+    let events = chat("Hi", json!({ "tools": tools, "tool_choice": named, "stream": true }))
+        .await
+        .events();
     let call = &events[1]["choices"][0]["delta"]["tool_calls"][0];
     assert_eq!((call["index"].as_u64(), call["id"].as_str()), (Some(0), Some("call_1")));
     assert_eq!(events.last().unwrap()["choices"][0]["finish_reason"], "tool_calls");
@@ -97,13 +114,21 @@ async fn tools_are_called_when_asked_for() {
 
 #[tokio::test]
 async fn tool_choices_that_cannot_be_met_are_refused() {
-    assert_eq!(chat("Hi", json!({ "tool_choice": "required" })).await.error(400)["param"], "tool_choice");
+    assert_eq!(
+        chat("Hi", json!({ "tool_choice": "required" })).await.error(400)["param"],
+        "tool_choice"
+    );
     let other = json!({ "type": "function", "function": { "name": "other" } });
     let reply = chat("Hi", json!({ "tools": weather(), "tool_choice": other })).await;
     assert_eq!(reply.error(400)["param"], "tool_choice");
-    chat("Hi", json!({ "tools": weather(), "tool_choice": "sometimes" })).await.error(400);
+    chat("Hi", json!({ "tools": weather(), "tool_choice": "sometimes" }))
+        .await
+        .error(400);
     let bad = json!([{ "type": "function", "function": { "name": "no spaces" } }]);
-    assert_eq!(chat("Hi", json!({ "tools": bad })).await.error(400)["param"], "tools[0].function.name");
+    assert_eq!(
+        chat("Hi", json!({ "tools": bad })).await.error(400)["param"],
+        "tools[0].function.name"
+    );
 }
 
 #[tokio::test]
@@ -112,7 +137,11 @@ async fn every_spelling_of_a_constraint_arrives_and_two_at_once_are_refused() {
     for (field, value, answer) in [
         ("response_format", json!({ "type": "text" }), "Hello there."),
         ("response_format", json!({ "type": "json_object" }), "{\"ok\": true}"),
-        ("response_format", json!({ "type": "json_schema", "json_schema": { "name": "a", "schema": schema } }), "{\"ok\": true}"),
+        (
+            "response_format",
+            json!({ "type": "json_schema", "json_schema": { "name": "a", "schema": schema } }),
+            "{\"ok\": true}",
+        ),
         ("guided_json", schema.clone(), "{\"ok\": true}"),
         ("guided_json", json!(schema.to_string()), "{\"ok\": true}"),
         ("guided_regex", json!("a+"), "a+"),
@@ -125,10 +154,14 @@ async fn every_spelling_of_a_constraint_arrives_and_two_at_once_are_refused() {
         let body = chat("Hi", json!({ field: value })).await.json();
         assert_eq!(body["choices"][0]["message"]["content"], answer, "{field}");
     }
-    chat("Hi", json!({ "guided_regex": "a", "guided_choice": ["b"] })).await.error(400);
+    chat("Hi", json!({ "guided_regex": "a", "guided_choice": ["b"] }))
+        .await
+        .error(400);
     chat("Hi", json!({ "guided_json": 7 })).await.error(400);
     chat("Hi", json!({ "guided_choice": [] })).await.error(400);
-    chat("Hi", json!({ "response_format": { "type": "xml" } })).await.error(400);
+    chat("Hi", json!({ "response_format": { "type": "xml" } }))
+        .await
+        .error(400);
 }
 
 #[tokio::test]
@@ -136,13 +169,20 @@ async fn log_probabilities_come_with_bytes_and_alternatives() {
     let body = chat("Hi", json!({ "logprobs": true, "top_logprobs": 2 })).await.json();
     let tokens = body["choices"][0]["logprobs"]["content"].as_array().unwrap();
     assert_eq!(tokens.len(), 12);
-    assert_eq!(tokens[0], json!({ "token": "H", "logprob": -1.5, "bytes": [72], "top_logprobs": [
-        { "token": "a", "logprob": -0.25, "bytes": [97] }, { "token": "b", "logprob": -1.25, "bytes": [98] }] }));
-    let body = chat("Hi", json!({ "logprobs": true, "return_tokens_as_token_ids": true })).await.json();
+    assert_eq!(
+        tokens[0],
+        json!({ "token": "H", "logprob": -1.5, "bytes": [72], "top_logprobs": [
+        { "token": "a", "logprob": -0.25, "bytes": [97] }, { "token": "b", "logprob": -1.25, "bytes": [98] }] })
+    );
+    let body = chat("Hi", json!({ "logprobs": true, "return_tokens_as_token_ids": true }))
+        .await
+        .json();
     assert_eq!(body["choices"][0]["logprobs"]["content"][0]["token"], "token_id:72");
     let events = chat("Hi", json!({ "logprobs": true, "stream": true })).await.events();
     assert_eq!(events[1]["choices"][0]["logprobs"]["content"][0]["token"], "H");
-    chat("Hi", json!({ "logprobs": true, "top_logprobs": 21 })).await.error(400);
+    chat("Hi", json!({ "logprobs": true, "top_logprobs": 21 }))
+        .await
+        .error(400);
     chat("Hi", json!({ "top_logprobs": 2 })).await.error(400);
 }
 
@@ -182,7 +222,10 @@ async fn hostile_numbers_are_refused_with_their_range() {
         ("stream_options", json!({ "include_usage": true })),
     ] {
         let error = chat("Hi", json!({ field: value })).await.error(400);
-        assert!(error["param"].as_str().is_some_and(|param| param.starts_with(field)), "{field}: {error}");
+        assert!(
+            error["param"].as_str().is_some_and(|param| param.starts_with(field)),
+            "{field}: {error}"
+        );
     }
 }
 
@@ -220,7 +263,10 @@ async fn messages_must_be_text_of_a_known_role() {
         (json!([{ "role": "assistant", "content": null }]), "messages[0].content"),
         (image, "messages[0].content"),
     ] {
-        assert_eq!(chat("", json!({ "messages": messages })).await.error(400)["param"], param);
+        assert_eq!(
+            chat("", json!({ "messages": messages })).await.error(400)["param"],
+            param
+        );
     }
     let call = json!([{ "id": "1", "type": "function", "function": { "name": "f", "arguments": "{}" } }]);
     let messages = json!([{ "role": "developer", "content": "Be brief." }, { "role": "user", "content": [{ "type": "text", "text": "a" }] },

@@ -6,9 +6,12 @@ use super::complete;
 
 #[tokio::test]
 async fn a_prompt_of_each_kind_is_continued() {
-    for (prompt, choices) in
-        [(json!("Once"), 1), (json!(["a", "b"]), 2), (json!([79, 80]), 1), (json!([[79], [80, 81]]), 2)]
-    {
+    for (prompt, choices) in [
+        (json!("Once"), 1),
+        (json!(["a", "b"]), 2),
+        (json!([79, 80]), 1),
+        (json!([[79], [80, 81]]), 2),
+    ] {
         let body = complete(json!({ "prompt": prompt, "max_tokens": 5 })).await.json();
         assert_eq!(body["object"], "text_completion", "{body}");
         assert_eq!(body["choices"].as_array().unwrap().len(), choices);
@@ -16,14 +19,26 @@ async fn a_prompt_of_each_kind_is_continued() {
         assert_eq!(body["choices"][0]["text"], "Hello");
         assert_eq!(body["choices"][0]["finish_reason"], "length");
     }
-    for prompt in [json!([]), json!([[]]), json!(5), json!([1, "a"]), json!([-1]), json!(vec!["a"; 129])] {
-        assert_eq!(complete(json!({ "prompt": prompt })).await.error(400)["param"], "prompt");
+    for prompt in [
+        json!([]),
+        json!([[]]),
+        json!(5),
+        json!([1, "a"]),
+        json!([-1]),
+        json!(vec!["a"; 129]),
+    ] {
+        assert_eq!(
+            complete(json!({ "prompt": prompt })).await.error(400)["param"],
+            "prompt"
+        );
     }
 }
 
 #[tokio::test]
 async fn usage_adds_up_over_prompts_and_answers() {
-    let body = complete(json!({ "prompt": ["a", "bc"], "n": 2, "max_tokens": 3 })).await.json();
+    let body = complete(json!({ "prompt": ["a", "bc"], "n": 2, "max_tokens": 3 }))
+        .await
+        .json();
     // A BOS and the bytes of each prompt, once per prompt; three tokens in each of four answers.
     assert_eq!(body["usage"]["prompt_tokens"], 5);
     assert_eq!(body["usage"]["completion_tokens"], 12);
@@ -54,7 +69,10 @@ async fn token_prompts_are_scored_token_by_token_as_evaluation_harnesses_ask() {
         "seed": 1234, "return_tokens_as_token_ids": true });
     let body = complete(asked).await.json();
     assert_eq!(body["choices"][0]["text"], "OnH");
-    assert_eq!(body["choices"][0]["logprobs"]["tokens"], json!(["token_id:79", "token_id:110", "token_id:72"]));
+    assert_eq!(
+        body["choices"][0]["logprobs"]["tokens"],
+        json!(["token_id:79", "token_id:110", "token_id:72"])
+    );
     assert_eq!(body["choices"][1]["logprobs"]["tokens"].as_array().unwrap().len(), 2);
 }
 
@@ -63,10 +81,17 @@ async fn echo_without_log_probabilities_gives_the_prompt_back() {
     let body = complete(json!({ "echo": true, "max_tokens": 2 })).await.json();
     assert_eq!(body["choices"][0]["text"], "OnceHe");
     assert_eq!(body["choices"][0]["logprobs"], Value::Null);
-    let events = complete(json!({ "echo": true, "max_tokens": 2, "stream": true })).await.events();
-    let text: String = events.iter().filter_map(|event| event["choices"][0]["text"].as_str()).collect();
+    let events = complete(json!({ "echo": true, "max_tokens": 2, "stream": true }))
+        .await
+        .events();
+    let text: String = events
+        .iter()
+        .filter_map(|event| event["choices"][0]["text"].as_str())
+        .collect();
     assert_eq!(text, "OnceHe");
-    let body = complete(json!({ "prompt": [72, 105], "echo": true, "max_tokens": 1 })).await.json();
+    let body = complete(json!({ "prompt": [72, 105], "echo": true, "max_tokens": 1 }))
+        .await
+        .json();
     assert_eq!(body["choices"][0]["text"], "HiH");
 }
 
@@ -99,5 +124,8 @@ async fn numbers_of_this_route_are_checked_too() {
     complete(json!({ "logprobs": 21 })).await.error(400);
     complete(json!({ "prompt": vec!["a"; 100], "n": 2 })).await.error(400);
     complete(json!({ "prompt": [70000] })).await.error(400);
-    assert_eq!(complete(json!({ "max_tokens": 0 })).await.json()["choices"][0]["text"], "");
+    assert_eq!(
+        complete(json!({ "max_tokens": 0 })).await.json()["choices"][0]["text"],
+        ""
+    );
 }

@@ -8,7 +8,18 @@ use super::{app, chat, get};
 async fn the_document_names_every_route_and_every_reference_in_it_leads_somewhere() {
     let document = get(&app(), "/openapi.json").await.json();
     assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
-    for path in ["/v1/models", "/v1/models/{id}", "/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/tokenize", "/detokenize", "/health", "/ready", "/metrics"] {
+    for path in [
+        "/v1/models",
+        "/v1/models/{id}",
+        "/v1/chat/completions",
+        "/v1/completions",
+        "/v1/embeddings",
+        "/tokenize",
+        "/detokenize",
+        "/health",
+        "/ready",
+        "/metrics",
+    ] {
         assert!(document["paths"][path].is_object(), "{path}");
     }
     fn walk(value: &Value, document: &Value) {
@@ -26,7 +37,9 @@ async fn the_document_names_every_route_and_every_reference_in_it_leads_somewher
     }
     walk(&document, &document);
     let errors = &document["paths"]["/v1/chat/completions"]["post"]["responses"];
-    for status in ["200", "400", "401", "403", "404", "408", "413", "415", "429", "500", "503", "507"] {
+    for status in [
+        "200", "400", "401", "403", "404", "408", "413", "415", "429", "500", "503", "507",
+    ] {
         assert!(errors[status].is_object(), "{status}");
     }
 }

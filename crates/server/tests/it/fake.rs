@@ -39,23 +39,39 @@ fn bytes_of(id: u32) -> Vec<u8> {
 
 fn scored(id: u32, best: u32, first: bool) -> TokenLogprob {
     let bytes = bytes_of(id);
-    let top = (0..best).map(|rank| (Some(rank + 97), bytes_of(rank + 97), -0.25 - rank as f32)).collect();
+    let top = (0..best)
+        .map(|rank| (Some(rank + 97), bytes_of(rank + 97), -0.25 - rank as f32))
+        .collect();
     let text = String::from_utf8_lossy(&bytes).into_owned();
     let top = if first { Vec::new() } else { top };
-    TokenLogprob { id: Some(id), text, bytes, logprob: (!first).then_some(-1.5), top }
+    TokenLogprob {
+        id: Some(id),
+        text,
+        bytes,
+        logprob: (!first).then_some(-1.5),
+        top,
+    }
 }
 
 fn invalid(message: &str) -> EngineError {
-    EngineError::Invalid { param: Some("prompt".into()), message: message.into() }
+    EngineError::Invalid {
+        param: Some("prompt".into()),
+        message: message.into(),
+    }
 }
 
 impl Fake {
     fn ids(text: &str, bos: bool) -> Vec<u32> {
-        bos.then_some(BOS).into_iter().chain(text.bytes().map(u32::from)).collect()
+        bos.then_some(BOS)
+            .into_iter()
+            .chain(text.bytes().map(u32::from))
+            .collect()
     }
 
     fn call(request: &GenerateRequest, text: &str) -> Option<String> {
-        let Prompt::Chat { tools, tool_choice, .. } = &request.prompt else { return None };
+        let Prompt::Chat { tools, tool_choice, .. } = &request.prompt else {
+            return None;
+        };
         let first = || tools.first().map(|tool| tool.function.name.clone());
         match tool_choice {
             ToolChoice::None => None,
@@ -106,13 +122,23 @@ impl Generator for Fake {
             Prompt::Chat { messages, .. } => {
                 let text = self.render(messages, &[], true).await?;
                 let ids = Self::ids(&text, true);
-                (messages.last().and_then(|m| m.content.as_ref()).map(|c| c.text()).unwrap_or_default(), ids)
+                (
+                    messages
+                        .last()
+                        .and_then(|m| m.content.as_ref())
+                        .map(|c| c.text())
+                        .unwrap_or_default(),
+                    ids,
+                )
             }
             Prompt::Text(text) => (text.clone(), Self::ids(text, true)),
             Prompt::Tokens(ids) => (String::new(), ids.clone()),
         };
         if ids.len() > CONTEXT {
-            return Err(EngineError::TooLong { tokens: ids.len(), context: CONTEXT });
+            return Err(EngineError::TooLong {
+                tokens: ids.len(),
+                context: CONTEXT,
+            });
         }
         if ids.iter().any(|&id| id > BOS) {
             return Err(invalid("a token id is not in the vocabulary"));
@@ -124,7 +150,9 @@ impl Generator for Fake {
             return Err(EngineError::Overloaded { retry_after_s: 7 });
         }
         if text.ends_with("MEMORY") {
-            return Err(EngineError::Memory { message: "this needs 9 GB and 1 GB is free; use a smaller model".into() });
+            return Err(EngineError::Memory {
+                message: "this needs 9 GB and 1 GB is free; use a smaller model".into(),
+            });
         }
         let ends = Ends(self.ended.clone());
         let sent = self.sent.clone();
@@ -132,16 +160,28 @@ impl Generator for Fake {
         if request.prompt_logprobs {
             let tokens = ids.iter().enumerate();
             let best = request.logprobs.unwrap_or(0);
-            events.push(Ok(Event::Prompt(tokens.map(|(i, &id)| scored(id, best, i == 0)).collect())));
+            events.push(Ok(Event::Prompt(
+                tokens.map(|(i, &id)| scored(id, best, i == 0)).collect(),
+            )));
         }
         if text.ends_with("FOREVER") || text.ends_with("FLOOD") {
-            let (pause, piece) = if text.ends_with("FLOOD") { (0, "x".repeat(4096)) } else { (5, "on ".to_owned()) };
+            let (pause, piece) = if text.ends_with("FLOOD") {
+                (0, "x".repeat(4096))
+            } else {
+                (5, "on ".to_owned())
+            };
             let endless = stream::unfold((ends, sent), move |state| {
                 let piece = piece.clone();
                 async move {
                     tokio::time::sleep(Duration::from_millis(pause)).await;
                     state.1.fetch_add(1, Ordering::SeqCst);
-                    Some((Ok(Event::Text { text: piece, tokens: Vec::new() }), state))
+                    Some((
+                        Ok(Event::Text {
+                            text: piece,
+                            tokens: Vec::new(),
+                        }),
+                        state,
+                    ))
                 }
             });
             return Ok(endless.boxed());
@@ -150,12 +190,23 @@ impl Generator for Fake {
             tokio::time::sleep(Duration::from_millis(1500)).await;
         }
         let most = request.stop.max_tokens.unwrap_or(usize::MAX);
-        let mut usage = Usage { prompt_tokens: ids.len(), cached_tokens: 1, completion_tokens: 0 };
+        let mut usage = Usage {
+            prompt_tokens: ids.len(),
+            cached_tokens: 1,
+            completion_tokens: 0,
+        };
         let mut reason = FinishReason::Stop;
         if let Some(name) = Self::call(&request, &text) {
-            let function = FunctionCall { name, arguments: "{\"location\":\"Paris\"}".into() };
+            let function = FunctionCall {
+                name,
+                arguments: "{\"location\":\"Paris\"}".into(),
+            };
             for id in ["call_1", "call_2"] {
-                let call = ToolCall { id: id.into(), kind: "function".into(), function: function.clone() };
+                let call = ToolCall {
+                    id: id.into(),
+                    kind: "function".into(),
+                    function: function.clone(),
+                };
                 events.push(Ok(Event::ToolCall(call)));
             }
             usage.completion_tokens = 9;
@@ -165,7 +216,10 @@ impl Generator for Fake {
             for byte in answer.bytes().take(most) {
                 let scores = request.logprobs.map(|best| scored(byte.into(), best, false));
                 let text = char::from(byte).to_string();
-                events.push(Ok(Event::Text { text, tokens: scores.into_iter().collect() }));
+                events.push(Ok(Event::Text {
+                    text,
+                    tokens: scores.into_iter().collect(),
+                }));
                 usage.completion_tokens += 1;
             }
             if answer.len() > most {
@@ -174,7 +228,9 @@ impl Generator for Fake {
         }
         if text.ends_with("BREAK") {
             events.truncate(3);
-            events.push(Err(EngineError::Internal { message: "the machine broke; look at its log".into() }));
+            events.push(Err(EngineError::Internal {
+                message: "the machine broke; look at its log".into(),
+            }));
         } else if text.ends_with("LATER") {
             events.truncate(3);
             let rest = stream::once(async { panic!("asked to, later") });
@@ -195,7 +251,10 @@ impl Generator for Fake {
             EmbedInput::Tokens(ids) => ids.len(),
         };
         let prompt_tokens = inputs.iter().map(length).sum();
-        Ok(Embeddings { vectors: inputs.iter().map(|_| vec![1.0, 0.0, -0.5]).collect(), prompt_tokens })
+        Ok(Embeddings {
+            vectors: inputs.iter().map(|_| vec![1.0, 0.0, -0.5]).collect(),
+            prompt_tokens,
+        })
     }
 
     async fn tokenize(&self, text: &str, special: bool, bos: bool) -> Result<Tokenized, EngineError> {
@@ -210,7 +269,10 @@ impl Generator for Fake {
                 rest = &rest[c.len_utf8()..];
             }
         }
-        Ok(Tokenized { pieces: ids.iter().map(|&id| bytes_of(id)).collect(), ids })
+        Ok(Tokenized {
+            pieces: ids.iter().map(|&id| bytes_of(id)).collect(),
+            ids,
+        })
     }
 
     async fn detokenize(&self, ids: &[u32]) -> Result<Vec<u8>, EngineError> {
@@ -224,7 +286,13 @@ impl Generator for Fake {
     }
 
     async fn render(&self, messages: &[Message], _: &[Tool], open: bool) -> Result<String, EngineError> {
-        let turn = |m: &Message| format!("<{}>{}\n", m.role, m.content.as_ref().map(|c| c.text()).unwrap_or_default());
+        let turn = |m: &Message| {
+            format!(
+                "<{}>{}\n",
+                m.role,
+                m.content.as_ref().map(|c| c.text()).unwrap_or_default()
+            )
+        };
         Ok(messages.iter().map(turn).collect::<String>() + if open { "<assistant>" } else { "" })
     }
 }

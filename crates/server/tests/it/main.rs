@@ -1,5 +1,11 @@
 //! The server from outside: requests in, responses out, with a fake model behind it.
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, unreachable_pub)]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    unreachable_pub
+)]
 
 use std::sync::Arc;
 
@@ -40,15 +46,25 @@ impl Reply {
     fn error(&self, status: u16) -> Value {
         assert_eq!(self.status.as_u16(), status, "{}", self.text);
         let error = self.json()["error"].clone();
-        assert!(error["message"].as_str().is_some_and(|message| message.len() > 10), "{error}");
-        assert!(error["type"].is_string() && error.get("param").is_some() && error.get("code").is_some(), "{error}");
+        assert!(
+            error["message"].as_str().is_some_and(|message| message.len() > 10),
+            "{error}"
+        );
+        assert!(
+            error["type"].is_string() && error.get("param").is_some() && error.get("code").is_some(),
+            "{error}"
+        );
         error
     }
 
     /// The JSON events of a stream, which must end with `[DONE]`.
     fn events(&self) -> Vec<Value> {
         assert!(self.header("content-type").starts_with("text/event-stream"));
-        let mut lines: Vec<&str> = self.text.lines().filter_map(|line| line.strip_prefix("data: ")).collect();
+        let mut lines: Vec<&str> = self
+            .text
+            .lines()
+            .filter_map(|line| line.strip_prefix("data: "))
+            .collect();
         assert_eq!(lines.pop(), Some("[DONE]"), "{}", self.text);
         lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
@@ -65,18 +81,28 @@ fn app() -> App {
 }
 
 fn keyed() -> ServerConfig {
-    ServerConfig { api_key: ApiKey::new("secret"), ..ServerConfig::default() }
+    ServerConfig {
+        api_key: ApiKey::new("secret"),
+        ..ServerConfig::default()
+    }
 }
 
 async fn send(app: &App, request: Request<Body>) -> Reply {
     let response = router(app.clone()).oneshot(request).await.unwrap();
     let (parts, body) = response.into_parts();
     let bytes = body.collect().await.unwrap().to_bytes();
-    Reply { status: parts.status, headers: parts.headers, text: String::from_utf8(bytes.to_vec()).unwrap() }
+    Reply {
+        status: parts.status,
+        headers: parts.headers,
+        text: String::from_utf8(bytes.to_vec()).unwrap(),
+    }
 }
 
 fn request(method: &str, path: &str) -> http::request::Builder {
-    Request::builder().method(method).uri(path).header(header::HOST, "127.0.0.1:8080")
+    Request::builder()
+        .method(method)
+        .uri(path)
+        .header(header::HOST, "127.0.0.1:8080")
 }
 
 async fn get(app: &App, path: &str) -> Reply {

@@ -33,7 +33,12 @@ async fn start(config: ServerConfig) -> Server {
     let task = tokio::spawn(serve(app, listener, async {
         stopped.await.ok();
     }));
-    Server { fake, address, stop, task }
+    Server {
+        fake,
+        address,
+        stop,
+        task,
+    }
 }
 
 async fn ask(server: &Server, text: &str, stream: bool) -> TcpStream {
@@ -70,20 +75,34 @@ async fn a_client_that_goes_away_cancels_its_generation() {
 
 #[tokio::test]
 async fn a_client_that_does_not_read_is_dropped_and_holds_no_memory() {
-    let server = start(ServerConfig { write_timeout_s: 1, ..ServerConfig::default() }).await;
+    let server = start(ServerConfig {
+        write_timeout_s: 1,
+        ..ServerConfig::default()
+    })
+    .await;
     let socket = ask(&server, "FLOOD", true).await;
     until("the end", || server.fake.ended.load(Ordering::SeqCst) == 1).await;
     // What was taken from the generator fits into the socket's buffers: nothing piled up in between.
     let megabytes = server.fake.sent.load(Ordering::SeqCst) * 4096 / 1_000_000;
-    assert!(megabytes < 64, "{megabytes} MB were taken for a client that reads nothing");
+    assert!(
+        megabytes < 64,
+        "{megabytes} MB were taken for a client that reads nothing"
+    );
     drop(socket);
 }
 
 #[tokio::test]
 async fn a_head_that_comes_too_slowly_is_given_up() {
-    let server = start(ServerConfig { read_timeout_s: 1, ..ServerConfig::default() }).await;
+    let server = start(ServerConfig {
+        read_timeout_s: 1,
+        ..ServerConfig::default()
+    })
+    .await;
     let mut socket = TcpStream::connect(server.address).await.unwrap();
-    socket.write_all(b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127").await.unwrap();
+    socket
+        .write_all(b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127")
+        .await
+        .unwrap();
     let mut rest = Vec::new();
     let closed = tokio::time::timeout(Duration::from_secs(5), socket.read_to_end(&mut rest)).await;
     assert!(closed.is_ok(), "the connection stayed open");
@@ -91,12 +110,19 @@ async fn a_head_that_comes_too_slowly_is_given_up() {
 
 #[tokio::test]
 async fn a_body_that_comes_too_slowly_gets_a_408() {
-    let server = start(ServerConfig { read_timeout_s: 1, ..ServerConfig::default() }).await;
+    let server = start(ServerConfig {
+        read_timeout_s: 1,
+        ..ServerConfig::default()
+    })
+    .await;
     let mut socket = TcpStream::connect(server.address).await.unwrap();
     let head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n{";
     socket.write_all(head).await.unwrap();
     let mut reply = vec![0; 4096];
-    let read = tokio::time::timeout(Duration::from_secs(5), socket.read(&mut reply)).await.unwrap().unwrap();
+    let read = tokio::time::timeout(Duration::from_secs(5), socket.read(&mut reply))
+        .await
+        .unwrap()
+        .unwrap();
     let text = String::from_utf8_lossy(&reply[..read]).into_owned();
     assert!(text.starts_with("HTTP/1.1 408"), "{text}");
 }
@@ -104,11 +130,18 @@ async fn a_body_that_comes_too_slowly_gets_a_408() {
 #[tokio::test]
 async fn garbage_instead_of_http_closes_the_connection_only() {
     let server = start(ServerConfig::default()).await;
-    for garbage in [&b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\r\n\r\n"[..], b"GET / HTTP/9.9\r\n\r\n", b"\0\0\0\0\r\n\r\n"] {
+    for garbage in [
+        &b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\r\n\r\n"[..],
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"\0\0\0\0\r\n\r\n",
+    ] {
         let mut socket = TcpStream::connect(server.address).await.unwrap();
         socket.write_all(garbage).await.unwrap();
         let mut rest = Vec::new();
-        tokio::time::timeout(Duration::from_secs(5), socket.read_to_end(&mut rest)).await.unwrap().ok();
+        tokio::time::timeout(Duration::from_secs(5), socket.read_to_end(&mut rest))
+            .await
+            .unwrap()
+            .ok();
     }
     let mut socket = ask(&server, "Hi", false).await;
     let mut reply = vec![0; 4096];
@@ -125,29 +158,51 @@ async fn shutdown_lets_running_answers_finish_and_takes_no_new_ones() {
     let mut reply = Vec::new();
     socket.read_to_end(&mut reply).await.unwrap();
     let text = String::from_utf8_lossy(&reply).into_owned();
-    assert!(text.starts_with("HTTP/1.1 200") && text.contains("Hello there."), "{text}");
-    tokio::time::timeout(Duration::from_secs(5), server.task).await.unwrap().unwrap().unwrap();
+    assert!(
+        text.starts_with("HTTP/1.1 200") && text.contains("Hello there."),
+        "{text}"
+    );
+    tokio::time::timeout(Duration::from_secs(5), server.task)
+        .await
+        .unwrap()
+        .unwrap()
+        .unwrap();
     assert!(TcpStream::connect(server.address).await.is_err());
 }
 
 #[tokio::test]
 async fn shutdown_cuts_answers_off_after_its_deadline() {
-    let server = start(ServerConfig { drain_s: 1, ..ServerConfig::default() }).await;
+    let server = start(ServerConfig {
+        drain_s: 1,
+        ..ServerConfig::default()
+    })
+    .await;
     let _socket = ask(&server, "FOREVER", true).await;
     until("the first token", || server.fake.sent.load(Ordering::SeqCst) > 0).await;
     server.stop.send(()).unwrap();
-    tokio::time::timeout(Duration::from_secs(5), server.task).await.unwrap().unwrap().unwrap();
+    tokio::time::timeout(Duration::from_secs(5), server.task)
+        .await
+        .unwrap()
+        .unwrap()
+        .unwrap();
     until("the cut", || server.fake.ended.load(Ordering::SeqCst) == 1).await;
 }
 
 #[tokio::test]
 async fn a_silent_stream_is_kept_open_by_comments() {
-    let server = start(ServerConfig { keep_alive_s: 1, ..ServerConfig::default() }).await;
+    let server = start(ServerConfig {
+        keep_alive_s: 1,
+        ..ServerConfig::default()
+    })
+    .await;
     let mut socket = ask(&server, "SLOW", true).await;
     let mut text = String::new();
     let mut buffer = vec![0; 4096];
     while !text.contains("[DONE]") {
-        let read = tokio::time::timeout(Duration::from_secs(5), socket.read(&mut buffer)).await.unwrap().unwrap();
+        let read = tokio::time::timeout(Duration::from_secs(5), socket.read(&mut buffer))
+            .await
+            .unwrap()
+            .unwrap();
         assert!(read > 0, "{text}");
         text.push_str(&String::from_utf8_lossy(&buffer[..read]));
     }
