@@ -62,7 +62,7 @@ pub(crate) struct Config {
     pub(crate) chat: Chat,
     /// OpenAI-compatible servers whose models are served through this one.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(crate) upstream: Vec<toml::Table>,
+    pub(crate) upstream: Vec<candor_engine::upstream::UpstreamConfig>,
 }
 
 /// `[engine]`

@@ -9,7 +9,7 @@ mod lexicon;
 mod local;
 pub mod memory;
 pub mod metric;
-mod native;
+pub mod native;
 mod pages;
 mod prefix;
 pub mod registry;

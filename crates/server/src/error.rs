@@ -23,13 +23,8 @@ pub enum ApiError {
     #[error("{0}")]
     NotFound(String),
     /// 405.
-    #[error("{method} is not possible here; this route takes {allow}")]
-    Method {
-        /// What was tried.
-        method: String,
-        /// What works.
-        allow: String,
-    },
+    #[error("{0} is not possible on this route; the `Allow` header says what is")]
+    Method(String),
     /// 408.
     #[error("the request's body did not arrive within {0} seconds; send it faster or in smaller parts")]
     Timeout(u64),
@@ -102,7 +97,7 @@ impl ApiError {
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, INVALID, Some("invalid_api_key"), None),
             Self::Forbidden(_) => (StatusCode::FORBIDDEN, INVALID, Some("forbidden"), None),
             Self::NotFound(_) => (StatusCode::NOT_FOUND, INVALID, Some("not_found"), None),
-            Self::Method { .. } => (
+            Self::Method(_) => (
                 StatusCode::METHOD_NOT_ALLOWED,
                 INVALID,
                 Some("method_not_allowed"),
@@ -167,11 +162,6 @@ impl IntoResponse for ApiError {
         let headers = response.headers_mut();
         if let Some(seconds) = retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-        }
-        if let Self::Method { allow, .. } = &self
-            && let Ok(allow) = HeaderValue::from_str(allow)
-        {
-            headers.insert(header::ALLOW, allow);
         }
         if matches!(self, Self::Unauthorized) {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

@@ -106,16 +106,8 @@ async fn shape(request: Request, next: Next) -> Response {
         return response;
     }
     match status {
-        StatusCode::METHOD_NOT_ALLOWED => {
-            let allow = response
-                .headers()
-                .get(header::ALLOW)
-                .and_then(|allow| allow.to_str().ok());
-            ApiError::Method {
-                method: method.to_string(),
-                allow: allow.unwrap_or("another method").to_owned(),
-            }
-        }
+        // The router itself adds `Allow`, outside of this layer.
+        StatusCode::METHOD_NOT_ALLOWED => ApiError::Method(method.to_string()),
         StatusCode::NOT_FOUND => ApiError::NotFound("there is nothing here; /openapi.json lists the routes".into()),
         StatusCode::UNSUPPORTED_MEDIA_TYPE => ApiError::ContentType,
         status if status.is_client_error() => ApiError::invalid("this request does not parse; see /openapi.json"),

@@ -9,15 +9,14 @@ pub mod body;
 mod config;
 mod error;
 mod guards;
-mod models;
 mod page;
 pub mod responses;
 mod serve;
 mod state;
 
+pub use candor_engine::Models;
 pub use config::{ApiKey, ServerConfig};
 pub use error::ApiError;
-pub use models::Models;
 pub use page::page_is_built;
 pub use serve::{ServeError, bind, serve};
 pub use state::App;

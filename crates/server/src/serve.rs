@@ -96,7 +96,7 @@ pub async fn serve(app: App, listener: TcpListener, shutdown: impl Future<Output
     let service = TowerToHyperService::new(crate::router(app.clone()));
     let slots = app.config.max_connections.clamp(1, u32::MAX as usize);
     let connections = Arc::new(Semaphore::new(slots));
-    let stop = CancellationToken::new();
+    let (stop, cut) = (CancellationToken::new(), CancellationToken::new());
     tokio::pin!(shutdown);
     loop {
         let slot = tokio::select! {
@@ -122,7 +122,7 @@ pub async fn serve(app: App, listener: TcpListener, shutdown: impl Future<Output
             .header_read_timeout(app.config.read_timeout())
             .max_headers(100)
             .serve_connection(io, service.clone());
-        let stop = stop.clone();
+        let (stop, cut) = (stop.clone(), cut.clone());
         tokio::spawn(async move {
             let _slot = slot;
             tokio::pin!(connection);
@@ -130,7 +130,10 @@ pub async fn serve(app: App, listener: TcpListener, shutdown: impl Future<Output
                 result = connection.as_mut() => result,
                 () = stop.cancelled() => {
                     connection.as_mut().graceful_shutdown();
-                    connection.await
+                    tokio::select! {
+                        result = connection => result,
+                        () = cut.cancelled() => Ok(()),
+                    }
                 }
             };
             if let Err(error) = result {

@@ -76,8 +76,16 @@ export interface Model {
   id: string;
   context: number | null;
   owned_by: string;
-  chat: boolean;
-  error: string | null;
+  /** Whether it can hold a conversation; null until it was loaded for the first time. */
+  chat: boolean | null;
+  /** Whether it answers where none is named. */
+  default: boolean;
+}
+
+/** The models that may hold a conversation, the likeliest choice first. */
+export function conversational(models: Model[]): Model[] {
+  const rank = (model: Model) => (model.default ? 0 : model.chat ? 1 : 2);
+  return models.filter((model) => model.chat !== false).sort((a, b) => rank(a) - rank(b));
 }
 
 export interface Defaults {

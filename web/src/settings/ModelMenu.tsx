@@ -3,7 +3,7 @@
 import { DropdownMenu } from "radix-ui";
 import { useTranslation } from "react-i18next";
 import { changeConversation, setDefaults, useModels, useSettings } from "../api/hooks";
-import type { Conversation } from "../api/types";
+import { type Conversation, conversational } from "../api/types";
 import { ChevronIcon } from "../ui/icons";
 import { toastError } from "../ui/toasts";
 
@@ -11,7 +11,7 @@ export function ModelMenu({ conversation }: { conversation: Conversation | null 
   const { t } = useTranslation();
   const models = useModels().data ?? [];
   const defaults = useSettings().data?.defaults;
-  const usable = models.filter((model) => model.chat);
+  const usable = conversational(models);
   const wanted = conversation?.model ?? defaults?.model;
   const name = models.some((model) => model.id === wanted) ? wanted : usable[0]?.id;
 
@@ -34,9 +34,11 @@ export function ModelMenu({ conversation }: { conversation: Conversation | null 
         <DropdownMenu.Content className="menu" align="start" sideOffset={6}>
           <DropdownMenu.RadioGroup value={name} onValueChange={(model) => void choose(model)}>
             {models.map((model) => (
-              <DropdownMenu.RadioItem key={model.id} value={model.id} disabled={!model.chat} className="menu-item model-item">
+              <DropdownMenu.RadioItem key={model.id} value={model.id} disabled={model.chat === false} className="menu-item model-item">
                 <span className="model-name">{model.id}</span>
-                <small>{model.error ?? (model.chat ? model.context && t("context", { tokens: model.context.toLocaleString() }) : t("noChat"))}</small>
+                <small>
+                  {model.chat === false ? t("noChat") : model.context ? t("context", { tokens: model.context.toLocaleString() }) : t("notLoaded")}
+                </small>
               </DropdownMenu.RadioItem>
             ))}
           </DropdownMenu.RadioGroup>

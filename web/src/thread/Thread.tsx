@@ -3,7 +3,7 @@
 import { useEffect, useLayoutEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
 import { useTranslation } from "react-i18next";
 import { ask, useConversation, useModels, useSettings } from "../api/hooks";
-import type { Defaults } from "../api/types";
+import { conversational, type Defaults } from "../api/types";
 import { show } from "../route";
 import { ModelMenu } from "../settings/ModelMenu";
 import { liveAnswers } from "../stream/live";
@@ -41,7 +41,7 @@ export function Thread({ id, sidebar, onSidebar, onSettings }: Props) {
 
   const send = async (content: string) => {
     const defaults: Defaults = settings.data?.defaults ?? {};
-    const usable = models.data?.filter((model) => model.chat) ?? [];
+    const usable = conversational(models.data ?? []);
     const model = usable.some((one) => one.id === defaults.model) ? defaults.model : usable[0]?.id;
     try {
       const conversation = await ask(id, content, { ...defaults, model });

@@ -63,6 +63,8 @@ impl Serve {
         let models = self.models(context)?;
         let mut names = Vec::new();
         let wanted: Vec<Option<&str>> = match self.models.as_slice() {
+            // Where upstreams do the work, no model is fetched that nobody asked for.
+            [] if !context.config.upstream.is_empty() && context.config.model.is_none() => vec![],
             [] => vec![None],
             some => some.iter().map(|name| Some(name.as_str())).collect(),
         };
@@ -80,14 +82,17 @@ impl Serve {
             self.offer_installed(context, &models)?;
         }
         let base = config.base();
-        let others = models.names().len() - names.len();
-        let others = if others > 0 { format!(" (and {others} more when asked for)") } else { String::new() };
+        let offered = if names.is_empty() { models.names() } else { names.clone() };
+        let others = match models.names().len() - offered.len() {
+            0 => String::new(),
+            others => format!(" (and {others} more when asked for)"),
+        };
         let app = App::new(Arc::new(models), config).with(store.clone());
         let style = Style::for_stdout();
         print(&format!(
             "{} serves {}{others}, ready after {:.1} s; Ctrl-C stops it\n",
             style.bold(&url(address, &base)),
-            names.join(", "),
+            offered.join(", "),
             start.elapsed().as_secs_f64()
         ))?;
         candor_server::serve(app, listener, stopped()).await.context("the server stopped")?;
@@ -101,6 +106,9 @@ impl Serve {
     fn models(&self, context: &Context) -> anyhow::Result<Models> {
         let memory = context.config.engine.memory_gb;
         let models = if memory > 0.0 { Models::with_budget((memory * 1e9) as u64) } else { Models::new() };
+        for upstream in candor_engine::upstream::connect(&context.config.upstream)? {
+            models.insert(upstream.name().to_owned(), upstream);
+        }
         Ok(models)
     }
 

@@ -27,7 +27,7 @@ pub(crate) async fn ready(State(app): State<App>) -> Result<Json<Health>, ApiErr
     if app.is_draining() {
         return Err(ApiError::Draining);
     }
-    if app.models.list().is_empty() {
+    if app.models.names().is_empty() {
         let message = "no model is configured; start with `candor serve --model NAME`".into();
         return Err(candor_engine::EngineError::Unavailable { message }.into());
     }

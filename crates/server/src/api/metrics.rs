@@ -25,7 +25,9 @@ impl Exporter {
         static SHARED: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
         let handle = SHARED.get_or_init(|| {
             let builder = PrometheusBuilder::new().set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &SECONDS);
-            builder.ok()?.install_recorder().ok()
+            let handle = builder.ok()?.install_recorder().ok()?;
+            candor_engine::metric::describe();
+            Some(handle)
         });
         Self(handle.clone())
     }

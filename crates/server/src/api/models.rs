@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use candor_engine::Generator;
+use candor_engine::{Abilities, ModelCard};
 use candor_wire::error::ErrorResponse;
 use candor_wire::models::{Capabilities, Model, ModelList};
 
@@ -12,8 +12,15 @@ use crate::{ApiError, App};
 #[utoipa::path(get, path = "/v1/models", tag = "models", responses((status = 200, body = ModelList), (status = 401, body = ErrorResponse), (status = 403, body = ErrorResponse), (status = 503, body = ErrorResponse)))]
 pub(super) async fn list(State(app): State<App>) -> Result<Json<ModelList>, ApiError> {
     let mut data = Vec::new();
-    for name in app.models.list() {
-        data.push(describe(&name, app.models.get(&name).await?.as_ref()));
+    for card in app.models.list() {
+        // Listing loads nothing: what a model can do is known once it is in memory.
+        let loaded = app.models.is_loaded(&card.id);
+        let can = if loaded {
+            app.models.get(&card.id).await.ok().map(|model| model.abilities())
+        } else {
+            None
+        };
+        data.push(describe(card, can));
     }
     Ok(Json(ModelList {
         object: "list".into(),
@@ -26,18 +33,20 @@ pub(super) async fn list(State(app): State<App>) -> Result<Json<ModelList>, ApiE
     responses((status = 200, body = Model), (status = 400, body = ErrorResponse), (status = 401, body = ErrorResponse), (status = 403, body = ErrorResponse), (status = 404, body = ErrorResponse), (status = 503, body = ErrorResponse)))]
 pub(super) async fn one(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Model>, ApiError> {
     let model = app.models.get(&id).await?;
-    Ok(Json(describe(&id, model.as_ref())))
+    Ok(Json(describe(
+        ModelCard { id, ..model.card() },
+        Some(model.abilities()),
+    )))
 }
 
-fn describe(name: &str, model: &dyn Generator) -> Model {
-    let (card, can) = (model.card(), model.abilities());
+fn describe(card: ModelCard, can: Option<Abilities>) -> Model {
     Model {
-        id: name.to_owned(),
+        id: card.id,
         object: "model".into(),
         created: card.created,
         owned_by: card.owned_by,
         max_model_len: card.context,
-        capabilities: Some(Capabilities {
+        capabilities: can.map(|can| Capabilities {
             completion: can.generate,
             chat: can.chat,
             embeddings: can.embed,

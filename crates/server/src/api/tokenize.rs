@@ -66,7 +66,7 @@ pub(super) async fn detokenize(
 async fn find(app: &App, name: Option<&str>) -> Result<Arc<dyn Generator>, ApiError> {
     let model = match name {
         Some(name) => app.models.get(name).await?,
-        None => match app.models.list().as_slice() {
+        None => match app.models.names().as_slice() {
             [only] => app.models.get(only).await?,
             names => {
                 let message = format!(

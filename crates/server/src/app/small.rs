@@ -16,35 +16,26 @@ pub(super) struct Choice {
     id: String,
     context: Option<usize>,
     owned_by: String,
-    /// Whether it can hold a conversation.
-    chat: bool,
-    /// Why it cannot be used now.
-    error: Option<String>,
+    /// Whether it can hold a conversation; `null` until it was loaded for the first time.
+    chat: Option<bool>,
+    default: bool,
 }
 
-/// `GET /api/models`
+/// `GET /api/models`. Listing loads nothing.
 pub(super) async fn models(State(app): State<App>) -> Json<Vec<Choice>> {
+    let default = app.models.default_name();
     let mut choices = Vec::new();
-    for id in app.models.list() {
-        choices.push(match app.models.get(&id).await {
-            Ok(model) => {
-                let card = model.card();
-                let chat = model.abilities().chat;
-                Choice {
-                    id,
-                    context: card.context,
-                    owned_by: card.owned_by,
-                    chat,
-                    error: None,
-                }
-            }
-            Err(error) => Choice {
-                id,
-                context: None,
-                owned_by: String::new(),
-                chat: false,
-                error: Some(error.to_string()),
-            },
+    for card in app.models.list() {
+        let chat = match app.models.is_loaded(&card.id) {
+            true => app.models.get(&card.id).await.ok().map(|model| model.abilities().chat),
+            false => None,
+        };
+        choices.push(Choice {
+            default: default.as_deref() == Some(card.id.as_str()),
+            context: card.context,
+            owned_by: card.owned_by,
+            id: card.id,
+            chat,
         });
     }
     Json(choices)

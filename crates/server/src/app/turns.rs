@@ -178,10 +178,13 @@ async fn start(
 }
 
 async fn first_chat_model(app: &App) -> Result<String, ApiError> {
-    let names = app.models.list();
-    for name in &names {
-        if app.models.get(name).await.is_ok_and(|model| model.abilities().chat) {
-            return Ok(name.clone());
+    // The default first; a model that is in memory before one that would have to be loaded.
+    let mut names = app.models.names();
+    let default = app.models.default_name();
+    names.sort_by_key(|name| (default.as_ref() != Some(name), !app.models.is_loaded(name)));
+    for name in names {
+        if app.models.get(&name).await.is_ok_and(|model| model.abilities().chat) {
+            return Ok(name);
         }
     }
     let message = "no model here can hold a conversation; get one with `candor pull`, and start `candor serve` with it";
