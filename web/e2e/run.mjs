@@ -23,6 +23,7 @@ const wanted = process.argv[2] ?? "";
 const server = new Server();
 const browser = await launch();
 let failed = 0;
+let passed = 0;
 try {
   await server.start();
   for (const [name, check] of Object.entries(checks)) {
@@ -33,6 +34,7 @@ try {
     try {
       await check({ server, open, axe });
       assert.deepEqual(page?.complaints ?? [], [], "what the browser complained of");
+      passed++;
       console.log(`ok    ${name} (${((Date.now() - start) / 1000).toFixed(1)} s)`);
     } catch (error) {
       failed++;
@@ -45,5 +47,5 @@ try {
   await browser.close();
   await server.end();
 }
-console.log(failed ? `${failed} failed` : "all passed");
+console.log(`${passed} passed, ${failed} failed`);
 process.exit(failed ? 1 : 0);
