@@ -95,9 +95,6 @@ impl Decoder for ToyDecoder {
         4096
     }
     fn kv_shape(&self) -> KvShape {
-        NO_KV
-    }
-    fn kv_shape(&self) -> KvShape {
         KvShape { layers: 1, kv_heads: 1, head_dim: 16, format: KvFormat::F16 }
     }
     fn new_kv(&self, pages: usize) -> Result<KvPages, candor_model::Error> {

@@ -11,14 +11,14 @@ use candor_model::{KvFormat, LoadOptions, Model, Precision};
 use futures::StreamExt;
 
 /// The default small model: its file, in a folder of its name or not.
-pub const SMOLLM2: &str = "smollm2-135m-instruct/SmolLM2-135M-Instruct.Q4_1.gguf";
-pub const MINILM: &str = "all-minilm-l6-v2/model.safetensors";
+pub(crate) const SMOLLM2: &str = "smollm2-135m-instruct/SmolLM2-135M-Instruct.Q4_1.gguf";
+pub(crate) const MINILM: &str = "all-minilm-l6-v2/model.safetensors";
 
 /// One model-heavy test at a time: two cores and their memory are all there may be.
-pub static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+pub(crate) static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 /// Where a model lies, or a note that it is absent.
-pub fn find(name: &str) -> Option<PathBuf> {
+pub(crate) fn find(name: &str) -> Option<PathBuf> {
     let folder = std::env::var_os("CANDOR_MODELS").map(PathBuf::from).or_else(data_folder);
     let flat = name.rsplit('/').next().unwrap_or(name);
     let found = folder.and_then(|folder| [folder.join(name), folder.join(flat)].into_iter().find(|path| path.exists()));
@@ -36,7 +36,7 @@ fn data_folder() -> Option<PathBuf> {
 }
 
 /// The small model in a precision, opened once.
-pub fn smollm2(precision: Precision) -> Option<&'static Model> {
+pub(crate) fn smollm2(precision: Precision) -> Option<&'static Model> {
     static QUANTIZED: OnceLock<Option<Model>> = OnceLock::new();
     static EXACT: OnceLock<Option<Model>> = OnceLock::new();
     let (cell, kv) = match precision {
@@ -53,12 +53,12 @@ pub fn smollm2(precision: Precision) -> Option<&'static Model> {
 }
 
 /// An engine of its own over an opened model.
-pub fn engine(model: &Model, options: &EngineOptions) -> Local {
+pub(crate) fn engine(model: &Model, options: &EngineOptions) -> Local {
     let options = EngineOptions { kv_bytes: options.kv_bytes.or(Some(256 << 20)), ..options.clone() };
     Local::from_parts(Parts::from(model), &options).unwrap()
 }
 
-pub fn request(prompt: Prompt, max_tokens: usize) -> GenerateRequest {
+pub(crate) fn request(prompt: Prompt, max_tokens: usize) -> GenerateRequest {
     GenerateRequest {
         prompt,
         sampling: Sampling { temperature: 0.0, ..Sampling::default() },
@@ -71,7 +71,7 @@ pub fn request(prompt: Prompt, max_tokens: usize) -> GenerateRequest {
 }
 
 /// Bits of a token's report: its id, its log-probability, its alternatives.
-pub type Bits = (Option<u32>, Option<u32>, Vec<(Option<u32>, u32)>);
+pub(crate) type Bits = (Option<u32>, Option<u32>, Vec<(Option<u32>, u32)>);
 
 fn bits(token: &TokenLogprob) -> Bits {
     let top = token.top.iter().map(|(id, _, logprob)| (*id, logprob.to_bits())).collect();
@@ -79,7 +79,7 @@ fn bits(token: &TokenLogprob) -> Bits {
 }
 
 #[derive(Debug, Default, Clone, PartialEq)]
-pub struct Whole {
+pub(crate) struct Whole {
     pub text: String,
     pub tokens: Vec<Bits>,
     pub prompt: Vec<Bits>,
@@ -95,7 +95,7 @@ impl Whole {
     }
 }
 
-pub async fn collect(mut stream: EventStream) -> Result<Whole, EngineError> {
+pub(crate) async fn collect(mut stream: EventStream) -> Result<Whole, EngineError> {
     let mut whole = Whole::default();
     while let Some(event) = stream.next().await {
         match event? {

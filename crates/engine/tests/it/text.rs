@@ -29,10 +29,13 @@ async fn the_same_seed_gives_the_same_text_whoever_else_is_served() {
     let _turn = TURN.lock().await;
     let Some(model) = smollm2(Precision::Quantized) else { return };
     let local = engine(model, &EngineOptions { threads: 2, ..EngineOptions::default() });
-    let seeded = |seed| GenerateRequest { sampling: Sampling { seed: Some(seed), top_p: 0.9, ..Sampling::default() }, ..request(Prompt::Text("Once upon a time".into()), 16) };
-    let run = |seed| async move { seed };
-    let alone = collect(local.generate(seeded(1)).await.unwrap()).await.unwrap().text;
-    let all = futures::future::join_all((1..5).map(|seed| async { collect(local.generate(seeded(run(seed).await)).await.unwrap()).await.unwrap().text })).await;
+    let run = async |seed| {
+        let sampling = Sampling { seed: Some(seed), top_p: 0.9, ..Sampling::default() };
+        let request = GenerateRequest { sampling, ..request(Prompt::Text("Once upon a time".into()), 16) };
+        collect(local.generate(request).await.unwrap()).await.unwrap().text
+    };
+    let alone = run(1).await;
+    let all = futures::future::join_all((1..5).map(&run)).await;
     assert_eq!(all[0], alone);
     assert_ne!(all[1], alone);
 }
