@@ -40,8 +40,8 @@ impl State {
         let step = size.div_ceil(n).max(1);
         let spans = (0..n)
             .map(|i| Span {
-                at: (i * step).min(size),
-                end: ((i + 1) * step).min(size),
+                at: i.saturating_mul(step).min(size),
+                end: (i + 1).saturating_mul(step).min(size),
             })
             .filter(|span| span.at < span.end)
             .collect();

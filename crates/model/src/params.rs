@@ -84,7 +84,14 @@ impl Params {
         let bert = arch.gguf == "bert";
         let epsilon = if bert { "attention.layer_norm_epsilon" } else { "attention.layer_norm_rms_epsilon" };
         let experts = int_or("expert_count", 0, 0, MAX_EXPERTS)?;
-        let factor = float("rope.scaling.factor").filter(|_| gguf.str(&key("rope.scaling.type")) == Some("linear"));
+        let factor = match gguf.str(&key("rope.scaling.type")) {
+            Some("linear") => float("rope.scaling.factor"),
+            None | Some("none") => None,
+            Some(other) => {
+                let other: String = other.chars().take(40).collect();
+                return Err(format!("asks for rotary scaling of the kind `{other}`; `linear` and `rope_freqs` are supported, get another model"));
+            }
+        };
         let factors = gguf.tensor("rope_freqs.weight").and_then(|tensor| {
             let mut values = vec![0.0; tensor.shape.iter().product::<usize>().min(tensor.bytes.len())];
             candor_kernels::formats::dequantize(tensor.format, tensor.bytes, &mut values).ok()?;
@@ -166,7 +173,8 @@ impl Params {
         if sliding.len() != layers {
             return Err(format!("`layer_types` has {} entries for {layers} layers; the file is damaged, get it again", sliding.len()));
         }
-        let experts = int_or("num_experts", 0, 0, MAX_EXPERTS)?;
+        // `num_local_experts` since transformers 5.
+        let experts = int_or(if config.get("num_experts").is_some() { "num_experts" } else { "num_local_experts" }, 0, 0, MAX_EXPERTS)?;
         let scalar = float(config.get("query_pre_attn_scalar")).filter(|_| gemma).unwrap_or(head_dim as f32);
         let partial = float(far.and_then(|r| r.get("partial_rotary_factor")).or(config.get("partial_rotary_factor"))).unwrap_or(1.0);
         if partial != 1.0 {

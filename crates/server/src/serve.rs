@@ -153,6 +153,7 @@ pub async fn serve(app: App, listener: TcpListener, shutdown: impl Future<Output
             "some answers were still running after {} s and are cut off",
             app.config.drain_s
         );
+        cut.cancel();
     }
     Ok(())
 }
