@@ -55,8 +55,8 @@ export const checks = {
   async "stop keeps what was written"(context) {
     const { page } = await fresh(context, "Stopping", lengthy);
     await ask(page, "Write a long story about a lighthouse keeper. Make it as long as you can.");
-    await page.locator("article.answer .prose").waitFor();
-    await page.getByRole("button", { name: "Stop" }).click();
+    await page.waitForFunction(() => (document.querySelector("article.answer .prose")?.textContent ?? "").length > 10);
+    await page.getByRole("button", { name: "Stop", exact: true }).click();
     await done(page);
     const text = await page.locator("article.answer .prose").innerText();
     assert.ok(text.length > 0);
@@ -232,7 +232,7 @@ export const checks = {
     await page.keyboard.press("Escape");
     await page.getByRole("dialog").waitFor({ state: "detached" });
     await page.keyboard.press("Control+k");
-    assert.equal(await page.evaluate(() => document.activeElement?.id), "search");
+    await page.waitForFunction(() => document.activeElement?.id === "search");
     await page.keyboard.type("By keyboard");
     await page.locator(".sidebar .row").first().waitFor();
     // From the search field on: clear, the conversation, its menu.
@@ -298,7 +298,7 @@ export const checks = {
     await page.getByRole("alert").filter({ hasText: "The server cannot be reached" }).waitFor();
     await context.axe(page, "server gone");
     await context.server.start();
-    await page.getByRole("button", { name: "Try now" }).click().catch(() => {});
+    await page.getByRole("button", { name: "Try now" }).click({ timeout: 1000 }).catch(() => {});
     await page.getByRole("alert").filter({ hasText: "The server cannot be reached" }).waitFor({ state: "detached" });
     await done(page);
     assert.match(await page.locator(".figures").innerText(), /Stopped/);

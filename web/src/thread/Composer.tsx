@@ -45,6 +45,7 @@ export function Composer({ id, running, onSend }: Props) {
   return (
     <form
       className="composer"
+      aria-label={t("composer")}
       onSubmit={(event) => {
         event.preventDefault();
         void send();
