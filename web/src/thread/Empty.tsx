@@ -5,13 +5,14 @@ import { Logo } from "../ui/icons";
 
 const examples = ["explain", "list", "code", "letter"] as const;
 
-export function Empty({ onChoose }: { onChoose: (text: string) => void }) {
+/** `owner` is who runs the model: `candor` is this machine. */
+export function Empty({ owner, onChoose }: { owner: string; onChoose: (text: string) => void }) {
   const { t } = useTranslation();
   return (
     <div className="empty">
       <Logo size={44} />
       <h2>{t("emptyTitle")}</h2>
-      <p>{t("emptyText")}</p>
+      <p>{owner === "candor" ? t("emptyText") : t("emptyElsewhere", { owner })}</p>
       <ul>
         {examples.map((example) => (
           <li key={example}>

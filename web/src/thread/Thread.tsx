@@ -39,12 +39,13 @@ export function Thread({ id, sidebar, onSidebar, onSettings }: Props) {
     document.title = data?.conversation.title ? `${data.conversation.title} · Candor` : "Candor";
   }, [data?.conversation.title]);
 
+  const defaults: Defaults = settings.data?.defaults ?? {};
+  const usable = conversational(models.data ?? []);
+  const chosen = usable.find((one) => one.id === defaults.model) ?? usable[0];
+
   const send = async (content: string) => {
-    const defaults: Defaults = settings.data?.defaults ?? {};
-    const usable = conversational(models.data ?? []);
-    const model = usable.some((one) => one.id === defaults.model) ? defaults.model : usable[0]?.id;
     try {
-      const conversation = await ask(id, content, { ...defaults, model });
+      const conversation = await ask(id, content, { ...defaults, model: chosen?.id });
       if (conversation !== id) show(conversation);
       return true;
     } catch (error) {
@@ -68,7 +69,7 @@ export function Thread({ id, sidebar, onSidebar, onSettings }: Props) {
         </button>
       </header>
       <Scroller follow={id}>
-        {id === null && <Empty onChoose={send} />}
+        {id === null && <Empty owner={chosen?.owned_by ?? "candor"} onChoose={send} />}
         {query.isError && id && <p className="note center">{t("notFound")}</p>}
         {turns.map(({ message, siblings }, n) => (
           <div key={message.id} className="turn">

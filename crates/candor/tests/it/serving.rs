@@ -53,6 +53,32 @@ fn the_doctor_survives_a_broken_configuration_and_says_so() {
 }
 
 #[test]
+fn too_little_memory_for_the_model_or_the_context_is_a_sentence_that_says_what_to_do() {
+    let Some(model) = chat_model() else { return };
+    let (model, place) = (model.to_str().unwrap(), Place::new());
+    let tight = place.command(&["serve", "-m", model, "--port", "0"]).env("CANDOR_ENGINE_MEMORY_GB", "0.01").output().unwrap();
+    let said = String::from_utf8_lossy(&tight.stderr).into_owned();
+    assert!(!tight.status.success() && said.contains("of memory and 9 MiB are free") && said.contains("choose a smaller model"), "{said}");
+    let long = place.run(&["serve", "-m", model, "--port", "0", "--context", "1000000"]);
+    assert!(long.status == 1 && long.err.contains("1000000 were asked for") && long.err.contains("--context"), "{}", long.err);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_system_that_gives_no_memory_is_a_sentence_and_no_crash() {
+    let Some(model) = chat_model() else { return };
+    let place = Place::new();
+    let command = place.command(&["generate", "-m", model.to_str().unwrap(), "-n", "1", "hi"]);
+    let words: Vec<String> = command.get_args().map(|word| word.to_str().unwrap().to_owned()).collect();
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", "ulimit -v 450000; exec \"$0\" \"$@\""]).arg(command.get_program()).args(words);
+    let ran = shell.env("CANDOR_DATA_DIR", place.path()).output().unwrap();
+    let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+    assert_eq!(ran.status.code(), Some(1), "{said}");
+    assert!(said.contains("cannot be had") && said.contains("shorter context"), "{said}");
+}
+
+#[test]
 fn a_second_start_is_ready_in_two_seconds_and_a_signal_ends_it_in_order() {
     let Some(model) = chat_model() else { return };
     let place = Place::new();

@@ -90,7 +90,7 @@ pub(crate) struct Whole {
 
 impl Whole {
     /// Without what may differ: how much came from the cache.
-    pub fn answer(self) -> Self {
+    pub(crate) fn answer(self) -> Self {
         Self { usage: (self.usage.0, 0, self.usage.2), ..self }
     }
 }
