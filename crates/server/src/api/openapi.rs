@@ -113,8 +113,29 @@ pub(crate) fn described() -> &'static Value {
         if let Some(schemas) = document["components"]["schemas"].as_object_mut() {
             refine(schemas);
         }
+        if let Some(paths) = document.get_mut("paths") {
+            streams(paths);
+        }
         document
     })
+}
+
+/// A stream's schema is that of one event, whose data is the text of the object, or of an error; the last
+/// one's is `[DONE]`.
+fn streams(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            if let Some(schema) = fields.get_mut("text/event-stream").and_then(|stream| stream.get_mut("schema")) {
+                let object = json!({ "anyOf": [schema.take(), { "$ref": "#/components/schemas/ErrorResponse" }] });
+                let text = json!({ "type": "string", "contentMediaType": "application/json", "contentSchema": object });
+                let data = json!({ "anyOf": [{ "const": "[DONE]" }, text] });
+                *schema = json!({ "type": "object", "required": ["data"], "properties": { "data": data } });
+            }
+            fields.values_mut().for_each(streams);
+        }
+        Value::Array(items) => items.iter_mut().for_each(streams),
+        _ => {}
+    }
 }
 
 /// Adds what the derive cannot say.

@@ -74,3 +74,12 @@ async fn tokenizer_info_has_every_field_that_a_remote_tokenizer_reads() {
         assert!(info.get(field).is_some(), "{field}");
     }
 }
+
+#[tokio::test]
+async fn a_streams_schema_is_that_of_one_event() {
+    let document = get(&app(), "/openapi.json").await.json();
+    for path in ["/v1/chat/completions", "/v1/completions", "/v1/responses"] {
+        let stream = &document["paths"][path]["post"]["responses"]["200"]["content"]["text/event-stream"]["schema"];
+        assert_eq!(stream["properties"]["data"]["anyOf"][0]["const"], "[DONE]", "{path}");
+    }
+}
