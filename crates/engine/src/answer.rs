@@ -108,6 +108,11 @@ impl Answer {
         let Choice { token, report } = choice;
         self.generated += 1;
         if self.ends.contains(&token) {
+            // Who scores a prompt cuts the generated token off again, so there must be one.
+            if self.parts.prompt_logprobs {
+                let released = self.text.push(&[], report);
+                self.show(released, false);
+            }
             return (token, Some(FinishReason::Stop));
         }
         let lexicon = &self.parts.lexicon;

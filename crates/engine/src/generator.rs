@@ -246,6 +246,17 @@ pub struct Tokenized {
     pub pieces: Vec<Vec<u8>>,
 }
 
+/// What a client must know of a model's tokenizer to use it from afar.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TokenizerInfo {
+    /// The text of the token before every plain text, where there is one.
+    pub bos: Option<String>,
+    /// The text of the first token that ends an answer.
+    pub eos: Option<String>,
+    /// The chat template's source.
+    pub chat_template: Option<String>,
+}
+
 /// Whatever makes text: everything above it works with any implementation.
 #[async_trait::async_trait]
 pub trait Generator: Send + Sync {
@@ -263,6 +274,10 @@ pub trait Generator: Send + Sync {
     async fn detokenize(&self, ids: &[u32]) -> Result<Vec<u8>, EngineError>;
     /// The prompt that a conversation becomes.
     async fn render(&self, messages: &[Message], tools: &[Tool], add_generation_prompt: bool) -> Result<String, EngineError>;
+    /// The tokenizer's special tokens and the chat template, where they are known.
+    fn tokenizer_info(&self) -> Option<TokenizerInfo> {
+        None
+    }
 }
 
 impl Default for Sampling {

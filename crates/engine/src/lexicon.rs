@@ -11,6 +11,10 @@ pub trait Lexicon: Send + Sync {
     fn framed(&self, ids: Vec<u32>) -> Vec<u32>;
     /// Tokens that end an answer.
     fn ends(&self) -> &[u32];
+    /// The one of them that the model's file names first.
+    fn end(&self) -> Option<u32> {
+        self.ends().first().copied()
+    }
     /// The bytes of a token; empty for ids that have none.
     fn bytes(&self, id: u32) -> &[u8];
     /// Whether the token steers the model and is no part of the text.

@@ -23,7 +23,8 @@ use crate::lexicon::{Lexicon, Template};
 use crate::scheduler::{Scheduler, Sequence, StepLimits};
 use crate::worker::{Pulse, Worker, out_of_service};
 use crate::{
-    Abilities, EmbedInput, Embeddings, EngineError, EventStream, GenerateRequest, Generator, ModelCard, Tokenized, chat, chat::render,
+    Abilities, EmbedInput, Embeddings, EngineError, EventStream, GenerateRequest, Generator, ModelCard, Tokenized, TokenizerInfo, chat,
+    chat::render,
 };
 
 /// Rows of logits that one request may ask for in a step, in numbers: 64 MiB.
@@ -248,6 +249,15 @@ impl Generator for Local {
     async fn render(&self, messages: &[Message], tools: &[Tool], add_generation_prompt: bool) -> Result<String, EngineError> {
         let (template, messages, tools) = (Arc::clone(self.template()?), messages.to_vec(), tools.to_vec());
         prepare::blocking(move || chat::render(&*template, &messages, &tools, add_generation_prompt)).await
+    }
+
+    fn tokenizer_info(&self) -> Option<TokenizerInfo> {
+        let text = |id: &u32| String::from_utf8_lossy(self.lexicon.bytes(*id)).into_owned();
+        Some(TokenizerInfo {
+            bos: self.lexicon.framed(Vec::new()).first().filter(|id| !self.lexicon.ends().contains(id)).map(text),
+            eos: self.lexicon.end().as_ref().map(text),
+            chat_template: self.template.as_ref().map(|template| template.source().to_owned()),
+        })
     }
 }
 

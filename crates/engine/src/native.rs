@@ -20,6 +20,9 @@ impl Lexicon for Tokenizer {
     fn ends(&self) -> &[u32] {
         self.eos_ids()
     }
+    fn end(&self) -> Option<u32> {
+        self.eos().or_else(|| self.eos_ids().first().copied())
+    }
     fn bytes(&self, id: u32) -> &[u8] {
         Tokenizer::bytes(self, id)
     }

@@ -14,7 +14,7 @@ mod health;
 mod logprobs;
 pub(crate) mod metrics;
 mod models;
-mod openapi;
+pub(crate) mod openapi;
 mod refused;
 mod run;
 mod sse;
@@ -30,6 +30,7 @@ pub fn routes() -> Router<App> {
         .route("/v1/embeddings", post(embeddings::embeddings))
         .route("/tokenize", post(tokenize::tokenize))
         .route("/detokenize", post(tokenize::detokenize))
+        .route("/tokenizer_info", get(tokenize::info))
         .route("/health", get(health::health))
         .route("/ready", get(health::ready))
         .route("/metrics", get(metrics::metrics))

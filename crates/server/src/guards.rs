@@ -15,6 +15,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use crate::{ApiError, App, error};
 
 mod access;
+mod unread;
 
 /// Puts all guards around the routes, and everything below the base path.
 pub(crate) fn around(routes: Router, app: &App) -> Router {
@@ -24,7 +25,8 @@ pub(crate) fn around(routes: Router, app: &App) -> Router {
         .layer(CatchPanicLayer::custom(on_panic))
         .layer(from_fn(shape))
         .layer(from_fn(security_headers))
-        .layer(from_fn(count));
+        .layer(from_fn(count))
+        .layer(from_fn(unread::close));
     let base = app.config.base();
     if base.is_empty() {
         return guarded;

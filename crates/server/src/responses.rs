@@ -13,12 +13,13 @@ use std::sync::Arc;
 
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use axum::{Extension, Json, Router};
 use candor_engine::{EventStream, GenerateRequest, Prompt};
-use candor_wire::responses::{CreateResponse, DeletedResponse, Item, ItemList, Response as Answer};
+use candor_wire::responses::{CreateResponse, DeletedResponse, Item, ItemList, Response as Answer, StreamEvent};
 use serde::Deserialize;
 use tokio::sync::OwnedSemaphorePermit;
+use utoipa::IntoParams;
 
 use self::background::Running;
 use self::check::Checked;
@@ -29,7 +30,7 @@ use crate::{ApiError, App};
 
 /// What the routes share: where responses are kept, and which are being made in the background.
 #[derive(Clone)]
-struct Shared {
+pub(crate) struct Shared {
     fallback: Arc<dyn ResponseStore>,
     running: Arc<Running>,
 }
@@ -46,6 +47,7 @@ pub fn routes() -> Router<App> {
     let shared = Shared { fallback: Arc::new(Memory::default()), running: Arc::default() };
     Router::new()
         .route("/v1/responses", post(create))
+        .route("/v1/responses/compact", any(compact))
         .route("/v1/responses/{id}", get(fetch).delete(delete))
         .route("/v1/responses/{id}/cancel", post(cancel))
         .route("/v1/responses/{id}/input_items", get(input_items))
@@ -62,8 +64,9 @@ struct Made {
     _permit: OwnedSemaphorePermit,
 }
 
-/// `POST /v1/responses`
-async fn create(
+/// Makes a response.
+#[utoipa::path(post, path = "/v1/responses", tag = "responses", request_body = CreateResponse, responses((status = 200, description = "The response; with `stream`, server-sent events that end with `[DONE]`", content((Answer = "application/json"), (StreamEvent = "text/event-stream"))), crate::api::openapi::Errors))]
+pub(crate) async fn create(
     State(app): State<App>,
     Extension(shared): Extension<Shared>,
     Body(request): Body<CreateResponse>,
@@ -127,14 +130,17 @@ async fn stored(app: &App, shared: &Shared, id: &str) -> Result<Stored, ApiError
 }
 
 /// How a response is fetched.
-#[derive(Debug, Default, Deserialize)]
-struct Fetch {
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Fetch {
+    /// Only false: a stored response is sent whole.
     #[serde(default)]
     stream: Option<bool>,
 }
 
-/// `GET /v1/responses/{id}`
-async fn fetch(
+/// A stored response.
+#[utoipa::path(get, path = "/v1/responses/{id}", tag = "responses", params(("id" = String, Path, description = "The response's id"), Fetch), responses((status = 200, body = Answer), crate::api::openapi::Errors))]
+pub(crate) async fn fetch(
     State(app): State<App>,
     Extension(shared): Extension<Shared>,
     Path(id): Path<String>,
@@ -146,8 +152,9 @@ async fn fetch(
     Ok(Json(stored(&app, &shared, &id).await?.response))
 }
 
-/// `DELETE /v1/responses/{id}`
-async fn delete(
+/// Deletes a stored response.
+#[utoipa::path(delete, path = "/v1/responses/{id}", tag = "responses", params(("id" = String, Path, description = "The response's id")), responses((status = 200, body = DeletedResponse), crate::api::openapi::Errors))]
+pub(crate) async fn delete(
     State(app): State<App>,
     Extension(shared): Extension<Shared>,
     Path(id): Path<String>,
@@ -159,8 +166,14 @@ async fn delete(
     Ok(Json(DeletedResponse { id, object: "response".into(), deleted: true }))
 }
 
-/// `POST /v1/responses/{id}/cancel`: stops one that is made in the background.
-async fn cancel(
+/// `/v1/responses/compact`, which clients probe for: it is no response's id, and it is not here.
+async fn compact() -> ApiError {
+    ApiError::NotFound("responses are not compacted here; send a shorter `input`, or begin a new conversation".into())
+}
+
+/// Stops a response that is made in the background.
+#[utoipa::path(post, path = "/v1/responses/{id}/cancel", tag = "responses", params(("id" = String, Path, description = "The response's id")), responses((status = 200, body = Answer), crate::api::openapi::Errors))]
+pub(crate) async fn cancel(
     State(app): State<App>,
     Extension(shared): Extension<Shared>,
     Path(id): Path<String>,
@@ -174,18 +187,24 @@ async fn cancel(
 }
 
 /// Which of the items.
-#[derive(Debug, Default, Deserialize)]
-struct Page {
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Page {
+    /// At most so many; 20 where it is absent.
     #[serde(default)]
+    #[param(minimum = 1, maximum = 100)]
     limit: Option<i64>,
+    /// `asc` or `desc`.
     #[serde(default)]
     order: Option<String>,
+    /// The id of the item before the first.
     #[serde(default)]
     after: Option<String>,
 }
 
-/// `GET /v1/responses/{id}/input_items`: newest first, unless `order=asc`.
-async fn input_items(
+/// The items of a response's input: newest first, unless `order=asc`.
+#[utoipa::path(get, path = "/v1/responses/{id}/input_items", tag = "responses", params(("id" = String, Path, description = "The response's id"), Page), responses((status = 200, body = ItemList), crate::api::openapi::Errors))]
+pub(crate) async fn input_items(
     State(app): State<App>,
     Extension(shared): Extension<Shared>,
     Path(id): Path<String>,

@@ -1,7 +1,7 @@
 //! `/v1/chat/completions`.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use crate::chat::{Message, Tool, ToolCall};
@@ -47,7 +47,7 @@ pub struct ChatRequest {
     /// Any notes of the caller; not used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
-    pub metadata: Option<Value>,
+    pub metadata: Option<Map<String, Value>>,
 }
 
 /// A chat request as it is sent.

@@ -27,6 +27,9 @@ pub struct CompletionRequest {
     /// Whether the model's BOS rule applies to a text prompt. Default: true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub add_special_tokens: Option<bool>,
+    /// Whether special tokens written in a text prompt are taken as such, as in a rendered chat. Default: false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parse_special: Option<bool>,
 }
 
 /// A completion request as it is sent.

@@ -60,7 +60,7 @@ pub struct CreateResponse {
     pub max_tool_calls: Option<i64>,
     /// Effort cannot be set; `null` and `none` are accepted.
     #[schema(value_type = Option<Object>)]
-    pub reasoning: Option<Value>,
+    pub reasoning: Option<Map<String, Value>>,
     /// Not used; sent back.
     pub safety_identifier: Option<String>,
     /// Requests with the same key go to the same replica, whose cache may hold their beginning.
@@ -102,6 +102,7 @@ pub struct ToolParam {
 /// Whether the model may, must or must not call functions.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(untagged, expecting = "expected `auto`, `none`, `required`, {\"type\": \"function\", \"name\": …} or {\"type\": \"allowed_tools\", …}")]
+#[schema(as = ResponsesToolChoice)]
 pub enum ToolChoice {
     /// `auto`, `none` or `required`.
     Mode(String),
@@ -167,6 +168,7 @@ pub enum TextFormat {
 
 /// A response.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ResponsesResponse)]
 pub struct Response {
     /// `resp_…`
     pub id: String,
@@ -286,6 +288,7 @@ pub struct Reasoning {
 
 /// Tokens counted.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ResponsesUsage)]
 pub struct Usage {
     /// In the prompt.
     pub input_tokens: u64,

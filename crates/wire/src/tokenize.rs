@@ -49,6 +49,28 @@ pub struct TokenizeResponse {
     pub token_strs: Option<Vec<String>>,
 }
 
+/// What a client must know of a tokenizer to use `/tokenize` in its place.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct TokenizerInfo {
+    /// Always `CandorTokenizer`.
+    pub tokenizer_class: String,
+    /// The text of the token before every plain text, where there is one.
+    #[schema(required)]
+    pub bos_token: Option<String>,
+    /// The text of the token that ends an answer.
+    #[schema(required)]
+    pub eos_token: Option<String>,
+    /// Always absent: prompts are not padded.
+    #[schema(required)]
+    pub pad_token: Option<String>,
+    /// The chat template's source, in Jinja.
+    #[schema(required)]
+    pub chat_template: Option<String>,
+    /// The model's context in tokens, where known.
+    #[schema(required)]
+    pub model_max_length: Option<usize>,
+}
+
 /// Tokens to turn into text.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct DetokenizeRequest {

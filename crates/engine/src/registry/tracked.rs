@@ -10,6 +10,7 @@ use futures::Stream;
 
 use crate::{
     Abilities, EmbedInput, Embeddings, EngineError, Event, EventStream, GenerateRequest, Generator, ModelCard, Tokenized,
+    TokenizerInfo,
 };
 
 pub(super) struct Tracked {
@@ -75,5 +76,8 @@ impl Generator for Tracked {
     }
     async fn render(&self, messages: &[Message], tools: &[Tool], add_generation_prompt: bool) -> Result<String, EngineError> {
         self.inner.render(messages, tools, add_generation_prompt).await
+    }
+    fn tokenizer_info(&self) -> Option<TokenizerInfo> {
+        self.inner.tokenizer_info()
     }
 }

@@ -27,13 +27,13 @@ pub(super) async fn chat(
     let tools = request.tools.unwrap_or_default();
     let tool_choice = checked::tools(&tools, request.tool_choice)?;
     let max_tokens = request.max_completion_tokens.or(request.max_tokens);
-    if max_tokens == Some(0) {
-        let param = if request.max_completion_tokens.is_some() {
-            "max_completion_tokens"
-        } else {
-            "max_tokens"
-        };
-        return Err(ApiError::param(param, format!("`{param}` must be at least 1; it is 0")));
+    for (param, given) in [
+        ("max_completion_tokens", request.max_completion_tokens),
+        ("max_tokens", request.max_tokens),
+    ] {
+        if given == Some(0) {
+            return Err(ApiError::param(param, format!("`{param}` must be at least 1; it is 0")));
+        }
     }
     let logprobs = wanted_logprobs(request.logprobs, request.top_logprobs)?;
 

@@ -61,7 +61,7 @@ pub(super) async fn completions(
         } else {
             String::new()
         };
-        let prompt = without_bos(&model, prompt, request.add_special_tokens).await?;
+        let prompt = tokenized(&model, prompt, request.parse_special, request.add_special_tokens).await?;
         for number in 0..settings.n {
             slots.push(Slot {
                 echo: text.clone(),
@@ -132,11 +132,22 @@ async fn shown(model: &dyn Generator, prompt: &Prompt) -> Result<String, ApiErro
     })
 }
 
-/// A text prompt without the model's BOS rule becomes token ids here.
-async fn without_bos(model: &Arc<dyn Generator>, prompt: Prompt, add: Option<bool>) -> Result<Prompt, ApiError> {
+/// A text prompt with special tokens, or without the model's BOS rule, becomes token ids here.
+async fn tokenized(
+    model: &Arc<dyn Generator>,
+    prompt: Prompt,
+    special: Option<bool>,
+    add: Option<bool>,
+) -> Result<Prompt, ApiError> {
+    let (special, add) = (special.unwrap_or(false), add.unwrap_or(true));
     match prompt {
-        Prompt::Text(text) if add == Some(false) => {
-            let ids = model.tokenize(&text, false, false).await?.ids;
+        Prompt::Text(text) if special || !add => {
+            if !model.abilities().tokens {
+                let param = if special { "parse_special" } else { "add_special_tokens" };
+                let message = format!("this model's server does not tokenize for others; leave `{param}` out");
+                return Err(ApiError::param(param, message));
+            }
+            let ids = model.tokenize(&text, special, add).await?.ids;
             if ids.is_empty() {
                 return Err(ApiError::param("prompt", "the prompt is empty; send some text"));
             }

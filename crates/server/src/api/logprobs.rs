@@ -16,6 +16,12 @@ fn finite(logprob: f32) -> f32 {
     }
 }
 
+/// A JSON number that reads like the `f32` beside it: harnesses compare the two for equality.
+fn number(logprob: f32) -> Value {
+    let decimal = finite(logprob).to_string().parse::<f64>();
+    Value::from(decimal.unwrap_or_else(|_| f64::from(finite(logprob))))
+}
+
 /// A token's name: its id where that is wanted and known, else its text by `text`.
 fn name(as_ids: bool, id: Option<u32>, text: impl FnOnce() -> String) -> String {
     match id {
@@ -96,9 +102,9 @@ impl Lists {
             let mut top = Map::new();
             for (id, bytes, logprob) in &token.top {
                 top.entry(name(as_ids, *id, || text_or_bytes(bytes)))
-                    .or_insert_with(|| Value::from(finite(*logprob)));
+                    .or_insert_with(|| number(*logprob));
             }
-            top.entry(own.clone()).or_insert_with(|| Value::from(finite(logprob)));
+            top.entry(own.clone()).or_insert_with(|| number(logprob));
             top
         });
         self.lists.tokens.push(own);
@@ -142,6 +148,15 @@ mod tests {
         assert_eq!(lists.lists.token_logprobs, [None, Some(-1.0), Some(LOWEST), Some(-2.0)]);
         assert!(lists.lists.top_logprobs[0].is_none());
         assert_eq!(lists.lists.top_logprobs[1].as_ref().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_tokens_score_reads_the_same_in_both_lists() {
+        let mut lists = Lists::default();
+        lists.push(&[token(1, b"a", Some(-0.41876978))], false);
+        let lists = serde_json::to_value(lists.take()).unwrap();
+        assert_eq!(lists["token_logprobs"][0].to_string(), "-0.41876978");
+        assert_eq!(lists["top_logprobs"][0]["a"].to_string(), "-0.41876978");
     }
 
     #[test]

@@ -13,10 +13,10 @@ use utoipa::openapi::{RefOr, Response};
 use utoipa::{IntoResponses, OpenApi};
 
 use super::{chat, completions, embeddings, health, metrics, models, tokenize};
-use crate::App;
+use crate::{App, responses};
 
 /// Everything that a route with a body may answer besides 200.
-pub(super) struct Errors;
+pub(crate) struct Errors;
 
 impl IntoResponses for Errors {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
@@ -75,6 +75,12 @@ impl IntoResponses for Errors {
         embeddings::embeddings,
         tokenize::tokenize,
         tokenize::detokenize,
+        tokenize::info,
+        responses::create,
+        responses::fetch,
+        responses::delete,
+        responses::cancel,
+        responses::input_items,
         health::health,
         health::ready,
         metrics::metrics,
@@ -107,8 +113,29 @@ pub(crate) fn described() -> &'static Value {
         if let Some(schemas) = document["components"]["schemas"].as_object_mut() {
             refine(schemas);
         }
+        if let Some(paths) = document.get_mut("paths") {
+            streams(paths);
+        }
         document
     })
+}
+
+/// A stream's schema is that of one event, whose data is the text of the object, or of an error; the last
+/// one's is `[DONE]`.
+fn streams(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            if let Some(schema) = fields.get_mut("text/event-stream").and_then(|stream| stream.get_mut("schema")) {
+                let object = json!({ "anyOf": [schema.take(), { "$ref": "#/components/schemas/ErrorResponse" }] });
+                let text = json!({ "type": "string", "contentMediaType": "application/json", "contentSchema": object });
+                let data = json!({ "anyOf": [{ "const": "[DONE]" }, text] });
+                *schema = json!({ "type": "object", "required": ["data"], "properties": { "data": data } });
+            }
+            fields.values_mut().for_each(streams);
+        }
+        Value::Array(items) => items.iter_mut().for_each(streams),
+        _ => {}
+    }
 }
 
 /// Adds what the derive cannot say.
@@ -130,7 +157,7 @@ fn refine(schemas: &mut serde_json::Map<String, Value>) {
             json!({ "anyOf": [text(), many(text(), Some(most)), ids(), many(ids(), Some(most))] }),
         );
     }
-    let stop = || json!({ "type": "string", "minLength": 1, "maxLength": 256 });
+    let stop = || json!({ "type": "string", "minLength": 1, "maxLength": 1024 });
     let stops = json!({ "type": "array", "items": stop(), "maxItems": 16 });
     schemas.insert("StringOrArray".into(), json!({ "anyOf": [stop(), stops] }));
     set(
@@ -155,6 +182,18 @@ fn refine(schemas: &mut serde_json::Map<String, Value>) {
         message["required"] = json!(["role", "content"]);
         message["properties"]["content"] = json!({ "$ref": "#/components/schemas/Content" });
     }
+    // A JSON schema is an object or a boolean; vLLM's fields take its text as well.
+    set(schemas, "JsonSchemaFormat", "schema", json!({ "type": ["object", "boolean", "string", "null"] }));
+    set(schemas, "Options", "guided_json", json!({ "type": ["object", "boolean", "string", "null"] }));
+    set(schemas, "StructuredOutputs", "json", json!({ "type": ["object", "boolean", "string", "null"] }));
+    for name in ["ResponsesToolChoice", "Input", "InputContent"] {
+        // What fits two alternatives is taken as the first.
+        if let Some(schema) = schemas.get_mut(name).and_then(Value::as_object_mut) {
+            if let Some(alternatives) = schema.remove("oneOf") {
+                schema.insert("anyOf".into(), alternatives);
+            }
+        }
+    }
     bounded_integers(schemas);
 }
 
@@ -177,6 +216,9 @@ fn bounded_integers(schemas: &mut serde_json::Map<String, Value>) {
             Value::Object(fields) => {
                 let format = fields.get("format").and_then(Value::as_str).map(str::to_owned);
                 let limits = match format.as_deref() {
+                    Some("int32") if fields.get("minimum").and_then(Value::as_i64).is_some_and(|least| least >= 0) => {
+                        Some((json!(0), json!(u32::MAX)))
+                    }
                     Some("int32") => Some((json!(i32::MIN), json!(i32::MAX))),
                     Some("int64") if !fields.contains_key("minimum") => Some((json!(i64::MIN), json!(i64::MAX))),
                     _ => None,

@@ -1,11 +1,13 @@
-//! `POST /tokenize` and `POST /detokenize`, in vLLM's shape, with llama.cpp's `parse_special`.
+//! `POST /tokenize`, `POST /detokenize` and `GET /tokenizer_info`, in vLLM's shape, with llama.cpp's `parse_special`.
 
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Query, State};
 use candor_engine::Generator;
-use candor_wire::tokenize::{DetokenizeRequest, DetokenizeResponse, TokenizeRequest, TokenizeResponse};
+use candor_wire::tokenize::{DetokenizeRequest, DetokenizeResponse, TokenizeRequest, TokenizeResponse, TokenizerInfo};
+use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::checked;
 use crate::body::Body;
@@ -59,6 +61,32 @@ pub(super) async fn detokenize(
     let bytes = model.detokenize(&request.tokens).await?;
     Ok(Json(DetokenizeResponse {
         prompt: String::from_utf8_lossy(&bytes).into_owned(),
+    }))
+}
+
+/// Which model's tokenizer.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Which {
+    /// May be left out where there is one model.
+    model: Option<String>,
+}
+
+/// The special tokens and the chat template, for clients that use `/tokenize` as their tokenizer.
+#[utoipa::path(get, path = "/tokenizer_info", tag = "tokens", params(Which), responses((status = 200, body = TokenizerInfo), super::openapi::Errors))]
+pub(super) async fn info(
+    State(app): State<App>,
+    Query(which): Query<Which>,
+) -> Result<Json<TokenizerInfo>, ApiError> {
+    let model = find(&app, which.model.as_deref()).await?;
+    let info = model.tokenizer_info().unwrap_or_default();
+    Ok(Json(TokenizerInfo {
+        tokenizer_class: "CandorTokenizer".into(),
+        bos_token: info.bos,
+        eos_token: info.eos,
+        pad_token: None,
+        chat_template: info.chat_template,
+        model_max_length: model.card().context,
     }))
 }
 

@@ -158,8 +158,8 @@ fn constraint(format: &TextFormat) -> Result<Constraint, ApiError> {
     match format {
         TextFormat::Text => Ok(Constraint::None),
         TextFormat::JsonObject => Ok(Constraint::JsonObject),
-        TextFormat::JsonSchema { schema, .. } if schema.is_object() || schema.is_boolean() => Ok(Constraint::JsonSchema(schema.clone())),
-        TextFormat::JsonSchema { .. } => Err(ApiError::param("text.format.schema", "`text.format.schema` must be a JSON schema")),
+        TextFormat::JsonSchema { schema, .. } if schema.is_object() => Ok(Constraint::JsonSchema(schema.clone())),
+        TextFormat::JsonSchema { .. } => Err(ApiError::param("text.format.schema", "`text.format.schema` must be a JSON schema: an object")),
     }
 }
 

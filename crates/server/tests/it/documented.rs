@@ -16,6 +16,11 @@ async fn the_document_names_every_route_and_every_reference_in_it_leads_somewher
         "/v1/embeddings",
         "/tokenize",
         "/detokenize",
+        "/tokenizer_info",
+        "/v1/responses",
+        "/v1/responses/{id}",
+        "/v1/responses/{id}/cancel",
+        "/v1/responses/{id}/input_items",
         "/health",
         "/ready",
         "/metrics",
@@ -53,4 +58,28 @@ async fn requests_are_counted_by_route_and_never_by_unknown_path() {
     assert!(reply.text.contains("candor_http_requests_total{"), "{}", reply.text);
     assert!(reply.text.contains("route=\"/v1/chat/completions\""));
     assert!(!reply.text.contains("some-secret-path"));
+}
+
+#[tokio::test]
+async fn unsigned_numbers_are_described_up_to_their_largest_value() {
+    let document = get(&app(), "/openapi.json").await.json();
+    let most = &document["components"]["schemas"]["ChatRequest"]["properties"]["max_tokens"]["maximum"];
+    assert_eq!(most, &serde_json::json!(u32::MAX));
+}
+
+#[tokio::test]
+async fn tokenizer_info_has_every_field_that_a_remote_tokenizer_reads() {
+    let info = get(&app(), "/tokenizer_info").await.json();
+    for field in ["tokenizer_class", "bos_token", "eos_token", "pad_token", "chat_template", "model_max_length"] {
+        assert!(info.get(field).is_some(), "{field}");
+    }
+}
+
+#[tokio::test]
+async fn a_streams_schema_is_that_of_one_event() {
+    let document = get(&app(), "/openapi.json").await.json();
+    for path in ["/v1/chat/completions", "/v1/completions", "/v1/responses"] {
+        let stream = &document["paths"][path]["post"]["responses"]["200"]["content"]["text/event-stream"]["schema"];
+        assert_eq!(stream["properties"]["data"]["anyOf"][0]["const"], "[DONE]", "{path}");
+    }
 }

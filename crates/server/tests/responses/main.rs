@@ -229,3 +229,13 @@ async fn an_empty_answer_is_an_answer() {
     let (_, answer) = server.post("/v1/responses", json!({"model": "m", "input": "x"})).await;
     assert_eq!(answer["output"][0]["content"][0]["text"], "");
 }
+
+#[tokio::test]
+async fn compaction_is_not_found_and_never_taken_for_a_response() {
+    let server = Server::saying(vec![text("Ada"), finish()]);
+    for method in ["POST", "GET", "DELETE"] {
+        let (status, error) = server.send(method, "/v1/responses/compact", Some(json!({"model": "m"}))).await;
+        assert_eq!(status, 404, "{error}");
+        assert!(error["error"]["message"].as_str().unwrap().contains("not compacted"));
+    }
+}

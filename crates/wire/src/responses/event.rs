@@ -155,6 +155,7 @@ impl StreamEvent {
 
 /// A token with its log-probability.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ResponsesLogprob)]
 pub struct Logprob {
     /// As text.
     pub token: String,
@@ -168,6 +169,7 @@ pub struct Logprob {
 
 /// An alternative.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ResponsesTopLogprob)]
 pub struct TopLogprob {
     /// As text.
     pub token: String,

@@ -127,6 +127,7 @@ impl Item {
 /// A part of a message.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
+#[schema(as = ResponsesContentPart)]
 pub enum ContentPart {
     /// What was put in.
     InputText {
