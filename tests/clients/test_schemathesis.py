@@ -52,7 +52,7 @@ def shorten(case):
     for field, most in SHORT.items():
         if whole(body.get(field)) and most < body[field] < 2**31:
             body[field] = most
-    if path in LIMIT and not any(field in body for field in ("max_tokens", "max_completion_tokens", "max_output_tokens")):
+    if path in LIMIT and all(body.get(field) is None for field in ("max_tokens", "max_completion_tokens", "max_output_tokens")):
         body[LIMIT[path]] = 2
     if isinstance(body.get("model"), str):
         body["model"] = EMBED if path == "/v1/embeddings" else CHAT
