@@ -23,15 +23,25 @@ pub(crate) struct Answer {
 impl Answer {
     /// How fast, in words.
     pub(crate) fn pace(&self) -> String {
-        let Some(usage) = self.usage else { return format!("stopped after {:.1} s", self.total.as_secs_f64()) };
+        let Some(usage) = self.usage else {
+            return format!("stopped after {:.1} s", self.total.as_secs_f64());
+        };
         let seconds = (self.total - self.first).as_secs_f64();
         let rate = if usage.completion_tokens > 1 && seconds > 0.0 {
             format!(", {:.1} tokens/s", (usage.completion_tokens - 1) as f64 / seconds)
         } else {
             String::new()
         };
-        let limit = if self.reason == Some(FinishReason::Length) { "; cut off at the limit of tokens" } else { "" };
-        format!("{} tokens{rate}, first after {:.2} s{limit}", usage.completion_tokens, self.first.as_secs_f64())
+        let limit = if self.reason == Some(FinishReason::Length) {
+            "; cut off at the limit of tokens"
+        } else {
+            ""
+        };
+        format!(
+            "{} tokens{rate}, first after {:.2} s{limit}",
+            usage.completion_tokens,
+            self.first.as_secs_f64()
+        )
     }
 }
 
@@ -44,8 +54,13 @@ pub(crate) async fn stream(
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<Answer> {
     let start = Instant::now();
-    let mut answer =
-        Answer { text: String::new(), reason: None, usage: None, first: Duration::ZERO, total: Duration::ZERO };
+    let mut answer = Answer {
+        text: String::new(),
+        reason: None,
+        usage: None,
+        first: Duration::ZERO,
+        total: Duration::ZERO,
+    };
     tokio::pin!(stop);
     let mut events = tokio::select! {
         events = generator.generate(request) => events?,

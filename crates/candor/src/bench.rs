@@ -23,12 +23,22 @@ impl Runner {
     /// Room for `longest` tokens; prompts are computed `batch` tokens at a time.
     pub(crate) fn new(decoder: Arc<dyn Decoder>, threads: usize, longest: usize, batch: usize) -> anyhow::Result<Self> {
         if longest > decoder.context() {
-            bail!("{longest} tokens are asked for and the model's context holds {}; take smaller -p, -n or -d", decoder.context());
+            bail!(
+                "{longest} tokens are asked for and the model's context holds {}; take smaller -p, -n or -d",
+                decoder.context()
+            );
         }
         let count = longest.div_ceil(PAGE_TOKENS);
         let kv = decoder.new_kv(count)?;
         let pages = (0..PageId::try_from(count).context("too many tokens")?).collect();
-        Ok(Self { decoder, team: Team::new(threads), kv, pages, batch, random: 1 })
+        Ok(Self {
+            decoder,
+            team: Team::new(threads),
+            kv,
+            pages,
+            batch,
+            random: 1,
+        })
     }
 
     pub(crate) fn team(&self) -> &Team {
@@ -37,8 +47,16 @@ impl Runner {
 
     /// Computes `tokens` that follow `past` others; returns the logits of the last one.
     fn step(&mut self, past: usize, tokens: &[u32]) -> Vec<f32> {
-        let segments = [Segment { past, len: tokens.len(), pages: &self.pages }];
-        let step = Step { tokens, segments: &segments, wanted: &[tokens.len() - 1] };
+        let segments = [Segment {
+            past,
+            len: tokens.len(),
+            pages: &self.pages,
+        }];
+        let step = Step {
+            tokens,
+            segments: &segments,
+            wanted: &[tokens.len() - 1],
+        };
         self.decoder.forward(&self.team, &step, &mut self.kv)
     }
 
@@ -46,7 +64,10 @@ impl Runner {
     fn tokens(&mut self, count: usize) -> Vec<u32> {
         let vocab = self.decoder.vocab().max(1) as u64;
         let mut next = || {
-            self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            self.random = self
+                .random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             ((self.random >> 33) % vocab) as u32
         };
         (0..count).map(|_| next()).collect()
@@ -64,7 +85,9 @@ impl Runner {
             bail!("the model computes numbers that are not finite; is the file sound?");
         }
         if at_once.iter().zip(&one_by_one).any(|(a, b)| a.to_bits() != b.to_bits()) {
-            bail!("the same tokens at once and one by one give different logits; please report this with the model's name");
+            bail!(
+                "the same tokens at once and one by one give different logits; please report this with the model's name"
+            );
         }
         Ok(())
     }
@@ -108,12 +131,18 @@ impl Timing {
     }
 
     pub(crate) fn nanoseconds(&self) -> Vec<u64> {
-        self.samples.iter().map(|sample| u64::try_from(sample.as_nanos()).unwrap_or(u64::MAX)).collect()
+        self.samples
+            .iter()
+            .map(|sample| u64::try_from(sample.as_nanos()).unwrap_or(u64::MAX))
+            .collect()
     }
 
     /// Tokens per second, sample by sample.
     pub(crate) fn rates(&self) -> Vec<f64> {
-        self.samples.iter().map(|sample| self.tokens as f64 / sample.as_secs_f64().max(1e-9)).collect()
+        self.samples
+            .iter()
+            .map(|sample| self.tokens as f64 / sample.as_secs_f64().max(1e-9))
+            .collect()
     }
 
     /// Mean and standard deviation of tokens per second.
@@ -155,7 +184,12 @@ pub(crate) fn read_bandwidth(team: &Team) -> f64 {
         .map(|_| {
             let start = Instant::now();
             team.run(WORDS / PIECE, &|piece| {
-                let part: u64 = memory.iter().skip(piece * PIECE).take(PIECE).copied().fold(0, u64::wrapping_add);
+                let part: u64 = memory
+                    .iter()
+                    .skip(piece * PIECE)
+                    .take(PIECE)
+                    .copied()
+                    .fold(0, u64::wrapping_add);
                 sum.fetch_add(part, Ordering::Relaxed);
             });
             start.elapsed().as_secs_f64()

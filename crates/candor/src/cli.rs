@@ -32,10 +32,22 @@ pub(crate) struct Cli {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Global {
     /// Read this configuration file instead of the usual one
-    #[arg(long, global = true, value_name = "FILE", env = "CANDOR_CONFIG", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "CANDOR_CONFIG",
+        hide_env_values = true
+    )]
     pub(crate) config: Option<PathBuf>,
     /// Keep models, conversations and history here
-    #[arg(long, global = true, value_name = "DIR", env = "CANDOR_DATA_DIR", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "CANDOR_DATA_DIR",
+        hide_env_values = true
+    )]
     pub(crate) data_dir: Option<PathBuf>,
     /// Say more on stderr (twice: much more)
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]

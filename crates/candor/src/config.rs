@@ -132,7 +132,14 @@ pub(crate) struct Sampling {
 
 impl Default for Sampling {
     fn default() -> Self {
-        Self { temperature: 0.7, top_p: 0.95, top_k: 0, min_p: 0.0, repetition_penalty: 1.0, max_tokens: 0 }
+        Self {
+            temperature: 0.7,
+            top_p: 0.95,
+            top_k: 0,
+            min_p: 0.0,
+            repetition_penalty: 1.0,
+            max_tokens: 0,
+        }
     }
 }
 
@@ -147,7 +154,11 @@ pub(crate) struct Chat {
 
 impl Default for Chat {
     fn default() -> Self {
-        Self { system: String::new(), markdown: true, history: true }
+        Self {
+            system: String::new(),
+            markdown: true,
+            history: true,
+        }
     }
 }
 
@@ -159,19 +170,29 @@ pub(crate) fn variable(key: &str) -> String {
 /// Reads the defaults, the file where there is one, and the environment, and checks the result.
 pub(crate) fn load(file: &Path) -> anyhow::Result<Config> {
     let env = Env::raw().filter_map(|name| {
-        KEYS.iter().find(|key| name.as_str().eq_ignore_ascii_case(&variable(key))).map(|key| (*key).into())
+        KEYS.iter()
+            .find(|key| name.as_str().eq_ignore_ascii_case(&variable(key)))
+            .map(|key| (*key).into())
     });
     let mut figment = Figment::from(Serialized::defaults(Config::default()));
     if file.is_file() {
         let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
         if let Err(error) = toml::from_str::<toml::Table>(&text) {
-            let line = error.span().map_or(0, |span| text.get(..span.start).unwrap_or_default().matches('\n').count()) + 1;
-            bail!("{} is not TOML: line {line}: {}", file.display(), error.message().replace('\n', " "));
+            let line = error.span().map_or(0, |span| {
+                text.get(..span.start).unwrap_or_default().matches('\n').count()
+            }) + 1;
+            bail!(
+                "{} is not TOML: line {line}: {}",
+                file.display(),
+                error.message().replace('\n', " ")
+            );
         }
         figment = figment.merge(Toml::file_exact(file));
     }
-    let config: Config =
-        figment.merge(env.split(".")).extract().map_err(|error| anyhow::anyhow!(sentence(&error, file)))?;
+    let config: Config = figment
+        .merge(env.split("."))
+        .extract()
+        .map_err(|error| anyhow::anyhow!(sentence(&error, file)))?;
     check(&config)?;
     Ok(config)
 }
@@ -180,7 +201,10 @@ pub(crate) fn load(file: &Path) -> anyhow::Result<Config> {
 fn check(config: &Config) -> anyhow::Result<()> {
     let sampling = &config.sampling;
     if !(0.0..=5.0).contains(&sampling.temperature) {
-        bail!("`sampling.temperature` is {}; it takes 0 (always the likeliest token) to 5", sampling.temperature);
+        bail!(
+            "`sampling.temperature` is {}; it takes 0 (always the likeliest token) to 5",
+            sampling.temperature
+        );
     }
     for (key, value) in [("top_p", sampling.top_p), ("min_p", sampling.min_p)] {
         if !(0.0..=1.0).contains(&value) {
@@ -188,10 +212,16 @@ fn check(config: &Config) -> anyhow::Result<()> {
         }
     }
     if !(sampling.repetition_penalty > 0.0 && sampling.repetition_penalty <= 10.0) {
-        bail!("`sampling.repetition_penalty` is {}; it takes more than 0 and at most 10 (1 is off)", sampling.repetition_penalty);
+        bail!(
+            "`sampling.repetition_penalty` is {}; it takes more than 0 and at most 10 (1 is off)",
+            sampling.repetition_penalty
+        );
     }
     if !(0.0..=1e6).contains(&config.engine.memory_gb) {
-        bail!("`engine.memory_gb` is {}; it takes 0 (three quarters of what is free) or more", config.engine.memory_gb);
+        bail!(
+            "`engine.memory_gb` is {}; it takes 0 (three quarters of what is free) or more",
+            config.engine.memory_gb
+        );
     }
     if config.engine.max_batch == 0 {
         bail!("`engine.max_batch` is 0; it takes 1 or more");
@@ -206,15 +236,29 @@ fn check(config: &Config) -> anyhow::Result<()> {
 /// What is wrong, where, and what to do.
 fn sentence(error: &figment::Error, file: &Path) -> String {
     let key = error.path.join(".");
-    let from_env = error.metadata.as_ref().is_some_and(|metadata| metadata.name.contains("environment"));
-    let place = if from_env { variable(&key) } else { file.display().to_string() };
+    let from_env = error
+        .metadata
+        .as_ref()
+        .is_some_and(|metadata| metadata.name.contains("environment"));
+    let place = if from_env {
+        variable(&key)
+    } else {
+        file.display().to_string()
+    };
     let hint = "`candor config --default` prints every key with its meaning";
     match &error.kind {
         Kind::UnknownField(found, known) => {
-            let section = key.rsplit_once('.').map_or(String::new(), |(section, _)| format!(" in [{section}]"));
-            format!("{place}: there is no key `{found}`{section}; there are {}; {hint}", known.join(", "))
+            let section = key
+                .rsplit_once('.')
+                .map_or(String::new(), |(section, _)| format!(" in [{section}]"));
+            format!(
+                "{place}: there is no key `{found}`{section}; there are {}; {hint}",
+                known.join(", ")
+            )
         }
-        Kind::UnknownVariant(found, known) => format!("{place}: `{key}` is \"{found}\"; it takes {}", known.join(" or ")),
+        Kind::UnknownVariant(found, known) => {
+            format!("{place}: `{key}` is \"{found}\"; it takes {}", known.join(" or "))
+        }
         Kind::InvalidType(found, wanted) => format!("{place}: `{key}` is {found}; it takes {wanted}"),
         Kind::InvalidValue(found, wanted) => format!("{place}: `{key}` is {found}; it takes {wanted}"),
         Kind::Message(message) => format!("{place}: {}; {hint}", message.trim().replace('\n', " ")),
@@ -230,7 +274,10 @@ mod tests {
     #[test]
     fn the_commented_default_is_the_default() {
         let read: Config = toml::from_str(DEFAULT).unwrap();
-        assert_eq!(toml::to_string(&read).unwrap(), toml::to_string(&Config::default()).unwrap());
+        assert_eq!(
+            toml::to_string(&read).unwrap(),
+            toml::to_string(&Config::default()).unwrap()
+        );
     }
 
     #[test]
@@ -241,7 +288,10 @@ mod tests {
                 for key in section_table.keys() {
                     let path = format!("{section}.{key}");
                     assert!(KEYS.contains(&path.as_str()), "{path} is missing in KEYS");
-                    assert!(DEFAULT.contains(&format!("\n{key} = ")), "{path} is missing in default.toml");
+                    assert!(
+                        DEFAULT.contains(&format!("\n{key} = ")),
+                        "{path} is missing in default.toml"
+                    );
                 }
             }
         }

@@ -26,14 +26,21 @@ impl Context {
     pub(crate) fn new(global: &Global) -> anyhow::Result<Self> {
         let config_file = config_file(global)?;
         if global.config.is_some() && !config_file.is_file() {
-            bail!("there is no configuration file {}; `candor config --default` prints one to start from", config_file.display());
+            bail!(
+                "there is no configuration file {}; `candor config --default` prints one to start from",
+                config_file.display()
+            );
         }
         let config = config::load(&config_file)?;
         let data_dir = match (&global.data_dir, &config.data_dir) {
             (Some(dir), _) | (None, Some(dir)) => dir.clone(),
             (None, None) => platform()?.data_dir().to_owned(),
         };
-        Ok(Self { config, config_file, data_dir })
+        Ok(Self {
+            config,
+            config_file,
+            data_dir,
+        })
     }
 
     /// Where models are kept: `CANDOR_MODELS`, else a folder of the data directory.
@@ -47,7 +54,10 @@ impl Context {
     /// The data directory, made if need be.
     pub(crate) fn made_data_dir(&self) -> anyhow::Result<&Path> {
         std::fs::create_dir_all(&self.data_dir).with_context(|| {
-            format!("cannot make the data directory {}; choose another with --data-dir or CANDOR_DATA_DIR", self.data_dir.display())
+            format!(
+                "cannot make the data directory {}; choose another with --data-dir or CANDOR_DATA_DIR",
+                self.data_dir.display()
+            )
         })?;
         Ok(&self.data_dir)
     }

@@ -27,7 +27,11 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{} {}", terminal::Style::for_stderr().red("error:"), terminal::printable(&format!("{error:#}")));
+            eprintln!(
+                "{} {}",
+                terminal::Style::for_stderr().red("error:"),
+                terminal::printable(&format!("{error:#}"))
+            );
             ExitCode::FAILURE
         }
     }

@@ -21,7 +21,12 @@ pub(crate) fn catalog(context: &Context) -> anyhow::Result<Catalog> {
 
 /// The model that `what` names, on this machine.
 pub(crate) fn find(context: &Context, what: &str) -> anyhow::Result<Found> {
-    Ok(candor_catalog::find(&catalog(context)?, &context.models_dir(), &Environment::from_process(), what)?)
+    Ok(candor_catalog::find(
+        &catalog(context)?,
+        &context.models_dir(),
+        &Environment::from_process(),
+        what,
+    )?)
 }
 
 /// Downloads a model, with a bar.
@@ -36,7 +41,8 @@ pub(crate) async fn pull(context: &Context, entry: &Entry, again: bool) -> anyho
 /// Only the catalog's default is downloaded without being asked for.
 pub(crate) async fn default(context: &Context) -> anyhow::Result<Found> {
     if let Some(name) = &context.config.model {
-        return find(context, name).with_context(|| format!("the default model, `model` in {}", context.config_file.display()));
+        return find(context, name)
+            .with_context(|| format!("the default model, `model` in {}", context.config_file.display()));
     }
     let note = context.data_dir.join("default-model");
     if let Ok(name) = std::fs::read_to_string(&note)
@@ -46,7 +52,9 @@ pub(crate) async fn default(context: &Context) -> anyhow::Result<Found> {
     }
     let catalog = catalog(context)?;
     let memory = total_memory();
-    let small = catalog.recommend(memory, false).context("the catalog has no default model; name one with --model")?;
+    let small = catalog
+        .recommend(memory, false)
+        .context("the catalog has no default model; name one with --model")?;
     match find(context, &small.name) {
         Ok(found) => return Ok(found),
         Err(error) if matches!(error.downcast_ref(), Some(Error::NotPulled { .. })) => {}
@@ -71,7 +79,10 @@ async fn hub_answers() -> bool {
         return false;
     }
     let environment = Environment::from_process();
-    matches!(tokio::time::timeout(HUB_PATIENCE, candor_catalog::hub_answers(&environment)).await, Ok(Ok(())))
+    matches!(
+        tokio::time::timeout(HUB_PATIENCE, candor_catalog::hub_answers(&environment)).await,
+        Ok(Ok(()))
+    )
 }
 
 fn agreed_to(large: &Entry, small: &Entry, memory: u64) -> anyhow::Result<bool> {
@@ -85,7 +96,12 @@ fn agreed_to(large: &Entry, small: &Entry, memory: u64) -> anyhow::Result<bool> 
     if !large.tried {
         eprintln!("Nobody has tried this model with Candor yet.");
     }
-    eprint!("Download {} for it? Otherwise {} ({}) is used. [y/N] ", size(large), small.title, size(small));
+    eprint!(
+        "Download {} for it? Otherwise {} ({}) is used. [y/N] ",
+        size(large),
+        small.title,
+        size(small)
+    );
     std::io::stderr().flush()?;
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer)?;
@@ -94,7 +110,11 @@ fn agreed_to(large: &Entry, small: &Entry, memory: u64) -> anyhow::Result<bool> 
 
 /// A download's size in words.
 pub(crate) fn size(entry: &Entry) -> String {
-    format!("{}{}", if entry.size_is_approximate() { "about " } else { "" }, entry.size())
+    format!(
+        "{}{}",
+        if entry.size_is_approximate() { "about " } else { "" },
+        entry.size()
+    )
 }
 
 fn write_note(note: &PathBuf, name: &str) -> anyhow::Result<()> {
@@ -108,10 +128,15 @@ pub(crate) fn total_memory() -> u64 {
 
 /// This machine's memory in bytes: all of it, and what is available now.
 pub(crate) fn memory() -> (u64, u64) {
-    let Ok(mut system) = sysinfo::System::new() else { return (0, 0) };
+    let Ok(mut system) = sysinfo::System::new() else {
+        return (0, 0);
+    };
     system.refresh_memory();
     match system.cgroup_limits() {
-        Some(limits) => (system.total_memory().min(limits.total_memory), system.available_memory().min(limits.free_memory)),
+        Some(limits) => (
+            system.total_memory().min(limits.total_memory),
+            system.available_memory().min(limits.free_memory),
+        ),
         None => (system.total_memory(), system.available_memory()),
     }
 }

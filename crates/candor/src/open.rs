@@ -56,7 +56,10 @@ pub(crate) async fn open(context: &Context, what: Option<&str>, args: &EngineArg
     // Reading a model takes a while; the runtime's threads stay free for Ctrl-C.
     let local = tokio::task::spawn_blocking(move || Local::open(&path, &load, &options)).await??;
     enough_context(&found.name, &local, wanted_context(context, args))?;
-    Ok(Opened { name: found.name, generator: Arc::new(local) })
+    Ok(Opened {
+        name: found.name,
+        generator: Arc::new(local),
+    })
 }
 
 /// Offers a model to a server, loaded.
@@ -69,7 +72,12 @@ pub(crate) async fn offer(context: &Context, models: &Models, found: &Found, arg
 
 /// A model that is loaded when someone asks for it.
 pub(crate) fn registration(context: &Context, name: &str, path: PathBuf, args: &EngineArgs) -> Registration {
-    candor_engine::native::from_path(name, path, load_options(context, args), engine_options(context, args, name))
+    candor_engine::native::from_path(
+        name,
+        path,
+        load_options(context, args),
+        engine_options(context, args, name),
+    )
 }
 
 /// A sentence where there is less memory than the file is large: better now than when the system kills the program.
@@ -77,7 +85,10 @@ fn fits(path: &Path) -> anyhow::Result<()> {
     let (_, free) = models::memory();
     let size = if path.is_dir() {
         let files = std::fs::read_dir(path).into_iter().flatten().filter_map(Result::ok);
-        files.filter_map(|file| file.metadata().ok()).map(|metadata| metadata.len()).sum()
+        files
+            .filter_map(|file| file.metadata().ok())
+            .map(|metadata| metadata.len())
+            .sum()
     } else {
         std::fs::metadata(path).map_or(0, |metadata| metadata.len())
     };
@@ -94,7 +105,9 @@ fn fits(path: &Path) -> anyhow::Result<()> {
 
 /// A sentence where the context that was asked for cannot be had.
 fn enough_context(name: &str, model: &dyn Generator, wanted: Option<usize>) -> anyhow::Result<()> {
-    let (Some(wanted), Some(had)) = (wanted, model.card().context) else { return Ok(()) };
+    let (Some(wanted), Some(had)) = (wanted, model.card().context) else {
+        return Ok(());
+    };
     if model.abilities().generate && had < wanted {
         bail!(
             "{name} can have a context of {had} tokens here, and {wanted} were asked for: it was made for no more, or there is \
@@ -151,7 +164,10 @@ pub(crate) fn engine_options(context: &Context, args: &EngineArgs, name: &str) -
 pub(crate) fn needs_chat(opened: &Opened) -> anyhow::Result<()> {
     let abilities = opened.generator.abilities();
     if !abilities.generate {
-        bail!("{} makes embeddings and no text; choose another model, `candor models` lists them", opened.name);
+        bail!(
+            "{} makes embeddings and no text; choose another model, `candor models` lists them",
+            opened.name
+        );
     }
     if !abilities.chat {
         bail!(

@@ -67,22 +67,35 @@ impl Settings {
             typical_p: 1.0,
             presence_penalty: 0.0,
             frequency_penalty: 0.0,
-            dry: Dry { multiplier: 0.0, base: 1.75, allowed_length: 2, sequence_breakers: Vec::new() },
+            dry: Dry {
+                multiplier: 0.0,
+                base: 1.75,
+                allowed_length: 2,
+                sequence_breakers: Vec::new(),
+            },
             logit_bias: Vec::new(),
         };
-        let stop = Stop { max_tokens: Some(from.max_tokens).filter(|max| *max > 0), ..Stop::default() };
+        let stop = Stop {
+            max_tokens: Some(from.max_tokens).filter(|max| *max > 0),
+            ..Stop::default()
+        };
         let mut settings = Self { sampling, stop };
         let given = [
             ("temperature", args.temperature.map(|value| value.to_string())),
             ("top_p", args.top_p.map(|value| value.to_string())),
             ("top_k", args.top_k.map(|value| value.to_string())),
             ("min_p", args.min_p.map(|value| value.to_string())),
-            ("repetition_penalty", args.repetition_penalty.map(|value| value.to_string())),
+            (
+                "repetition_penalty",
+                args.repetition_penalty.map(|value| value.to_string()),
+            ),
             ("max_tokens", args.max_tokens.map(|value| value.to_string())),
         ];
         for (key, value) in given {
             if let Some(value) = value {
-                settings.set(key, &value).map_err(|error| anyhow::anyhow!("--{}: {error}", key.replace('_', "-")))?;
+                settings
+                    .set(key, &value)
+                    .map_err(|error| anyhow::anyhow!("--{}: {error}", key.replace('_', "-")))?;
             }
         }
         Ok(settings)
@@ -138,7 +151,10 @@ impl Settings {
             "seed" => s.seed.map_or("none".into(), |seed| seed.to_string()),
             _ => self.stop.max_tokens.unwrap_or(0).to_string(),
         };
-        SETTINGS.iter().map(|(key, takes)| format!("  {key:20} {:8} {takes}\n", value(key))).collect()
+        SETTINGS
+            .iter()
+            .map(|(key, takes)| format!("  {key:20} {:8} {takes}\n", value(key)))
+            .collect()
     }
 }
 
@@ -152,7 +168,16 @@ mod tests {
         let mut settings = Settings::new(&Config::default(), &SamplingArgs::default()).unwrap();
         for (key, _) in SETTINGS {
             let before = settings.list();
-            settings.set(key, if ["seed", "top_k", "max_tokens"].contains(key) { "7" } else { "0.25" }).unwrap();
+            settings
+                .set(
+                    key,
+                    if ["seed", "top_k", "max_tokens"].contains(key) {
+                        "7"
+                    } else {
+                        "0.25"
+                    },
+                )
+                .unwrap();
             assert_ne!(settings.list(), before, "{key}");
         }
     }
@@ -160,8 +185,16 @@ mod tests {
     #[test]
     fn a_value_out_of_range_is_refused_with_the_range() {
         let mut settings = Settings::new(&Config::default(), &SamplingArgs::default()).unwrap();
-        assert_eq!(settings.set("top_p", "1.5").unwrap_err(), "`top_p` takes 0 to 1; 1 is off, not `1.5`");
+        assert_eq!(
+            settings.set("top_p", "1.5").unwrap_err(),
+            "`top_p` takes 0 to 1; 1 is off, not `1.5`"
+        );
         assert!(settings.set("temperature", "NaN").is_err());
-        assert!(settings.set("warmth", "1").unwrap_err().starts_with("there is no setting `warmth`; there are temperature,"));
+        assert!(
+            settings
+                .set("warmth", "1")
+                .unwrap_err()
+                .starts_with("there is no setting `warmth`; there are temperature,")
+        );
     }
 }

@@ -47,9 +47,19 @@ pub(crate) struct Answer {
 impl Answer {
     /// An empty answer.
     pub(crate) fn new(parts: AnswerParts) -> Self {
-        let own: &[u32] = if parts.stop.ignore_eos { &[] } else { parts.lexicon.ends() };
+        let own: &[u32] = if parts.stop.ignore_eos {
+            &[]
+        } else {
+            parts.lexicon.ends()
+        };
         let ends = own.iter().chain(&parts.stop.tokens).copied().collect();
-        Self { text: TextStream::new(&parts.stop.strings), ends, parts, generated: 0, calls: 0 }
+        Self {
+            text: TextStream::new(&parts.stop.strings),
+            ends,
+            parts,
+            generated: 0,
+            calls: 0,
+        }
     }
 
     /// Whether nobody listens any more.
@@ -85,10 +95,15 @@ impl Answer {
     pub(crate) fn choose(&mut self, logits: &mut [f32], history: &[u32]) -> Result<Choice, EngineError> {
         let parts = &mut self.parts;
         let raw = parts.logprobs.map(|_| logits.to_vec());
-        let mask = parts.matcher.as_mut().map(Matcher::compute_mask_or_eos).transpose().map_err(|error| {
-            let message = format!("the constraint became too complex for this answer: {error:#}; simplify it");
-            EngineError::Invalid { param: None, message }
-        })?;
+        let mask = parts
+            .matcher
+            .as_mut()
+            .map(Matcher::compute_mask_or_eos)
+            .transpose()
+            .map_err(|error| {
+                let message = format!("the constraint became too complex for this answer: {error:#}; simplify it");
+                EngineError::Invalid { param: None, message }
+            })?;
         let token = parts.sampler.sample(logits, history, mask.as_ref()).ok_or_else(|| EngineError::Internal {
             message: "the model computed no usable number for the next token; the model file may be damaged, `candor doctor` checks it".into(),
         })?;
@@ -135,8 +150,16 @@ impl Answer {
     pub(crate) fn finish(&mut self, reason: FinishReason, prompt_tokens: usize, cached_tokens: usize) {
         let rest = self.text.finish();
         self.show(rest, true);
-        let reason = if self.calls > 0 && reason == FinishReason::Stop { FinishReason::ToolCalls } else { reason };
-        let usage = Usage { prompt_tokens, cached_tokens, completion_tokens: self.generated };
+        let reason = if self.calls > 0 && reason == FinishReason::Stop {
+            FinishReason::ToolCalls
+        } else {
+            reason
+        };
+        let usage = Usage {
+            prompt_tokens,
+            cached_tokens,
+            completion_tokens: self.generated,
+        };
         self.send(Event::Finish { reason, usage });
     }
 
@@ -158,16 +181,26 @@ impl Answer {
             pieces.extend(parser.finish());
         }
         if !tokens.is_empty() && !pieces.iter().any(|piece| matches!(piece, Piece::Text(_))) {
-            self.send(Event::Text { text: String::new(), tokens: std::mem::take(&mut tokens) });
+            self.send(Event::Text {
+                text: String::new(),
+                tokens: std::mem::take(&mut tokens),
+            });
         }
         for piece in pieces {
             match piece {
-                Piece::Text(text) => self.send(Event::Text { text, tokens: std::mem::take(&mut tokens) }),
+                Piece::Text(text) => self.send(Event::Text {
+                    text,
+                    tokens: std::mem::take(&mut tokens),
+                }),
                 Piece::Call { name, arguments } => {
                     self.calls += 1;
                     let id = format!("call_{:024x}", rand::random::<u128>() >> 32);
                     let function = FunctionCall { name, arguments };
-                    self.send(Event::ToolCall(ToolCall { id, kind: "function".into(), function }));
+                    self.send(Event::ToolCall(ToolCall {
+                        id,
+                        kind: "function".into(),
+                        function,
+                    }));
                 }
             }
         }

@@ -15,21 +15,32 @@ use crate::sampling::invalid;
 ///
 /// # Errors
 /// `Invalid` for turns that cannot be understood and templates that refuse them.
-pub(crate) fn render(template: &dyn Template, messages: &[Message], tools: &[Tool], generate: bool) -> Result<String, EngineError> {
+pub(crate) fn render(
+    template: &dyn Template,
+    messages: &[Message],
+    tools: &[Tool],
+    generate: bool,
+) -> Result<String, EngineError> {
     if messages.is_empty() {
         return Err(invalid("messages", "is empty; send at least one turn"));
     }
-    let mut turns = messages.iter().enumerate().map(|(i, message)| turn(i, message)).collect::<Result<Vec<_>, _>>()?;
+    let mut turns = messages
+        .iter()
+        .enumerate()
+        .map(|(i, message)| turn(i, message))
+        .collect::<Result<Vec<_>, _>>()?;
     let knows_tools = template.source().contains("tools");
     let list = json!(tools);
     if !tools.is_empty() && !knows_tools {
         describe_tools(&mut turns, tools);
     }
     let given = (!tools.is_empty() && knows_tools).then_some(&list);
-    template.render(&Value::Array(turns), given, generate).map_err(|error| EngineError::Invalid {
-        param: Some("messages".into()),
-        message: format!("the model's chat template cannot render these messages: {error}"),
-    })
+    template
+        .render(&Value::Array(turns), given, generate)
+        .map_err(|error| EngineError::Invalid {
+            param: Some("messages".into()),
+            message: format!("the model's chat template cannot render these messages: {error}"),
+        })
 }
 
 fn turn(i: usize, message: &Message) -> Result<Value, EngineError> {
@@ -39,7 +50,10 @@ fn turn(i: usize, message: &Message) -> Result<Value, EngineError> {
         role => {
             let role: String = role.chars().take(40).collect();
             let known = "`system`, `developer`, `user`, `assistant`, `tool`";
-            return Err(invalid(&format!("messages[{i}].role"), format!("is `{role}`; it must be one of {known}")));
+            return Err(invalid(
+                &format!("messages[{i}].role"),
+                format!("is `{role}`; it must be one of {known}"),
+            ));
         }
     };
     let content = match &message.content {
@@ -91,15 +105,23 @@ fn describe_tools(turns: &mut Vec<Value>, tools: &[Tool]) {
     match turns.first_mut() {
         Some(first) if first["role"] == "system" => {
             let before = first["content"].as_str().unwrap_or_default();
-            first["content"] = if before.is_empty() { json!(text) } else { json!(format!("{before}\n\n{text}")) };
+            first["content"] = if before.is_empty() {
+                json!(text)
+            } else {
+                json!(format!("{before}\n\n{text}"))
+            };
         }
         _ => turns.insert(0, json!({"role": "system", "content": text})),
     }
     // Such a template prints no calls either.
     for turn in turns {
-        let Some(calls) = turn.get("tool_calls").and_then(Value::as_array) else { continue };
-        let calls: Vec<String> =
-            calls.iter().map(|call| format!("<tool_call>\n{}\n</tool_call>", call["function"])).collect();
+        let Some(calls) = turn.get("tool_calls").and_then(Value::as_array) else {
+            continue;
+        };
+        let calls: Vec<String> = calls
+            .iter()
+            .map(|call| format!("<tool_call>\n{}\n</tool_call>", call["function"]))
+            .collect();
         let content = turn["content"].as_str().unwrap_or_default();
         let joint = if content.is_empty() { "" } else { "\n" };
         turn["content"] = json!(format!("{content}{joint}{}", calls.join("\n")));
@@ -125,12 +147,24 @@ mod tests {
     }
 
     fn message(role: &str, text: &str) -> Message {
-        Message { role: role.into(), content: Some(Content::Text(text.into())), ..Message::default() }
+        Message {
+            role: role.into(),
+            content: Some(Content::Text(text.into())),
+            ..Message::default()
+        }
     }
 
     fn tool() -> Tool {
-        let function = Function { name: "time".into(), description: None, parameters: None, strict: None };
-        Tool { kind: "function".into(), function }
+        let function = Function {
+            name: "time".into(),
+            description: None,
+            parameters: None,
+            strict: None,
+        };
+        Tool {
+            kind: "function".into(),
+            function,
+        }
     }
 
     fn rendered(source: &'static str, messages: &[Message], tools: &[Tool]) -> Value {
@@ -139,16 +173,37 @@ mod tests {
 
     #[test]
     fn a_developer_turn_is_a_system_turn_and_parts_are_joined() {
-        let part = |text: &str| ContentPart { kind: "text".into(), text: Some(text.into()) };
-        let parts = Message { role: "user".into(), content: Some(Content::Parts(vec![part("a"), part("b")])), ..Message::default() };
+        let part = |text: &str| ContentPart {
+            kind: "text".into(),
+            text: Some(text.into()),
+        };
+        let parts = Message {
+            role: "user".into(),
+            content: Some(Content::Parts(vec![part("a"), part("b")])),
+            ..Message::default()
+        };
         let out = rendered("", &[message("developer", "be kind"), parts], &[]);
-        assert_eq!(out[0], json!([{"role": "system", "content": "be kind"}, {"role": "user", "content": "ab"}]));
+        assert_eq!(
+            out[0],
+            json!([{"role": "system", "content": "be kind"}, {"role": "user", "content": "ab"}])
+        );
     }
 
     #[test]
     fn arguments_become_objects_where_they_are_json() {
-        let call = |arguments: &str| ToolCall { id: "1".into(), kind: "function".into(), function: FunctionCall { name: "time".into(), arguments: arguments.into() } };
-        let turn = Message { role: "assistant".into(), tool_calls: Some(vec![call("{\"a\":1}"), call("oops")]), ..Message::default() };
+        let call = |arguments: &str| ToolCall {
+            id: "1".into(),
+            kind: "function".into(),
+            function: FunctionCall {
+                name: "time".into(),
+                arguments: arguments.into(),
+            },
+        };
+        let turn = Message {
+            role: "assistant".into(),
+            tool_calls: Some(vec![call("{\"a\":1}"), call("oops")]),
+            ..Message::default()
+        };
         let out = rendered("tools", &[turn], &[]);
         assert_eq!(out[0][0]["tool_calls"][0]["function"]["arguments"], json!({"a": 1}));
         assert_eq!(out[0][0]["tool_calls"][1]["function"]["arguments"], json!("oops"));
@@ -159,15 +214,28 @@ mod tests {
         let out = rendered("no such word", &[message("user", "hi")], &[tool()]);
         assert!(out[0][0]["content"].as_str().unwrap().contains("<tools>"));
         assert_eq!(out[1], Value::Null);
-        assert_eq!(rendered("{{ tools }}", &[message("user", "hi")], &[tool()])[1], json!([tool()]));
+        assert_eq!(
+            rendered("{{ tools }}", &[message("user", "hi")], &[tool()])[1],
+            json!([tool()])
+        );
     }
 
     #[test]
     fn images_unknown_roles_and_empty_conversations_are_refused() {
-        let image = ContentPart { kind: "image_url".into(), text: None };
-        let image = Message { role: "user".into(), content: Some(Content::Parts(vec![image])), ..Message::default() };
+        let image = ContentPart {
+            kind: "image_url".into(),
+            text: None,
+        };
+        let image = Message {
+            role: "user".into(),
+            content: Some(Content::Parts(vec![image])),
+            ..Message::default()
+        };
         for messages in [vec![image], vec![message("wizard", "x")], vec![]] {
-            assert!(matches!(render(&Plain(""), &messages, &[], true), Err(EngineError::Invalid { .. })));
+            assert!(matches!(
+                render(&Plain(""), &messages, &[], true),
+                Err(EngineError::Invalid { .. })
+            ));
         }
     }
 }

@@ -39,7 +39,12 @@ pub struct Compiler {
 impl Compiler {
     /// A compiler; its tables are built when the first constraint comes.
     pub fn new(lexicon: Arc<dyn Lexicon>, vocab: usize) -> Self {
-        Self { lexicon, vocab, factory: OnceLock::new(), places: Arc::new(Semaphore::new(AT_ONCE)) }
+        Self {
+            lexicon,
+            vocab,
+            factory: OnceLock::new(),
+            places: Arc::new(Semaphore::new(AT_ONCE)),
+        }
     }
 
     /// Compiles a grammar in Lark's syntax, ready for the first token.
@@ -48,7 +53,9 @@ impl Compiler {
     /// `Invalid` if it cannot be honoured; `Overloaded` where others take too long.
     pub async fn compile(self: &Arc<Self>, lark: String, param: &'static str) -> Result<Matcher, EngineError> {
         let place = tokio::time::timeout(DEADLINE, Arc::clone(&self.places).acquire_owned()).await;
-        let Ok(Ok(place)) = place else { return Err(EngineError::Overloaded { retry_after_s: 5 }) };
+        let Ok(Ok(place)) = place else {
+            return Err(EngineError::Overloaded { retry_after_s: 5 });
+        };
         let (sender, receiver) = oneshot::channel();
         let compiler = Arc::clone(self);
         let work = move || {
@@ -57,15 +64,27 @@ impl Compiler {
             // The request may be gone by now.
             let _ = sender.send(result);
         };
-        std::thread::Builder::new().name("candor-grammar".into()).stack_size(STACK).spawn(work).map_err(|error| {
-            EngineError::Unavailable { message: format!("no thread for the constraint: {error}; try again") }
-        })?;
-        let refuse = |message| Err(EngineError::Invalid { param: Some(param.into()), message });
+        std::thread::Builder::new()
+            .name("candor-grammar".into())
+            .stack_size(STACK)
+            .spawn(work)
+            .map_err(|error| EngineError::Unavailable {
+                message: format!("no thread for the constraint: {error}; try again"),
+            })?;
+        let refuse = |message| {
+            Err(EngineError::Invalid {
+                param: Some(param.into()),
+                message,
+            })
+        };
         match tokio::time::timeout(DEADLINE, receiver).await {
             Ok(Ok(Ok(matcher))) => Ok(matcher),
             Ok(Ok(Err(error))) => refuse(format!("the constraint cannot be honoured: {error}")),
             Ok(Err(_)) => refuse("the constraint cannot be honoured: its compiler failed".into()),
-            Err(_) => refuse(format!("the constraint takes more than {} seconds to compile; simplify it", DEADLINE.as_secs())),
+            Err(_) => refuse(format!(
+                "the constraint takes more than {} seconds to compile; simplify it",
+                DEADLINE.as_secs()
+            )),
         }
     }
 
@@ -75,7 +94,13 @@ impl Compiler {
 
     fn build(&self) -> Result<Arc<ParserFactory>, String> {
         let words: Vec<Vec<u8>> = (0..self.vocab as u32).map(|id| self.word(id)).collect();
-        let ends: Vec<u32> = self.lexicon.ends().iter().copied().filter(|id| (*id as usize) < self.vocab).collect();
+        let ends: Vec<u32> = self
+            .lexicon
+            .ends()
+            .iter()
+            .copied()
+            .filter(|id| (*id as usize) < self.vocab)
+            .collect();
         let Some(first) = ends.first() else {
             return Err("the model's file names no token that ends an answer, so no constraint can end".into());
         };
@@ -105,7 +130,9 @@ impl Compiler {
 
     fn compile_now(&self, lark: String) -> Result<Matcher, String> {
         let factory = self.factory()?;
-        let mut parser = factory.create_parser(TopLevelGrammar::from_lark(lark)).map_err(|error| shorten(&error))?;
+        let mut parser = factory
+            .create_parser(TopLevelGrammar::from_lark(lark))
+            .map_err(|error| shorten(&error))?;
         if let Some(warning) = parser.grammar_warnings().first() {
             return Err(warning.clone());
         }

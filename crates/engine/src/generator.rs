@@ -273,7 +273,12 @@ pub trait Generator: Send + Sync {
     /// Bytes of tokens, joined.
     async fn detokenize(&self, ids: &[u32]) -> Result<Vec<u8>, EngineError>;
     /// The prompt that a conversation becomes.
-    async fn render(&self, messages: &[Message], tools: &[Tool], add_generation_prompt: bool) -> Result<String, EngineError>;
+    async fn render(
+        &self,
+        messages: &[Message],
+        tools: &[Tool],
+        add_generation_prompt: bool,
+    ) -> Result<String, EngineError>;
     /// The tokenizer's special tokens and the chat template, where they are known.
     fn tokenizer_info(&self) -> Option<TokenizerInfo> {
         None
@@ -301,6 +306,11 @@ impl Default for Sampling {
 impl Default for Dry {
     fn default() -> Self {
         let sequence_breakers = ["\n", ":", "\"", "*"].map(String::from).to_vec();
-        Self { multiplier: 0.0, base: 1.75, allowed_length: 2, sequence_breakers }
+        Self {
+            multiplier: 0.0,
+            base: 1.75,
+            allowed_length: 2,
+            sequence_breakers,
+        }
     }
 }

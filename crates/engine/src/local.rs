@@ -23,8 +23,8 @@ use crate::lexicon::{Lexicon, Template};
 use crate::scheduler::{Scheduler, Sequence, StepLimits};
 use crate::worker::{Pulse, Worker, out_of_service};
 use crate::{
-    Abilities, EmbedInput, Embeddings, EngineError, EventStream, GenerateRequest, Generator, ModelCard, Tokenized, TokenizerInfo, chat,
-    chat::render,
+    Abilities, EmbedInput, Embeddings, EngineError, EventStream, GenerateRequest, Generator, ModelCard, Tokenized,
+    TokenizerInfo, chat, chat::render,
 };
 
 /// Rows of logits that one request may ask for in a step, in numbers: 64 MiB.
@@ -84,7 +84,12 @@ impl Local {
     /// # Errors
     /// `Memory` if there is not enough for the key/value pages.
     pub fn from_parts(parts: Parts, options: &EngineOptions) -> Result<Self, EngineError> {
-        let Parts { kind, lexicon, template, mut card } = parts;
+        let Parts {
+            kind,
+            lexicon,
+            template,
+            mut card,
+        } = parts;
         if let Some(name) = &options.name {
             card.id.clone_from(name);
         }
@@ -101,17 +106,25 @@ impl Local {
                 Work::Embed(embed::Embedding::new(encoder, team))
             }
         };
-        Ok(Self { card, lexicon, template, work, hash: Arc::default() })
+        Ok(Self {
+            card,
+            lexicon,
+            template,
+            work,
+            hash: Arc::default(),
+        })
     }
 
     /// Pages of key/value memory that requests still held when the engine last went to sleep: none, unless they leak.
     pub fn leaked_pages(&self) -> u64 {
-        self.engine().map_or(0, |engine| engine.pulse.pages.load(Ordering::Acquire))
+        self.engine()
+            .map_or(0, |engine| engine.pulse.pages.load(Ordering::Acquire))
     }
 
     /// Steps that the engine has run.
     pub fn steps(&self) -> u64 {
-        self.engine().map_or(0, |engine| engine.pulse.steps.load(Ordering::Acquire))
+        self.engine()
+            .map_or(0, |engine| engine.pulse.steps.load(Ordering::Acquire))
     }
 
     /// Where the model file's hash goes when it is known.
@@ -124,7 +137,10 @@ impl Local {
             Work::Generate(engine) => Ok(engine),
             Work::Embed(_) => Err(EngineError::Invalid {
                 param: Some("model".into()),
-                message: format!("`{}` makes embeddings and generates no text; choose a language model", self.card.id),
+                message: format!(
+                    "`{}` makes embeddings and generates no text; choose a language model",
+                    self.card.id
+                ),
             }),
         }
     }
@@ -132,7 +148,10 @@ impl Local {
     fn template(&self) -> Result<&Arc<dyn Template>, EngineError> {
         self.template.as_ref().ok_or_else(|| EngineError::Invalid {
             param: Some("model".into()),
-            message: format!("`{}` has no chat template; use /v1/completions, or an instruct model", self.card.id),
+            message: format!(
+                "`{}` has no chat template; use /v1/completions, or an instruct model",
+                self.card.id
+            ),
         })
     }
 }
@@ -147,8 +166,14 @@ impl Engine {
     ) -> Result<Self, EngineError> {
         let vocab = decoder.vocab();
         let pages = options.pages(&*decoder);
-        let context = options.context.unwrap_or(usize::MAX).min(decoder.context()).min(pages * PAGE_TOKENS);
-        let kv = decoder.new_kv(pages).map_err(|error| EngineError::Memory { message: error.to_string() })?;
+        let context = options
+            .context
+            .unwrap_or(usize::MAX)
+            .min(decoder.context())
+            .min(pages * PAGE_TOKENS);
+        let kv = decoder.new_kv(pages).map_err(|error| EngineError::Memory {
+            message: error.to_string(),
+        })?;
         let limits = StepLimits {
             max_batch: options.max_batch.max(1),
             chunk: options.chunk.max(1),
@@ -167,13 +192,25 @@ impl Engine {
             preemptions: 0,
         };
         let (requests, receiver) = mpsc::channel();
-        let thread = std::thread::Builder::new().name("candor-engine".into()).stack_size(STACK);
-        thread.spawn(move || worker.run(&receiver)).map_err(|error| EngineError::Unavailable {
-            message: format!("no thread for the engine: {error}; close other programs and try again"),
-        })?;
+        let thread = std::thread::Builder::new()
+            .name("candor-engine".into())
+            .stack_size(STACK);
+        thread
+            .spawn(move || worker.run(&receiver))
+            .map_err(|error| EngineError::Unavailable {
+                message: format!("no thread for the engine: {error}; close other programs and try again"),
+            })?;
         let compiler = Arc::new(Compiler::new(Arc::clone(lexicon), vocab));
         let places = Arc::new(Semaphore::new(options.queue.clamp(1, Semaphore::MAX_PERMITS)));
-        Ok(Self { requests, pulse, places, next: AtomicU64::new(0), context, vocab, compiler })
+        Ok(Self {
+            requests,
+            pulse,
+            places,
+            next: AtomicU64::new(0),
+            context,
+            vocab,
+            compiler,
+        })
     }
 }
 
@@ -210,10 +247,16 @@ impl Generator for Local {
         let place = place.map_err(|_| EngineError::Overloaded { retry_after_s: 2 })?;
         let prepared = self.prepare(engine, request).await?;
         let (events, receiver) = channel::unbounded_channel();
-        let answer = Answer::new(AnswerParts { events, ..prepared.answer });
+        let answer = Answer::new(AnswerParts {
+            events,
+            ..prepared.answer
+        });
         let id = engine.next.fetch_add(1, Ordering::Relaxed);
         let sequence = Sequence::new(id, prepared.tokens, answer, Some(place));
-        engine.requests.send(sequence).map_err(|_| out_of_service(&self.card.id))?;
+        engine
+            .requests
+            .send(sequence)
+            .map_err(|_| out_of_service(&self.card.id))?;
         Ok(Box::pin(stream::Events::new(receiver)))
     }
 
@@ -222,7 +265,10 @@ impl Generator for Local {
             Work::Embed(embedding) => embedding.embed(&self.lexicon, inputs).await,
             Work::Generate(_) => Err(EngineError::Invalid {
                 param: Some("model".into()),
-                message: format!("`{}` makes no embeddings; choose an embedding model such as all-minilm-l6-v2", self.card.id),
+                message: format!(
+                    "`{}` makes no embeddings; choose an embedding model such as all-minilm-l6-v2",
+                    self.card.id
+                ),
             }),
         }
     }
@@ -246,7 +292,12 @@ impl Generator for Local {
         Ok(ids.iter().flat_map(|id| self.lexicon.bytes(*id)).copied().collect())
     }
 
-    async fn render(&self, messages: &[Message], tools: &[Tool], add_generation_prompt: bool) -> Result<String, EngineError> {
+    async fn render(
+        &self,
+        messages: &[Message],
+        tools: &[Tool],
+        add_generation_prompt: bool,
+    ) -> Result<String, EngineError> {
         let (template, messages, tools) = (Arc::clone(self.template()?), messages.to_vec(), tools.to_vec());
         prepare::blocking(move || chat::render(&*template, &messages, &tools, add_generation_prompt)).await
     }
@@ -254,7 +305,12 @@ impl Generator for Local {
     fn tokenizer_info(&self) -> Option<TokenizerInfo> {
         let text = |id: &u32| String::from_utf8_lossy(self.lexicon.bytes(*id)).into_owned();
         Some(TokenizerInfo {
-            bos: self.lexicon.framed(Vec::new()).first().filter(|id| !self.lexicon.ends().contains(id)).map(text),
+            bos: self
+                .lexicon
+                .framed(Vec::new())
+                .first()
+                .filter(|id| !self.lexicon.ends().contains(id))
+                .map(text),
             eos: self.lexicon.end().as_ref().map(text),
             chat_template: self.template.as_ref().map(|template| template.source().to_owned()),
         })

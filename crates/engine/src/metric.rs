@@ -39,6 +39,9 @@ pub fn describe() {
     describe_histogram!(INTER_TOKEN, Unit::Seconds, "Time between two tokens of a request");
     describe_gauge!(PAGES_USED, "Key/value pages held by a request or the prefix cache");
     describe_gauge!(PAGES_TOTAL, "Key/value pages there are");
-    describe_counter!(PREEMPTIONS, "Requests that lost their pages to an older one and were computed again");
+    describe_counter!(
+        PREEMPTIONS,
+        "Requests that lost their pages to an older one and were computed again"
+    );
     describe_gauge!(MODELS, "Models in memory");
 }

@@ -74,11 +74,18 @@ impl From<&Model> for Parts {
             id: model.info.name.clone(),
             fingerprint: format!("candor-{}", env!("CARGO_PKG_VERSION")),
             owned_by: "candor".into(),
-            created: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+            created: SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .map_or(0, |since| since.as_secs()),
             ..ModelCard::default()
         };
         let template = model.template.clone().map(|template| template as Arc<dyn Template>);
-        Self { kind, lexicon: Arc::clone(&model.tokenizer) as Arc<dyn Lexicon>, template, card }
+        Self {
+            kind,
+            lexicon: Arc::clone(&model.tokenizer) as Arc<dyn Lexicon>,
+            template,
+            card,
+        }
     }
 }
 
@@ -110,16 +117,26 @@ impl Local {
     pub fn open(path: &Path, load: &LoadOptions, options: &EngineOptions) -> Result<Self, EngineError> {
         let model = Model::open(path, load).map_err(|error| match error {
             candor_model::Error::Memory(message) => EngineError::Memory { message },
-            error => EngineError::Unavailable { message: error.to_string() },
+            error => EngineError::Unavailable {
+                message: error.to_string(),
+            },
         })?;
         Self::start(model, options)
     }
 }
 
 /// A registration of a model file or folder, opened when it is first asked for.
-pub fn from_path(name: &str, path: PathBuf, load: LoadOptions, options: EngineOptions) -> crate::registry::Registration {
+pub fn from_path(
+    name: &str,
+    path: PathBuf,
+    load: LoadOptions,
+    options: EngineOptions,
+) -> crate::registry::Registration {
     let size = size_of(&path);
-    let options = EngineOptions { name: Some(name.to_string()), ..options };
+    let options = EngineOptions {
+        name: Some(name.to_string()),
+        ..options
+    };
     let needs = size + size / 8 + options.kv_bytes.unwrap_or(256 << 20);
     let loader = move || Ok(Arc::new(Local::open(&path, &load, &options)?) as Arc<dyn Generator>);
     crate::registry::Registration::new(name, needs, loader)
@@ -127,7 +144,11 @@ pub fn from_path(name: &str, path: PathBuf, load: LoadOptions, options: EngineOp
 
 fn size_of(path: &Path) -> u64 {
     match std::fs::read_dir(path) {
-        Ok(entries) => entries.flatten().filter_map(|entry| entry.metadata().ok()).map(|meta| meta.len()).sum(),
+        Ok(entries) => entries
+            .flatten()
+            .filter_map(|entry| entry.metadata().ok())
+            .map(|meta| meta.len())
+            .sum(),
         Err(_) => std::fs::metadata(path).map_or(0, |meta| meta.len()),
     }
 }

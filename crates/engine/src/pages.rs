@@ -13,7 +13,10 @@ impl PagePool {
     /// `pages` free pages.
     pub(crate) fn new(pages: usize) -> Self {
         let pages = u32::try_from(pages).unwrap_or(u32::MAX);
-        Self { holders: vec![0; pages as usize], free: (0..pages).rev().collect() }
+        Self {
+            holders: vec![0; pages as usize],
+            free: (0..pages).rev().collect(),
+        }
     }
 
     /// How many pages there are.

@@ -40,7 +40,13 @@ pub(crate) struct PrefixTree {
 impl PrefixTree {
     /// An empty tree; one that is not `enabled` stays empty.
     pub(crate) fn new(enabled: bool) -> Self {
-        Self { nodes: vec![Node::default()], vacant: Vec::new(), leaves: BTreeSet::new(), clock: 0, enabled }
+        Self {
+            nodes: vec![Node::default()],
+            vacant: Vec::new(),
+            leaves: BTreeSet::new(),
+            clock: 0,
+            enabled,
+        }
     }
 
     /// Number of pages in the tree.
@@ -65,7 +71,9 @@ impl PrefixTree {
         let mut at = ROOT;
         let mut pages = Vec::new();
         for key in tokens.as_chunks::<PAGE_TOKENS>().0 {
-            let Some(&next) = self.nodes[at].children.get(key) else { break };
+            let Some(&next) = self.nodes[at].children.get(key) else {
+                break;
+            };
             at = next;
             self.touch(at);
             pool.share(self.nodes[at].page);
@@ -91,7 +99,13 @@ impl PrefixTree {
         }
         pool.share(page);
         self.clock += 1;
-        let node = Node { parent, key: *key, page, used: self.clock, children: HashMap::new() };
+        let node = Node {
+            parent,
+            key: *key,
+            page,
+            used: self.clock,
+            children: HashMap::new(),
+        };
         let id = match self.vacant.pop() {
             Some(id) => {
                 self.nodes[id] = node;
@@ -110,7 +124,11 @@ impl PrefixTree {
 
     /// Gives back the least recently used page that nobody else holds; false where there is none.
     pub(crate) fn evict(&mut self, pool: &mut PagePool) -> bool {
-        let Some(&(used, id)) = self.leaves.iter().find(|(_, id)| pool.holders(self.nodes[*id].page) == 1) else {
+        let Some(&(used, id)) = self
+            .leaves
+            .iter()
+            .find(|(_, id)| pool.holders(self.nodes[*id].page) == 1)
+        else {
             return false;
         };
         self.leaves.remove(&(used, id));

@@ -32,8 +32,18 @@ impl Registration {
         loader: impl Fn() -> Result<Arc<dyn Generator>, EngineError> + Send + Sync + 'static,
     ) -> Self {
         let name = name.into();
-        let card = ModelCard { id: name.clone(), owned_by: "candor".into(), ..ModelCard::default() };
-        Self { name, aliases: Vec::new(), needs, card, loader: Arc::new(loader) }
+        let card = ModelCard {
+            id: name.clone(),
+            owned_by: "candor".into(),
+            ..ModelCard::default()
+        };
+        Self {
+            name,
+            aliases: Vec::new(),
+            needs,
+            card,
+            loader: Arc::new(loader),
+        }
     }
 
     /// More names for it.
@@ -46,7 +56,10 @@ impl Registration {
     /// What is known of it before it is loaded.
     #[must_use]
     pub fn card(mut self, card: ModelCard) -> Self {
-        self.card = ModelCard { id: self.name.clone(), ..card };
+        self.card = ModelCard {
+            id: self.name.clone(),
+            ..card
+        };
         self
     }
 }
@@ -88,22 +101,52 @@ impl Models {
 
     /// No models; all together may take this many bytes.
     pub fn with_budget(bytes: u64) -> Self {
-        Self { budget: Some(bytes), ..Self::default() }
+        Self {
+            budget: Some(bytes),
+            ..Self::default()
+        }
     }
 
     /// Offers a model that is ready. The first model offered is the default.
     pub fn insert(&self, name: impl Into<String>, generator: Arc<dyn Generator>) {
         let (name, running) = (name.into(), Arc::default());
-        let card = ModelCard { id: name.clone(), ..generator.card() };
+        let card = ModelCard {
+            id: name.clone(),
+            ..generator.card()
+        };
         let loaded: Arc<dyn Generator> = Arc::new(Tracked::new(generator, Arc::clone(&running)));
-        let entry = Entry { card, aliases: vec![], needs: 0, loaded: Some(loaded), loader: None, running, used: 0, turn: Arc::default() };
+        let entry = Entry {
+            card,
+            aliases: vec![],
+            needs: 0,
+            loaded: Some(loaded),
+            loader: None,
+            running,
+            used: 0,
+            turn: Arc::default(),
+        };
         self.add(name, entry);
     }
 
     /// Offers a model that is loaded when it is first asked for.
     pub fn register(&self, registration: Registration) {
-        let Registration { name, aliases, needs, card, loader } = registration;
-        let entry = Entry { card, aliases, needs, loaded: None, loader: Some(loader), running: Arc::default(), used: 0, turn: Arc::default() };
+        let Registration {
+            name,
+            aliases,
+            needs,
+            card,
+            loader,
+        } = registration;
+        let entry = Entry {
+            card,
+            aliases,
+            needs,
+            loaded: None,
+            loader: Some(loader),
+            running: Arc::default(),
+            used: 0,
+            turn: Arc::default(),
+        };
         self.add(name, entry);
     }
 
@@ -147,7 +190,9 @@ impl Models {
     /// Whether a model is in memory.
     pub fn is_loaded(&self, name: &str) -> bool {
         let mut state = self.lock();
-        state.resolve(name).is_ok_and(|name| state.entries[&name].loaded.is_some())
+        state
+            .resolve(name)
+            .is_ok_and(|name| state.entries[&name].loaded.is_some())
     }
 
     /// Takes a model out of memory; it is loaded again when asked for. Answers under way finish first.
@@ -205,13 +250,22 @@ impl Models {
             self.make_room(&mut state, &name)?;
             state.entry(&name)?.loader.clone()
         };
-        let Some(loader) = loader else { return Err(self.lock().no_model(&name)) };
-        let generator = tokio::task::spawn_blocking(move || loader()).await.map_err(|_| EngineError::Internal {
-            message: format!("loading `{name}` failed in an unexpected way; this is a bug in Candor, please report it"),
-        })??;
+        let Some(loader) = loader else {
+            return Err(self.lock().no_model(&name));
+        };
+        let generator = tokio::task::spawn_blocking(move || loader())
+            .await
+            .map_err(|_| EngineError::Internal {
+                message: format!(
+                    "loading `{name}` failed in an unexpected way; this is a bug in Candor, please report it"
+                ),
+            })??;
         let mut state = self.lock();
         let entry = state.entry(&name)?;
-        entry.card = ModelCard { id: name.clone(), ..generator.card() };
+        entry.card = ModelCard {
+            id: name.clone(),
+            ..generator.card()
+        };
         entry.loaded = Some(Arc::new(Tracked::new(generator, Arc::clone(&entry.running))));
         state.report();
         state.take(&name)?.ok_or_else(|| state.no_model(&name))
@@ -227,7 +281,14 @@ impl Models {
     /// Evicts idle models, the longest unused first, until there is memory for `name`.
     fn make_room(&self, state: &mut State, name: &str) -> Result<(), EngineError> {
         let needs = state.entry(name)?.needs;
-        let taken = |state: &State| state.entries.values().filter(|e| e.loaded.is_some()).map(|e| e.needs).sum::<u64>();
+        let taken = |state: &State| {
+            state
+                .entries
+                .values()
+                .filter(|e| e.loaded.is_some())
+                .map(|e| e.needs)
+                .sum::<u64>()
+        };
         let mut free = match self.budget {
             Some(budget) => budget.saturating_sub(taken(state)),
             None => crate::memory::free(),
@@ -263,7 +324,10 @@ impl State {
         if self.entries.contains_key(name) {
             return Ok(name.to_string());
         }
-        let found = self.entries.iter().find(|(_, entry)| entry.aliases.iter().any(|alias| alias == name));
+        let found = self
+            .entries
+            .iter()
+            .find(|(_, entry)| entry.aliases.iter().any(|alias| alias == name));
         found.map(|(name, _)| name.clone()).ok_or_else(|| self.no_model(name))
     }
 
@@ -271,7 +335,9 @@ impl State {
         if !self.entries.contains_key(name) {
             return Err(self.no_model(name));
         }
-        self.entries.get_mut(name).ok_or(EngineError::Internal { message: String::new() })
+        self.entries
+            .get_mut(name)
+            .ok_or(EngineError::Internal { message: String::new() })
     }
 
     /// The model if it is loaded, marked as used.
@@ -285,8 +351,15 @@ impl State {
 
     fn no_model(&self, name: &str) -> EngineError {
         let names: Vec<&str> = self.entries.keys().map(String::as_str).collect();
-        let available = if names.is_empty() { "none; `candor pull` gets one".into() } else { names.join(", ") };
-        EngineError::NoModel { name: name.chars().take(100).collect(), available }
+        let available = if names.is_empty() {
+            "none; `candor pull` gets one".into()
+        } else {
+            names.join(", ")
+        };
+        EngineError::NoModel {
+            name: name.chars().take(100).collect(),
+            available,
+        }
     }
 
     fn report(&self) {
@@ -295,7 +368,11 @@ impl State {
 }
 
 fn size(bytes: u64) -> String {
-    if bytes >= 1 << 30 { format!("{:.1} GiB", bytes as f64 / (1u64 << 30) as f64) } else { format!("{} MiB", bytes >> 20) }
+    if bytes >= 1 << 30 {
+        format!("{:.1} GiB", bytes as f64 / (1u64 << 30) as f64)
+    } else {
+        format!("{} MiB", bytes >> 20)
+    }
 }
 
 #[cfg(test)]

@@ -41,9 +41,23 @@ impl Sampler {
     /// A sampler for checked settings.
     pub(crate) fn new(settings: Sampling, prompt: &[u32], lexicon: &dyn Lexicon) -> Self {
         let seed = settings.seed.unwrap_or_else(rand::random);
-        let seen = if settings.repetition_penalty == 1.0 { HashSet::new() } else { prompt.iter().copied().collect() };
-        let breakers = if settings.dry.multiplier > 0.0 { dry::breakers(&settings.dry, lexicon) } else { HashSet::new() };
-        Self { settings, random: ChaCha8Rng::seed_from_u64(seed), used: HashMap::new(), seen, breakers }
+        let seen = if settings.repetition_penalty == 1.0 {
+            HashSet::new()
+        } else {
+            prompt.iter().copied().collect()
+        };
+        let breakers = if settings.dry.multiplier > 0.0 {
+            dry::breakers(&settings.dry, lexicon)
+        } else {
+            HashSet::new()
+        };
+        Self {
+            settings,
+            random: ChaCha8Rng::seed_from_u64(seed),
+            used: HashMap::new(),
+            seen,
+            breakers,
+        }
     }
 
     /// Chooses a token. `history` is prompt and answer so far; `mask` allows tokens. `None` where nothing is allowed or
@@ -58,7 +72,11 @@ impl Sampler {
             }
         }
         let best = argmax(logits)?;
-        let token = if self.settings.temperature == 0.0 { best } else { self.draw(logits, logits[best as usize]) };
+        let token = if self.settings.temperature == 0.0 {
+            best
+        } else {
+            self.draw(logits, logits[best as usize])
+        };
         *self.used.entry(token).or_default() += 1;
         if self.settings.repetition_penalty != 1.0 {
             self.seen.insert(token);
@@ -75,7 +93,11 @@ impl Sampler {
         }
         for id in &self.seen {
             if let Some(logit) = logits.get_mut(*id as usize) {
-                *logit = if *logit > 0.0 { *logit / settings.repetition_penalty } else { *logit * settings.repetition_penalty };
+                *logit = if *logit > 0.0 {
+                    *logit / settings.repetition_penalty
+                } else {
+                    *logit * settings.repetition_penalty
+                };
             }
         }
         if settings.presence_penalty != 0.0 || settings.frequency_penalty != 0.0 {
@@ -92,7 +114,10 @@ impl Sampler {
     fn draw(&mut self, logits: &[f32], best: f32) -> u32 {
         let scale = 1.0 / f64::from(self.settings.temperature);
         let weight = |logit: f32| ((f64::from(logit) - f64::from(best)) * scale).exp();
-        let candidates = logits.iter().enumerate().filter(|(_, logit)| **logit > f32::NEG_INFINITY);
+        let candidates = logits
+            .iter()
+            .enumerate()
+            .filter(|(_, logit)| **logit > f32::NEG_INFINITY);
         let mut candidates: Vec<Candidate> = candidates.map(|(id, logit)| (id as u32, weight(*logit))).collect();
         let settings = &self.settings;
         if settings.top_k > 0 && (settings.top_k as usize) < candidates.len() {
@@ -150,7 +175,11 @@ fn top_p(candidates: &mut Vec<Candidate>, p: f64) {
     // Tokens far below the average cannot be in the set; leaving them out saves most of the sort. Together they weigh
     // less than the part that top-p leaves out.
     let floor = (1.0 - p) * total / candidates.len() as f64;
-    let heavy: Vec<Candidate> = candidates.iter().filter(|(_, weight)| *weight >= floor).copied().collect();
+    let heavy: Vec<Candidate> = candidates
+        .iter()
+        .filter(|(_, weight)| *weight >= floor)
+        .copied()
+        .collect();
     if !heavy.is_empty() {
         *candidates = heavy;
     }
@@ -162,7 +191,11 @@ fn top_p(candidates: &mut Vec<Candidate>, p: f64) {
 fn typical(candidates: &mut Vec<Candidate>, p: f64) {
     let total: f64 = candidates.iter().map(|(_, weight)| weight).sum();
     let surprise = |weight: f64| -(weight / total).ln();
-    let entropy: f64 = candidates.iter().filter(|(_, w)| *w > 0.0).map(|(_, w)| w / total * surprise(*w)).sum();
+    let entropy: f64 = candidates
+        .iter()
+        .filter(|(_, w)| *w > 0.0)
+        .map(|(_, w)| w / total * surprise(*w))
+        .sum();
     candidates.sort_unstable_by(|a, b| {
         let distance = |weight: f64| (surprise(weight) - entropy).abs();
         distance(a.1).total_cmp(&distance(b.1)).then(by_weight(a, b))

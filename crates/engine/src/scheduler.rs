@@ -67,13 +67,21 @@ impl Sequence {
 
     /// Prompt tokens that are still to be reported with log-probabilities.
     pub(crate) fn unreported(&self) -> usize {
-        if self.answer.wants_prompt() { self.prompt - self.prompt_report.len() } else { 0 }
+        if self.answer.wants_prompt() {
+            self.prompt - self.prompt_report.len()
+        } else {
+            0
+        }
     }
 
     /// How many tokens may come from the cache: the last one is always computed, since its logits are wanted, and so
     /// are those that predict prompt tokens still to be reported.
     fn reusable(&self) -> usize {
-        let known = if self.unreported() > 0 { self.prompt_report.len() } else { self.tokens.len() };
+        let known = if self.unreported() > 0 {
+            self.prompt_report.len()
+        } else {
+            self.tokens.len()
+        };
         known.saturating_sub(1)
     }
 }
@@ -179,7 +187,9 @@ impl Scheduler {
         sequence.computed += share.len;
         for page in before..sequence.computed / PAGE_TOKENS {
             let key = &sequence.tokens.as_chunks::<PAGE_TOKENS>().0[page];
-            let (node, shared) = self.tree.insert(sequence.node, key, sequence.pages[page], &mut self.pool);
+            let (node, shared) = self
+                .tree
+                .insert(sequence.node, key, sequence.pages[page], &mut self.pool);
             sequence.node = node;
             sequence.pages[page] = shared;
         }
@@ -241,7 +251,11 @@ impl Scheduler {
 
     fn share_prompt(&mut self, index: usize, budget: &mut usize, shares: &mut Vec<Share>) {
         let sequence = &self.running[index];
-        let limit = if sequence.unreported() > 0 { self.limits.reported_chunk.max(1) } else { usize::MAX };
+        let limit = if sequence.unreported() > 0 {
+            self.limits.reported_chunk.max(1)
+        } else {
+            usize::MAX
+        };
         let len = sequence.pending().min(*budget).min(limit);
         if len > 0 && self.grow(index, len) {
             *budget -= len;
@@ -266,7 +280,9 @@ impl Scheduler {
             fresh.into_iter().chain(shared).for_each(|page| self.pool.release(page));
             return false;
         }
-        let Some(mut sequence) = self.waiting.pop_front() else { return false };
+        let Some(mut sequence) = self.waiting.pop_front() else {
+            return false;
+        };
         sequence.node = node;
         sequence.computed = shared.len() * PAGE_TOKENS;
         sequence.cached.get_or_insert(sequence.computed);
@@ -282,7 +298,10 @@ impl Scheduler {
         let last = self.running.len() - 1;
         let at = self.running[..last].partition_point(|other| other.id < self.running[last].id);
         self.running[at..].rotate_right(1);
-        shares.iter_mut().filter(|share| share.index >= at).for_each(|share| share.index += 1);
+        shares
+            .iter_mut()
+            .filter(|share| share.index >= at)
+            .for_each(|share| share.index += 1);
         at
     }
 }

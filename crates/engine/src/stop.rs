@@ -29,8 +29,18 @@ pub(crate) struct TextStream {
 impl TextStream {
     /// A stream that ends before the first of `stops`.
     pub(crate) fn new(stops: &[String]) -> Self {
-        let stops = stops.iter().filter(|stop| !stop.is_empty()).map(|stop| stop.clone().into_bytes()).collect();
-        Self { stops, held: Vec::new(), start: 0, tokens: VecDeque::new(), stopped: false }
+        let stops = stops
+            .iter()
+            .filter(|stop| !stop.is_empty())
+            .map(|stop| stop.clone().into_bytes())
+            .collect();
+        Self {
+            stops,
+            held: Vec::new(),
+            start: 0,
+            tokens: VecDeque::new(),
+            stopped: false,
+        }
     }
 
     /// Whether a stop string was met.
@@ -64,24 +74,38 @@ impl TextStream {
 
     /// The earliest stop string in what is held.
     fn find_stop(&self) -> Option<usize> {
-        self.stops.iter().filter_map(|stop| self.held.windows(stop.len()).position(|window| window == stop)).min()
+        self.stops
+            .iter()
+            .filter_map(|stop| self.held.windows(stop.len()).position(|window| window == stop))
+            .min()
     }
 
     /// Length of the longest end of `held` that begins some stop string.
     fn longest_stop_beginning(&self) -> usize {
         let longest = |stop: &Vec<u8>| {
-            (1..stop.len().min(self.held.len() + 1)).rev().find(|n| self.held.ends_with(&stop[..*n])).unwrap_or(0)
+            (1..stop.len().min(self.held.len() + 1))
+                .rev()
+                .find(|n| self.held.ends_with(&stop[..*n]))
+                .unwrap_or(0)
         };
         self.stops.iter().map(longest).max().unwrap_or(0)
     }
 
     fn release(&mut self, upto: usize, last: bool) -> Released {
-        let cut = if last { upto } else { upto - incomplete(&self.held[..upto]) };
+        let cut = if last {
+            upto
+        } else {
+            upto - incomplete(&self.held[..upto])
+        };
         let text = String::from_utf8_lossy(&self.held[..cut]).into_owned();
         self.held.drain(..cut);
         self.start += cut;
         let mut tokens = Vec::new();
-        while self.tokens.front().is_some_and(|(begin, _)| last || *begin < self.start || self.held.is_empty()) {
+        while self
+            .tokens
+            .front()
+            .is_some_and(|(begin, _)| last || *begin < self.start || self.held.is_empty())
+        {
             tokens.extend(self.tokens.pop_front().map(|(_, token)| token));
         }
         Released { text, tokens }
@@ -122,7 +146,10 @@ mod tests {
 
     #[test]
     fn a_stop_string_across_tokens_is_held_back_and_cut() {
-        assert_eq!(run(&["END"], &[b"abE", b"N", b"Dxyz"]), (vec!["ab".into(), "".into(), "".into(), "".into()], true));
+        assert_eq!(
+            run(&["END"], &[b"abE", b"N", b"Dxyz"]),
+            (vec!["ab".into(), "".into(), "".into(), "".into()], true)
+        );
     }
 
     #[test]
@@ -133,19 +160,31 @@ mod tests {
 
     #[test]
     fn the_earliest_of_several_stop_strings_wins() {
-        assert_eq!(run(&["later", "st"], &[b"first later"]), (vec!["fir".into(), "".into()], true));
+        assert_eq!(
+            run(&["later", "st"], &[b"first later"]),
+            (vec!["fir".into(), "".into()], true)
+        );
     }
 
     #[test]
     fn a_character_in_pieces_comes_out_whole() {
         let heart = "❤".as_bytes();
-        assert_eq!(run(&[], &[&heart[..1], &heart[1..2], &heart[2..], b"!"]).0, ["", "", "❤", "!", ""]);
+        assert_eq!(
+            run(&[], &[&heart[..1], &heart[1..2], &heart[2..], b"!"]).0,
+            ["", "", "❤", "!", ""]
+        );
         assert_eq!(run(&[], &[&heart[..2]]).0, ["", "\u{FFFD}"]);
     }
 
     #[test]
     fn tokens_come_with_their_text_and_none_of_the_stop_string() {
-        let token = |id| TokenLogprob { id: Some(id), text: String::new(), bytes: vec![], logprob: None, top: vec![] };
+        let token = |id| TokenLogprob {
+            id: Some(id),
+            text: String::new(),
+            bytes: vec![],
+            logprob: None,
+            top: vec![],
+        };
         let mut stream = TextStream::new(&["##".into()]);
         let ids = |released: Released| released.tokens.iter().filter_map(|token| token.id).collect::<Vec<_>>();
         assert_eq!(ids(stream.push(b"a", Some(token(1)))), [1]);

@@ -81,7 +81,14 @@ impl ToolParser {
     /// A parser for an answer that may call these functions.
     pub fn new<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
         let names = names.into_iter().map(String::from).collect();
-        Self { names, buffer: String::new(), state: State::Start, lead: String::new(), called: false, out: Vec::new() }
+        Self {
+            names,
+            buffer: String::new(),
+            state: State::Start,
+            lead: String::new(),
+            called: false,
+            out: Vec::new(),
+        }
     }
 
     /// Whether a special token's text is part of a call and must be seen here.
@@ -126,7 +133,11 @@ impl ToolParser {
             State::Start => self.step_start(last),
             State::Text => self.step_text(),
             State::Call(marker, format) => {
-                let look = if self.buffer.len() > LONGEST { Look::No } else { self.look(format, last) };
+                let look = if self.buffer.len() > LONGEST {
+                    Look::No
+                } else {
+                    self.look(format, last)
+                };
                 match look {
                     Look::Wait => false,
                     Look::Calls(len, calls) => self.accept(len, calls),
@@ -151,7 +162,9 @@ impl ToolParser {
     }
 
     fn step_start(&mut self, last: bool) -> bool {
-        let begin = self.buffer.trim_start_matches(|c: char| c.is_whitespace() || self.called && c == ';');
+        let begin = self
+            .buffer
+            .trim_start_matches(|c: char| c.is_whitespace() || self.called && c == ';');
         let skipped = self.buffer.len() - begin.len();
         if begin.is_empty() {
             return false;
@@ -164,7 +177,11 @@ impl ToolParser {
         if !last && OPEN.iter().any(|(marker, _)| marker.starts_with(begin)) {
             return false;
         }
-        let look = if begin.len() > LONGEST { Look::No } else { self.look_bare(begin, skipped) };
+        let look = if begin.len() > LONGEST {
+            Look::No
+        } else {
+            self.look_bare(begin, skipped)
+        };
         match look {
             Look::Wait => false,
             Look::Calls(len, calls) => self.accept(len, calls),
@@ -176,11 +193,19 @@ impl ToolParser {
     }
 
     fn step_text(&mut self) -> bool {
-        let found = OPEN.iter().filter_map(|(marker, _)| Some((self.buffer.find(marker)?, *marker))).min();
+        let found = OPEN
+            .iter()
+            .filter_map(|(marker, _)| Some((self.buffer.find(marker)?, *marker)))
+            .min();
         if let Some((at, marker)) = found {
             return self.open(at, marker);
         }
-        let held = |marker: &str| (1..marker.len()).rev().find(|n| self.buffer.ends_with(&marker[..*n])).unwrap_or(0);
+        let held = |marker: &str| {
+            (1..marker.len())
+                .rev()
+                .find(|n| self.buffer.ends_with(&marker[..*n]))
+                .unwrap_or(0)
+        };
         let held = OPEN.iter().map(|(marker, _)| held(marker)).max().unwrap_or(0);
         let text = self.buffer.drain(..self.buffer.len() - held).collect();
         self.text(text);
@@ -191,7 +216,10 @@ impl ToolParser {
         let text = self.buffer.drain(..at).collect();
         self.text(text);
         self.buffer.drain(..marker.len());
-        let format = OPEN.iter().find(|(known, _)| *known == marker).map_or(Format::Plain, |(_, format)| *format);
+        let format = OPEN
+            .iter()
+            .find(|(known, _)| *known == marker)
+            .map_or(Format::Plain, |(_, format)| *format);
         self.state = State::Call(marker, format);
         true
     }
@@ -210,7 +238,9 @@ impl ToolParser {
             Ok(None) => return Look::Wait,
             Err(()) => return Look::No,
         };
-        let Some(calls) = calls_of(&value, None) else { return Look::No };
+        let Some(calls) = calls_of(&value, None) else {
+            return Look::No;
+        };
         let mut len = skipped + used;
         if format == Format::Tagged {
             let after = begin[used..].trim_start();
@@ -245,7 +275,9 @@ fn may_be_call(begin: &str) -> bool {
     if begin.starts_with('{') && rest.is_empty() {
         return true;
     }
-    let Some(key) = rest.strip_prefix('"') else { return rest.is_empty() };
+    let Some(key) = rest.strip_prefix('"') else {
+        return rest.is_empty();
+    };
     ["name\"", "function\"", "type\"", "id\"", "parameters\"", "arguments\""]
         .iter()
         .any(|known| known.starts_with(key) || key.starts_with(known))
@@ -264,7 +296,9 @@ fn first_value(text: &str) -> Result<Option<(Value, usize)>, ()> {
 
 /// `name[ARGS]{…}` or `name{…}`.
 fn named(begin: &str, skipped: usize) -> Look {
-    let name_len = begin.find(|c: char| !(c.is_ascii_alphanumeric() || "_-.".contains(c))).unwrap_or(begin.len());
+    let name_len = begin
+        .find(|c: char| !(c.is_ascii_alphanumeric() || "_-.".contains(c)))
+        .unwrap_or(begin.len());
     if name_len == 0 || name_len > 128 {
         return Look::No;
     }
@@ -281,7 +315,10 @@ fn named(begin: &str, skipped: usize) -> Look {
     }
     match first_value(rest) {
         Ok(Some((arguments, used))) => {
-            let call = Piece::Call { name: name.into(), arguments: arguments.to_string() };
+            let call = Piece::Call {
+                name: name.into(),
+                arguments: arguments.to_string(),
+            };
             Look::Calls(skipped + begin.len() - rest.len() + used, vec![call])
         }
         Ok(None) => Look::Wait,
@@ -300,7 +337,10 @@ fn calls_of(value: &Value, known: Option<&HashSet<String>>) -> Option<Vec<Piece>
 fn call_of(value: &Value, known: Option<&HashSet<String>>) -> Option<Piece> {
     let outer = value.as_object()?;
     let inner: &Map<String, Value> = outer.get("function").and_then(Value::as_object).unwrap_or(outer);
-    let name = inner.get("name").or_else(|| outer.get("function")).and_then(Value::as_str)?;
+    let name = inner
+        .get("name")
+        .or_else(|| outer.get("function"))
+        .and_then(Value::as_str)?;
     let arguments = match inner.get("arguments").or_else(|| inner.get("parameters")) {
         Some(Value::Object(arguments)) => Value::Object(arguments.clone()).to_string(),
         Some(Value::String(text)) if serde_json::from_str::<Map<String, Value>>(text).is_ok() => text.clone(),
@@ -308,7 +348,10 @@ fn call_of(value: &Value, known: Option<&HashSet<String>>) -> Option<Piece> {
         _ => return None,
     };
     let named = !name.is_empty() && known.is_none_or(|known| known.contains(name));
-    named.then(|| Piece::Call { name: name.into(), arguments })
+    named.then(|| Piece::Call {
+        name: name.into(),
+        arguments,
+    })
 }
 
 #[cfg(test)]

@@ -15,7 +15,15 @@ use serde_json::Value;
 use crate::{EngineOptions, Kind, Lexicon, Local, ModelCard, Parts, Template};
 
 pub const END: u32 = 256;
-const WORDS: [&[u8]; 7] = [b"<|im_end|>", b"<|im_start|>", b"the", b" and", b"ab", b"<tool_call>", b"</tool_call>"];
+const WORDS: [&[u8]; 7] = [
+    b"<|im_end|>",
+    b"<|im_start|>",
+    b"the",
+    b" and",
+    b"ab",
+    b"<tool_call>",
+    b"</tool_call>",
+];
 pub const VOCAB: usize = 256 + WORDS.len();
 
 const BYTES: [u8; 256] = {
@@ -36,7 +44,10 @@ impl Lexicon for ToyLexicon {
         let mut rest = text.as_bytes();
         while let Some(first) = rest.first() {
             let words = WORDS.iter().enumerate().filter(|(i, _)| special || *i >= 2);
-            let word = words.filter(|(_, word)| rest.starts_with(word)).map(|(i, word)| (256 + i as u32, word.len())).next();
+            let word = words
+                .filter(|(_, word)| rest.starts_with(word))
+                .map(|(i, word)| (256 + i as u32, word.len()))
+                .next();
             let (id, len) = word.unwrap_or((u32::from(*first), 1));
             ids.push(id);
             rest = &rest[len..];
@@ -51,7 +62,11 @@ impl Lexicon for ToyLexicon {
     }
     fn bytes(&self, id: u32) -> &[u8] {
         let id = id as usize;
-        if id < 256 { &BYTES[id..=id] } else { WORDS.get(id - 256).copied().unwrap_or_default() }
+        if id < 256 {
+            &BYTES[id..=id]
+        } else {
+            WORDS.get(id - 256).copied().unwrap_or_default()
+        }
     }
     fn is_special(&self, id: u32) -> bool {
         id == END || id == END + 1
@@ -65,8 +80,17 @@ pub struct ToyTemplate;
 
 impl Template for ToyTemplate {
     fn render(&self, messages: &Value, tools: Option<&Value>, _: bool) -> Result<String, String> {
-        let turns: Vec<String> = messages.as_array().unwrap().iter().map(|turn| format!("<|im_start|>{}\n{}<|im_end|>", turn["role"], turn["content"])).collect();
-        Ok(format!("{}{}", tools.map_or(String::new(), Value::to_string), turns.concat()))
+        let turns: Vec<String> = messages
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|turn| format!("<|im_start|>{}\n{}<|im_end|>", turn["role"], turn["content"]))
+            .collect();
+        Ok(format!(
+            "{}{}",
+            tools.map_or(String::new(), Value::to_string),
+            turns.concat()
+        ))
     }
     fn source(&self) -> &str {
         "toy with tools"
@@ -95,7 +119,12 @@ impl Decoder for ToyDecoder {
         4096
     }
     fn kv_shape(&self) -> KvShape {
-        KvShape { layers: 1, kv_heads: 1, head_dim: 16, format: KvFormat::F16 }
+        KvShape {
+            layers: 1,
+            kv_heads: 1,
+            head_dim: 16,
+            format: KvFormat::F16,
+        }
     }
     fn new_kv(&self, pages: usize) -> Result<KvPages, candor_model::Error> {
         self.pages.store(pages, Ordering::SeqCst);
@@ -131,9 +160,14 @@ impl Decoder for ToyDecoder {
 impl ToyDecoder {
     fn predict(&self, history: &[u32]) -> Vec<f32> {
         if let Some(script) = &self.script {
-            let start = history.iter().rposition(|token| *token == 1).map_or(history.len(), |at| at + 1);
+            let start = history
+                .iter()
+                .rposition(|token| *token == 1)
+                .map_or(history.len(), |at| at + 1);
             let next = script.get(history.len() - start).copied().unwrap_or(END);
-            return (0..VOCAB as u32).map(|id| if id == next { 20.0 } else { 0.0 }).collect();
+            return (0..VOCAB as u32)
+                .map(|id| if id == next { 20.0 } else { 0.0 })
+                .collect();
         }
         let mut hash = 0xcbf2_9ce4_8422_2325u64;
         for token in history {
@@ -141,7 +175,10 @@ impl ToyDecoder {
         }
         (0..VOCAB as u64)
             .map(|id| {
-                let mixed = (hash ^ id).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+                let mixed = (hash ^ id)
+                    .wrapping_mul(0x9E37_79B9_7F4A_7C15)
+                    .rotate_left(29)
+                    .wrapping_mul(0xBF58_476D_1CE4_E5B9);
                 let letter = if (97..123).contains(&id) { 4.0 } else { -8.0 };
                 letter + (mixed >> 40) as f32 / (1 << 24) as f32 * 3.0
             })
@@ -155,7 +192,10 @@ pub fn engine(decoder: ToyDecoder, options: &EngineOptions) -> (Arc<ToyDecoder>,
         kind: Kind::Decoder(Arc::clone(&decoder) as Arc<dyn Decoder>),
         lexicon: Arc::new(ToyLexicon),
         template: Some(Arc::new(ToyTemplate)),
-        card: ModelCard { id: "toy".into(), ..ModelCard::default() },
+        card: ModelCard {
+            id: "toy".into(),
+            ..ModelCard::default()
+        },
     };
     (decoder, Local::from_parts(parts, options).unwrap())
 }

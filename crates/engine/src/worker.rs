@@ -109,15 +109,25 @@ impl Worker {
             let sequence = &running[share.index];
             let (past, first) = (sequence.computed, tokens.len());
             tokens.extend_from_slice(&sequence.tokens[past..past + share.len]);
-            segments.push(Segment { past, len: share.len, pages: &sequence.pages });
+            segments.push(Segment {
+                past,
+                len: share.len,
+                pages: &sequence.pages,
+            });
             wanted.extend(wanted_positions(sequence, share.len).map(|position| first + position - past));
         }
-        let step = Step { tokens: &tokens, segments: &segments, wanted: &wanted };
+        let step = Step {
+            tokens: &tokens,
+            segments: &segments,
+            wanted: &wanted,
+        };
         let (decoder, team, kv) = (&self.decoder, &self.team, &mut self.kv);
         let logits = catch_unwind(AssertUnwindSafe(|| decoder.forward(team, &step, kv)));
         let running = &mut self.scheduler.running;
         let result = logits.and_then(|mut logits| {
-            catch_unwind(AssertUnwindSafe(|| choose(team, decoder.vocab(), &mut logits, running_jobs(running, shares))))
+            catch_unwind(AssertUnwindSafe(|| {
+                choose(team, decoder.vocab(), &mut logits, running_jobs(running, shares))
+            }))
         });
         self.pulse.steps.fetch_add(1, Ordering::Relaxed);
         match result {
@@ -151,9 +161,11 @@ impl Worker {
                     match sequence.last.replace(now) {
                         None => {
                             let cached = sequence.cached.unwrap_or(0) as u64;
-                            counter!(metric::PROMPT_TOKENS, "model" => self.model.clone()).increment(sequence.prompt as u64);
+                            counter!(metric::PROMPT_TOKENS, "model" => self.model.clone())
+                                .increment(sequence.prompt as u64);
                             counter!(metric::CACHED_TOKENS, "model" => self.model.clone()).increment(cached);
-                            histogram!(metric::FIRST_TOKEN, "model" => self.model.clone()).record(now - sequence.arrived);
+                            histogram!(metric::FIRST_TOKEN, "model" => self.model.clone())
+                                .record(now - sequence.arrived);
                         }
                         Some(last) => histogram!(metric::INTER_TOKEN, "model" => self.model.clone()).record(now - last),
                     }
@@ -175,7 +187,9 @@ impl Worker {
             };
             counter!(metric::REQUESTS, "model" => self.model.clone(), "reason" => label).increment(1);
             match end {
-                Ok(reason) => sequence.answer.finish(reason, sequence.prompt, sequence.cached.unwrap_or(0)),
+                Ok(reason) => sequence
+                    .answer
+                    .finish(reason, sequence.prompt, sequence.cached.unwrap_or(0)),
                 Err(error) => sequence.answer.fail(error),
             }
         }
@@ -185,10 +199,13 @@ impl Worker {
     fn fail(&mut self) {
         self.failures += 1;
         tracing::error!(model = %self.model, "a step of the model panicked; its requests were ended with an error");
-        let message = "the model failed while it worked on this request; this is a bug in Candor, please report it".to_string();
+        let message =
+            "the model failed while it worked on this request; this is a bug in Candor, please report it".to_string();
         for sequence in self.scheduler.fail_running() {
             counter!(metric::REQUESTS, "model" => self.model.clone(), "reason" => "error").increment(1);
-            sequence.answer.fail(EngineError::Internal { message: message.clone() });
+            sequence.answer.fail(EngineError::Internal {
+                message: message.clone(),
+            });
         }
         if self.failures >= FAILURES {
             self.pulse.broken.store(true, Ordering::Release);
@@ -202,7 +219,9 @@ impl Worker {
         let pool = &self.scheduler.pool;
         let used = pool.total() - pool.free();
         if self.scheduler.is_idle() {
-            self.pulse.pages.store((used - self.scheduler.tree.evictable(pool)) as u64, Ordering::Release);
+            self.pulse
+                .pages
+                .store((used - self.scheduler.tree.evictable(pool)) as u64, Ordering::Release);
         }
         gauge!(metric::QUEUE, "model" => self.model.clone()).set(self.scheduler.waiting.len() as f64);
         gauge!(metric::BATCH, "model" => self.model.clone()).set(self.scheduler.running.len() as f64);
@@ -218,7 +237,9 @@ impl Worker {
 
 /// Why a model that failed takes no requests.
 pub(crate) fn out_of_service(model: &str) -> EngineError {
-    let message = format!("the model `{model}` failed {FAILURES} times in a row and is out of service; load it again or restart Candor");
+    let message = format!(
+        "the model `{model}` failed {FAILURES} times in a row and is out of service; load it again or restart Candor"
+    );
     EngineError::Unavailable { message }
 }
 
@@ -252,7 +273,11 @@ fn running_jobs<'a>(running: &'a mut [Sequence], shares: &[Share]) -> Vec<Job<'a
     let each = running.iter_mut().enumerate();
     each.filter_map(|(index, sequence)| {
         let share = shares.next_if(|share| share.index == index)?;
-        Some(Job { index, sequence, len: share.len })
+        Some(Job {
+            index,
+            sequence,
+            len: share.len,
+        })
     })
     .collect()
 }
@@ -273,7 +298,9 @@ fn choose(team: &Team, vocab: usize, logits: &mut [f32], jobs: Vec<Job<'_>>) -> 
         let (job, wanted, rows, outcome) = &mut *slot;
         *outcome = Some(outcome_of(job, wanted, rows));
     });
-    work.into_iter().filter_map(|slot| slot.into_inner().unwrap_or_else(PoisonError::into_inner).3).collect()
+    work.into_iter()
+        .filter_map(|slot| slot.into_inner().unwrap_or_else(PoisonError::into_inner).3)
+        .collect()
 }
 
 fn outcome_of(job: &mut Job<'_>, wanted: &[usize], rows: &mut [&mut [f32]]) -> Outcome {
@@ -291,5 +318,9 @@ fn outcome_of(job: &mut Job<'_>, wanted: &[usize], rows: &mut [&mut [f32]]) -> O
             choice = Some(sequence.answer.choose(row, &sequence.tokens));
         }
     }
-    Outcome { index: job.index, prompt, choice }
+    Outcome {
+        index: job.index,
+        prompt,
+        choice,
+    }
 }

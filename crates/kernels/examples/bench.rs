@@ -28,7 +28,9 @@ impl Numbers {
 
 /// Random blocks whose f16 scales are finite and small.
 fn weights(format: Format, rows: usize, cols: usize, n: &mut Numbers) -> Vec<u8> {
-    let mut bytes: Vec<u8> = (0..rows * format.row_bytes(cols).unwrap()).map(|_| n.next() as u8).collect();
+    let mut bytes: Vec<u8> = (0..rows * format.row_bytes(cols).unwrap())
+        .map(|_| n.next() as u8)
+        .collect();
     let halves: &[usize] = match format {
         Format::F32 | Format::F16 | Format::BF16 => {
             let size = format.block_bytes();
@@ -70,7 +72,10 @@ fn fastest(rounds: usize, mut f: impl FnMut()) -> f64 {
 
 fn main() {
     let mut args = std::env::args().skip(1).map(|a| a.parse::<usize>().unwrap_or(0));
-    let team = Team::new(args.next().unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)));
+    let team = Team::new(
+        args.next()
+            .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
+    );
     let rounds = args.next().unwrap_or(30);
     println!("{}, team of {}", cpu::describe(), team.threads());
 
@@ -90,7 +95,11 @@ fn main() {
     println!("read probe: {probe:.1} GB/s");
 
     let mut n = Numbers(0x1234_5678_9abc_def1);
-    let empty = fastest(1000, || team.run(team.threads(), &|i| { black_box(i); }));
+    let empty = fastest(1000, || {
+        team.run(team.threads(), &|i| {
+            black_box(i);
+        })
+    });
     println!("an empty job: {:.2} us", empty * 1e6);
     println!("format   bits/weight | T=1 GB/s  of probe  GMAC/s | T=512 GMAC/s");
     let (rows, cols) = (8 * 1024, 2048);
@@ -103,7 +112,14 @@ fn main() {
         check(format, &bytes, &x[..cols], &out);
         let decode = fastest(rounds, || matmul(&team, &mut out, &x[..cols], &w));
         let part = 64 * team.threads(); // a short job: the fastest of many then has the processor to itself
-        let w2 = Weights::pack(format, &bytes[..part * format.row_bytes(cols).unwrap()], part, cols, &team).unwrap();
+        let w2 = Weights::pack(
+            format,
+            &bytes[..part * format.row_bytes(cols).unwrap()],
+            part,
+            cols,
+            &team,
+        )
+        .unwrap();
         let mut out = vec![0.0; 512 * part];
         matmul(&team, &mut out, &x, &w2);
         check(format, &bytes, &x[..cols], &out[..part]);
@@ -130,21 +146,39 @@ fn check(format: Format, bytes: &[u8], x: &[f32], out: &[f32]) {
         dequantize(format, &bytes[r * row_bytes..][..row_bytes], &mut w).unwrap();
         let terms = || w.iter().zip(x).map(|(w, x)| f64::from(*w) * f64::from(*x));
         let (want, size) = (terms().sum::<f64>(), terms().map(f64::abs).sum::<f64>());
-        assert!((f64::from(*y) - want).abs() <= 2e-4 * size, "{}: row {r} is {y}, not {want}", format.name());
+        assert!(
+            (f64::from(*y) - want).abs() <= 2e-4 * size,
+            "{}: row {r} is {y}, not {want}",
+            format.name()
+        );
     }
 }
 
 fn attention(team: &Team, rounds: usize, n: &mut Numbers) {
-    let params = Params { heads: 9, kv_heads: 3, head_dim: 64, scale: 0.125, window: None, softcap: None };
+    let params = Params {
+        heads: 9,
+        kv_heads: 3,
+        head_dim: 64,
+        scale: 0.125,
+        window: None,
+        softcap: None,
+    };
     let pages: Vec<u32> = (0..64).collect();
     let size = pages.len() * PAGE_TOKENS * params.kv_heads * params.head_dim;
     let keys: Vec<f16> = (0..size).map(|_| f16::from_f32(n.float())).collect();
     let values = keys.clone();
-    let layer = KvLayer::F16 { keys: &keys, values: &values };
+    let layer = KvLayer::F16 {
+        keys: &keys,
+        values: &values,
+    };
     for (past, len) in [(1023, 1), (0, 512), (512, 512)] {
         let q: Vec<f32> = (0..len * 576).map(|_| n.float()).collect();
         let mut out = vec![0.0; q.len()];
-        let segments = [Segment { past, len, pages: &pages }];
+        let segments = [Segment {
+            past,
+            len,
+            pages: &pages,
+        }];
         let seconds = fastest(rounds, || attend(team, &mut out, &q, &segments, &layer, &params));
         let pairs: usize = (0..len).map(|t| past + t + 1).sum();
         let macs = (pairs * params.heads * params.head_dim * 2) as f64;

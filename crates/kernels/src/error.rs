@@ -4,7 +4,9 @@
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KernelError {
     /// The bytes are not as many as the shape needs.
-    #[error("{format} data for {rows} x {cols} weights needs {needs} bytes and {found} are there; the file is damaged or incomplete, fetch it again")]
+    #[error(
+        "{format} data for {rows} x {cols} weights needs {needs} bytes and {found} are there; the file is damaged or incomplete, fetch it again"
+    )]
     Size {
         /// Name of the weight format.
         format: &'static str,
@@ -18,7 +20,9 @@ pub enum KernelError {
         found: usize,
     },
     /// The row length does not fit the format.
-    #[error("{format} weights come in blocks of {block} and a row of {cols} is not a multiple of it; the file is damaged or was converted wrongly")]
+    #[error(
+        "{format} weights come in blocks of {block} and a row of {cols} is not a multiple of it; the file is damaged or was converted wrongly"
+    )]
     Shape {
         /// Name of the weight format.
         format: &'static str,

@@ -155,7 +155,9 @@ impl Lanes for Scalar {
         self.map(|n| f32::from_bits(((n as i32).wrapping_add(127) << 23) as u32))
     }
     fn less(self, o: Self, yes: Self, no: Self) -> Self {
-        Scalar(std::array::from_fn(|i| if self.0[i] < o.0[i] { yes.0[i] } else { no.0[i] }))
+        Scalar(std::array::from_fn(
+            |i| if self.0[i] < o.0[i] { yes.0[i] } else { no.0[i] },
+        ))
     }
     fn sign_of(self, s: Self) -> Self {
         self.zip(s, f32::copysign)
@@ -210,7 +212,10 @@ mod x86 {
         fn load_half(from: &[f16; 16]) -> Self {
             unsafe {
                 let p = from.as_ptr().cast::<__m128i>();
-                Avx2(_mm256_cvtph_ps(_mm_loadu_si128(p)), _mm256_cvtph_ps(_mm_loadu_si128(p.add(1))))
+                Avx2(
+                    _mm256_cvtph_ps(_mm_loadu_si128(p)),
+                    _mm256_cvtph_ps(_mm_loadu_si128(p.add(1))),
+                )
             }
         }
         #[inline(always)]
@@ -347,7 +352,13 @@ mod x86 {
         }
         #[inline(always)]
         fn less(self, o: Self, yes: Self, no: Self) -> Self {
-            unsafe { Avx512(_mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_LT_OQ>(self.0, o.0), no.0, yes.0)) }
+            unsafe {
+                Avx512(_mm512_mask_blend_ps(
+                    _mm512_cmp_ps_mask::<_CMP_LT_OQ>(self.0, o.0),
+                    no.0,
+                    yes.0,
+                ))
+            }
         }
         #[inline(always)]
         fn sign_of(self, s: Self) -> Self {

@@ -16,7 +16,11 @@ unsafe impl<T: Send> Sync for Shared<'_, T> {}
 
 impl<'a, T> Shared<'a, T> {
     pub(crate) fn new(slice: &'a mut [T]) -> Self {
-        Shared { start: slice.as_mut_ptr(), len: slice.len(), owner: PhantomData }
+        Shared {
+            start: slice.as_mut_ptr(),
+            len: slice.len(),
+            owner: PhantomData,
+        }
     }
 
     /// The part of `len` elements from `from`.
@@ -28,7 +32,11 @@ impl<'a, T> Shared<'a, T> {
     /// No two parts that are alive at the same time may overlap.
     #[allow(clippy::mut_from_ref)]
     pub(crate) unsafe fn slice(&self, from: usize, len: usize) -> &mut [T] {
-        assert!(from <= self.len && len <= self.len - from, "part {from}..+{len} of {}", self.len);
+        assert!(
+            from <= self.len && len <= self.len - from,
+            "part {from}..+{len} of {}",
+            self.len
+        );
         // SAFETY: in bounds, as just checked; not aliased, as the caller promises.
         unsafe { std::slice::from_raw_parts_mut(self.start.add(from), len) }
     }

@@ -78,10 +78,17 @@ impl Team {
         let workers = (1..threads.max(1))
             .map_while(|i| {
                 let shared = Arc::clone(&shared);
-                std::thread::Builder::new().name(format!("candor-team-{i}")).spawn(move || work(&shared)).ok()
+                std::thread::Builder::new()
+                    .name(format!("candor-team-{i}"))
+                    .spawn(move || work(&shared))
+                    .ok()
             })
             .collect();
-        Team { shared, workers, turn: Mutex::new(()) }
+        Team {
+            shared,
+            workers,
+            turn: Mutex::new(()),
+        }
     }
 
     /// How many threads work on a job, the caller included.
@@ -105,7 +112,12 @@ impl Team {
         // does not return before the gate is shut and everyone has left.
         let task: *const (dyn Fn(usize) + Sync) =
             unsafe { std::mem::transmute::<&(dyn Fn(usize) + Sync), &'static (dyn Fn(usize) + Sync)>(task) };
-        let job = Job { task, tasks, next: AtomicUsize::new(0), panic: Mutex::new(None) };
+        let job = Job {
+            task,
+            tasks,
+            next: AtomicUsize::new(0),
+            panic: Mutex::new(None),
+        };
         let shared = &*self.shared;
         // SAFETY: the gate is shut and empty (the last `run` left it so), and `turn` keeps other callers out.
         unsafe { *shared.job.get() = &raw const job };
@@ -171,7 +183,9 @@ impl Shared {
     /// Enters the gate if it is open.
     fn enter(&self) -> bool {
         self.gate
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |gate| (gate & OPEN != 0).then_some(gate + 1))
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |gate| {
+                (gate & OPEN != 0).then_some(gate + 1)
+            })
             .is_ok()
     }
 

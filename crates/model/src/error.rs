@@ -24,6 +24,9 @@ pub enum Error {
 impl Error {
     /// An error about the file at `path`.
     pub fn file(path: &Path, what: impl Into<String>) -> Self {
-        Self::File { file: path.display().to_string(), what: what.into() }
+        Self::File {
+            file: path.display().to_string(),
+            what: what.into(),
+        }
     }
 }

@@ -54,7 +54,13 @@ impl Folder {
             None if index.exists() => shard_names(&index)?.into_iter().map(|name| folder.join(name)).collect(),
             None => vec![folder.join("model.safetensors")],
         };
-        let mut opened = Self { path: folder, config, shards: Vec::new(), tensors: HashMap::new(), names: Vec::new() };
+        let mut opened = Self {
+            path: folder,
+            config,
+            shards: Vec::new(),
+            tensors: HashMap::new(),
+            names: Vec::new(),
+        };
         files.iter().try_for_each(|file| opened.add(file))?;
         Ok(opened)
     }
@@ -85,7 +91,10 @@ impl Folder {
         for (name, mut place) in tensors {
             place.shard = self.shards.len();
             if self.tensors.insert(name.clone(), place).is_some() {
-                return Err(Error::file(file, format!("tensor `{name}` stands in two files; the model is damaged, get it again")));
+                return Err(Error::file(
+                    file,
+                    format!("tensor `{name}` stands in two files; the model is damaged, get it again"),
+                ));
             }
             self.names.push(name);
         }
@@ -105,8 +114,12 @@ pub fn check_safetensors(bytes: &[u8]) -> Result<(), Error> {
 fn check(file: &Path, bytes: &[u8]) -> Result<Vec<(String, Place)>, Error> {
     // The crate checks that the header fits, that ranges lie in the file without gap or overlap, and that shapes fit
     // ranges; its own limit on the header is 100 MB.
-    let (header, metadata) = SafeTensors::read_metadata(bytes)
-        .map_err(|e| Error::file(file, format!("is not a whole .safetensors file ({e}); the download is incomplete or damaged, get it again")))?;
+    let (header, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| {
+        Error::file(
+            file,
+            format!("is not a whole .safetensors file ({e}); the download is incomplete or damaged, get it again"),
+        )
+    })?;
     let data = header + 8;
     let mut out = Vec::new();
     for (name, info) in metadata.tensors() {
@@ -117,24 +130,56 @@ fn check(file: &Path, bytes: &[u8]) -> Result<Vec<(String, Place)>, Error> {
             // Buffers such as position ids; nobody asks for them.
             Dtype::I64 | Dtype::I32 | Dtype::U8 | Dtype::BOOL => continue,
             other => {
-                return Err(Error::file(file, format!("tensor `{name}` has the type {other:?}; F32, F16 and BF16 are supported, get another file of the model")));
+                return Err(Error::file(
+                    file,
+                    format!(
+                        "tensor `{name}` has the type {other:?}; F32, F16 and BF16 are supported, get another file of the model"
+                    ),
+                ));
             }
         };
-        let (start, end) = (data.checked_add(info.data_offsets.0), data.checked_add(info.data_offsets.1));
-        let size = info.shape.iter().try_fold(format.block_bytes(), |size, &len| size.checked_mul(len));
+        let (start, end) = (
+            data.checked_add(info.data_offsets.0),
+            data.checked_add(info.data_offsets.1),
+        );
+        let size = info
+            .shape
+            .iter()
+            .try_fold(format.block_bytes(), |size, &len| size.checked_mul(len));
         let fits = |start: usize, end: usize| end <= bytes.len() && end.checked_sub(start) == size && size != Some(0);
         match (start, end) {
             (Some(start), Some(end)) if fits(start, end) => {
-                out.push((name.clone(), Place { shard: 0, format, shape: info.shape.clone(), start, end }));
+                out.push((
+                    name.clone(),
+                    Place {
+                        shard: 0,
+                        format,
+                        shape: info.shape.clone(),
+                        start,
+                        end,
+                    },
+                ));
             }
-            _ => return Err(Error::file(file, format!("tensor `{name}` does not fit the file; the download is incomplete or damaged, get it again"))),
+            _ => {
+                return Err(Error::file(
+                    file,
+                    format!(
+                        "tensor `{name}` does not fit the file; the download is incomplete or damaged, get it again"
+                    ),
+                ));
+            }
         }
     }
     Ok(out)
 }
 
 fn read_json(path: &Path) -> Result<Value, Error> {
-    let fail = |cause: &dyn std::fmt::Display| Error::file(path, format!("cannot be read: {cause}; a model folder needs it, get the model again"));
+    let fail = |cause: &dyn std::fmt::Display| {
+        Error::file(
+            path,
+            format!("cannot be read: {cause}; a model folder needs it, get the model again"),
+        )
+    };
     let len = std::fs::metadata(path).map_err(|e| fail(&e))?.len();
     if len > MAX_JSON {
         return Err(fail(&format!("it is {len} bytes long, at most {MAX_JSON} are allowed")));
@@ -152,10 +197,17 @@ fn shard_names(index: &Path) -> Result<Vec<String>, Error> {
     names.dedup();
     let plain = |name: &String| name.ends_with(".safetensors") && !name.contains(['/', '\\']) && !name.starts_with('.');
     match names.iter().find(|name| !plain(name)) {
-        Some(name) => Err(Error::file(index, format!("names `{name}`, which is not a plain .safetensors file name; get the model again"))),
-        None if names.is_empty() || names.len() > MAX_SHARDS => {
-            Err(Error::file(index, format!("names {} files, 1 to {MAX_SHARDS} are possible; get the model again", names.len())))
-        }
+        Some(name) => Err(Error::file(
+            index,
+            format!("names `{name}`, which is not a plain .safetensors file name; get the model again"),
+        )),
+        None if names.is_empty() || names.len() > MAX_SHARDS => Err(Error::file(
+            index,
+            format!(
+                "names {} files, 1 to {MAX_SHARDS} are possible; get the model again",
+                names.len()
+            ),
+        )),
         None => Ok(names),
     }
 }
@@ -217,11 +269,20 @@ impl Folder {
                     None => (part.to_owned(), ""),
                 };
                 let same = LAYER_NAMES.iter().filter(|(ours, ..)| *ours == part);
-                same.map(|(_, group, theirs)| format!("{group}.{layer}.{}.{suffix}", theirs.replace('*', expert))).collect()
+                same.map(|(_, group, theirs)| format!("{group}.{layer}.{}.{suffix}", theirs.replace('*', expert)))
+                    .collect()
             }
-            None => NAMES.iter().filter(|(ours, _)| *ours == stem).map(|(_, theirs)| format!("{theirs}.{suffix}")).collect(),
+            None => NAMES
+                .iter()
+                .filter(|(ours, _)| *ours == stem)
+                .map(|(_, theirs)| format!("{theirs}.{suffix}"))
+                .collect(),
         };
-        candidates.iter().find_map(|name| PREFIXES.iter().find_map(|prefix| self.tensors.get(&format!("{prefix}{name}"))))
+        candidates.iter().find_map(|name| {
+            PREFIXES
+                .iter()
+                .find_map(|prefix| self.tensors.get(&format!("{prefix}{name}")))
+        })
     }
 }
 
@@ -229,13 +290,22 @@ impl Source for Folder {
     fn tensor(&self, name: &str) -> Option<Tensor<'_>> {
         let place = self.find(name)?;
         let bytes = &self.shards[place.shard][place.start..place.end];
-        Some(Tensor { format: place.format, shape: &place.shape, bytes })
+        Some(Tensor {
+            format: place.format,
+            shape: &place.shape,
+            bytes,
+        })
     }
 
     fn tensors(&self) -> Vec<TensorSummary> {
         let summary = |name: &String| {
             let place = self.tensors.get(name)?;
-            Some(TensorSummary { name: name.clone(), format: place.format, shape: place.shape.clone(), bytes: place.end - place.start })
+            Some(TensorSummary {
+                name: name.clone(),
+                format: place.format,
+                shape: place.shape.clone(),
+                bytes: place.end - place.start,
+            })
         };
         self.names.iter().filter_map(summary).collect()
     }

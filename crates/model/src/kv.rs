@@ -74,14 +74,26 @@ impl KvPages {
                 bytes >> 20
             ))
         };
-        let len = (shape.kv_heads * shape.head_dim * PAGE_TOKENS).checked_mul(pages).ok_or_else(too_much)?;
+        let len = (shape.kv_heads * shape.head_dim * PAGE_TOKENS)
+            .checked_mul(pages)
+            .ok_or_else(too_much)?;
         let layers = (0..shape.layers).map(|_| {
             Ok(match shape.format {
-                KvFormat::F16 => Layer::F16 { keys: zeroed(len).ok_or_else(too_much)?, values: zeroed(len).ok_or_else(too_much)? },
-                KvFormat::F32 => Layer::F32 { keys: zeroed(len).ok_or_else(too_much)?, values: zeroed(len).ok_or_else(too_much)? },
+                KvFormat::F16 => Layer::F16 {
+                    keys: zeroed(len).ok_or_else(too_much)?,
+                    values: zeroed(len).ok_or_else(too_much)?,
+                },
+                KvFormat::F32 => Layer::F32 {
+                    keys: zeroed(len).ok_or_else(too_much)?,
+                    values: zeroed(len).ok_or_else(too_much)?,
+                },
             })
         });
-        Ok(Self { shape, pages, layers: layers.collect::<Result<_, Error>>()? })
+        Ok(Self {
+            shape,
+            pages,
+            layers: layers.collect::<Result<_, Error>>()?,
+        })
     }
 
     /// How many pages there are.
@@ -129,6 +141,7 @@ impl KvPages {
 
 fn zeroed<T: bytemuck::Zeroable>(len: usize) -> Option<Box<[T]>> {
     // A layout beyond isize::MAX bytes would panic in the allocation below.
-    len.checked_mul(size_of::<T>()).filter(|&bytes| isize::try_from(bytes).is_ok())?;
+    len.checked_mul(size_of::<T>())
+        .filter(|&bytes| isize::try_from(bytes).is_ok())?;
     bytemuck::try_zeroed_slice_box(len).ok()
 }

@@ -60,7 +60,9 @@ impl Linear {
     pub fn rows(&self, ids: impl ExactSizeIterator<Item = usize>) -> Vec<f32> {
         let dim = self.weights.cols();
         let mut out = vec![0.0; ids.len() * dim];
-        out.chunks_exact_mut(dim).zip(ids).for_each(|(row, id)| self.weights.row(id, row));
+        out.chunks_exact_mut(dim)
+            .zip(ids)
+            .for_each(|(row, id)| self.weights.row(id, row));
         out
     }
 }
@@ -100,7 +102,10 @@ pub(crate) struct Loader<'a> {
 
 impl Loader<'_> {
     fn fail(&self, what: String) -> Error {
-        Error::File { file: self.source.name(), what }
+        Error::File {
+            file: self.source.name(),
+            what,
+        }
     }
 
     fn tensor(&self, name: &str) -> Result<Tensor<'_>, Error> {
@@ -131,7 +136,10 @@ impl Loader<'_> {
         let len: usize = tensor.shape.iter().product();
         let mut values = Vec::new();
         values.try_reserve_exact(len).map_err(|_| {
-            Error::Memory(format!("{} MiB of memory for weights cannot be had; free memory or take a smaller model", len >> 18))
+            Error::Memory(format!(
+                "{} MiB of memory for weights cannot be had; free memory or take a smaller model",
+                len >> 18
+            ))
         })?;
         values.resize(len, 0.0);
         dequantize(tensor.format, tensor.bytes, &mut values).map_err(|e| self.fail(e.to_string()))?;
@@ -152,13 +160,25 @@ impl Loader<'_> {
         let mut weight = self.vector(&format!("{name}.weight"), dim)?;
         weight.iter_mut().for_each(|w| *w += self.params.norm_offset);
         let bias = format!("{name}.bias");
-        let bias = if self.has(&bias) { Some(self.vector(&bias, dim)?) } else { None };
-        Ok(Norm { weight, bias, eps: self.params.norm_eps })
+        let bias = if self.has(&bias) {
+            Some(self.vector(&bias, dim)?)
+        } else {
+            None
+        };
+        Ok(Norm {
+            weight,
+            bias,
+            eps: self.params.norm_eps,
+        })
     }
 
     /// The norm `name`, if it is there.
     pub(crate) fn optional_norm(&self, name: &str, dim: usize) -> Result<Option<Norm>, Error> {
-        if self.has(&format!("{name}.weight")) { self.norm(name, dim).map(Some) } else { Ok(None) }
+        if self.has(&format!("{name}.weight")) {
+            self.norm(name, dim).map(Some)
+        } else {
+            Ok(None)
+        }
     }
 
     /// The layer `name`, with `name.bias` where there is one.
@@ -169,23 +189,39 @@ impl Loader<'_> {
             return Err(self.misfit(&weight, tensor.shape, &format!("[{rows}, {cols}]")));
         }
         let bias = format!("{name}.bias");
-        let bias = if self.has(&bias) { Some(self.vector(&bias, rows)?) } else { None };
-        Ok(Linear { weights: self.pack(&tensor, rows, cols)?, bias })
+        let bias = if self.has(&bias) {
+            Some(self.vector(&bias, rows)?)
+        } else {
+            None
+        };
+        Ok(Linear {
+            weights: self.pack(&tensor, rows, cols)?,
+            bias,
+        })
     }
 
     /// The layers of `count` experts: slices of one tensor `name_exps`, or tensors `name.0`, `name.1`, ….
     pub(crate) fn experts(&self, name: &str, count: usize, rows: usize, cols: usize) -> Result<Vec<Linear>, Error> {
         let stacked = format!("{name}_exps.weight");
         let Some(all) = self.source.tensor(&stacked) else {
-            return (0..count).map(|i| self.linear(&format!("{name}.{i}"), rows, cols)).collect();
+            return (0..count)
+                .map(|i| self.linear(&format!("{name}.{i}"), rows, cols))
+                .collect();
         };
         if all.shape != [count, rows, cols] {
             return Err(self.misfit(&stacked, all.shape, &format!("[{count}, {rows}, {cols}]")));
         }
         let shape = [rows, cols];
         let expert = |bytes| {
-            let tensor = Tensor { format: all.format, shape: &shape, bytes };
-            Ok(Linear { weights: self.pack(&tensor, rows, cols)?, bias: None })
+            let tensor = Tensor {
+                format: all.format,
+                shape: &shape,
+                bytes,
+            };
+            Ok(Linear {
+                weights: self.pack(&tensor, rows, cols)?,
+                bias: None,
+            })
         };
         all.bytes.chunks_exact(all.bytes.len() / count).map(expert).collect()
     }

@@ -18,11 +18,19 @@ impl Mapped {
     /// If the file cannot be opened or mapped.
     #[expect(unsafe_code, reason = "a file mapping cannot be made without")]
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
-        let fail = |cause: std::io::Error| Error::file(path, format!("cannot be opened: {cause}; check the path and its permissions"));
+        let fail = |cause: std::io::Error| {
+            Error::file(
+                path,
+                format!("cannot be opened: {cause}; check the path and its permissions"),
+            )
+        };
         let file = File::open(path).map_err(fail)?;
         let metadata = file.metadata().map_err(fail)?;
         if metadata.is_dir() {
-            return Err(Error::file(path, "is a folder, not a file; name the model file inside it"));
+            return Err(Error::file(
+                path,
+                "is a folder, not a file; name the model file inside it",
+            ));
         }
         if metadata.len() == 0 {
             return Ok(Self(None));

@@ -17,7 +17,7 @@ use crate::params::{Params, Pooling};
 use crate::template::ChatTemplate;
 use crate::tokenizer::Tokenizer;
 use crate::weights::{Source, TensorSummary};
-use crate::{Error, Encoder};
+use crate::{Encoder, Error};
 
 /// How to open a model.
 #[derive(Debug, Clone)]
@@ -33,7 +33,11 @@ pub struct LoadOptions {
 impl Default for LoadOptions {
     fn default() -> Self {
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Self { precision: Precision::default(), kv: KvFormat::default(), threads }
+        Self {
+            precision: Precision::default(),
+            kv: KvFormat::default(),
+            threads,
+        }
     }
 }
 
@@ -78,7 +82,10 @@ pub struct Model {
 
 impl std::fmt::Debug for Model {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Model").field("info", &self.info).field("path", &self.path).finish_non_exhaustive()
+        f.debug_struct("Model")
+            .field("info", &self.info)
+            .field("path", &self.path)
+            .finish_non_exhaustive()
     }
 }
 
@@ -100,10 +107,28 @@ impl Model {
     /// A sentence that names the file, what is wrong with it and what to do.
     pub fn open(path: &Path, options: &LoadOptions) -> Result<Self, Error> {
         let opened = open_files(path)?;
-        let Opened { arch, params, mut info, source, tokenizer, bos, eos } = opened;
+        let Opened {
+            arch,
+            params,
+            mut info,
+            source,
+            tokenizer,
+            bos,
+            eos,
+        } = opened;
         let team = Team::new(options.threads.max(1));
-        let loader = Loader { source: &*source, team: &team, precision: options.precision, params: &params };
-        let kv = KvShape { layers: params.layers, kv_heads: params.kv_heads, head_dim: params.head_dim, format: options.kv };
+        let loader = Loader {
+            source: &*source,
+            team: &team,
+            precision: options.precision,
+            params: &params,
+        };
+        let kv = KvShape {
+            layers: params.layers,
+            kv_heads: params.kv_heads,
+            head_dim: params.head_dim,
+            format: options.kv,
+        };
         let kind = arch.load(&loader, kv)?;
         let outputs = match &kind {
             Kind::Decoder(decoder) => decoder.vocab(),
@@ -112,18 +137,31 @@ impl Model {
         if tokenizer.vocab() > outputs {
             return Err(Error::file(
                 path,
-                format!("its tokenizer has {} tokens and its network only {outputs}; the file is damaged, get it again", tokenizer.vocab()),
+                format!(
+                    "its tokenizer has {} tokens and its network only {outputs}; the file is damaged, get it again",
+                    tokenizer.vocab()
+                ),
             ));
         }
         info.vocab = outputs;
-        let template = info.chat_template.as_deref().and_then(|source| match ChatTemplate::new(source, &bos, &eos) {
-            Ok(template) => Some(Arc::new(template)),
-            Err(error) => {
-                tracing::warn!("{}: {error}; the model can complete text but not chat", path.display());
-                None
-            }
-        });
-        Ok(Self { info, tokenizer: Arc::new(tokenizer), template, kind, path: path.to_owned(), sha256: OnceLock::new() })
+        let template = info
+            .chat_template
+            .as_deref()
+            .and_then(|source| match ChatTemplate::new(source, &bos, &eos) {
+                Ok(template) => Some(Arc::new(template)),
+                Err(error) => {
+                    tracing::warn!("{}: {error}; the model can complete text but not chat", path.display());
+                    None
+                }
+            });
+        Ok(Self {
+            info,
+            tokenizer: Arc::new(tokenizer),
+            template,
+            kind,
+            path: path.to_owned(),
+            sha256: OnceLock::new(),
+        })
     }
 
     /// What a file is, without loading its network.
@@ -167,7 +205,11 @@ fn hash(path: &Path) -> Result<String, Error> {
     let mut files = vec![path.to_owned()];
     if path.is_dir() {
         let entries = std::fs::read_dir(path).map_err(|e| Error::file(path, e.to_string()))?;
-        files = entries.flatten().map(|entry| entry.path()).filter(|p| p.extension().is_some_and(|e| e == "safetensors")).collect();
+        files = entries
+            .flatten()
+            .map(|entry| entry.path())
+            .filter(|p| p.extension().is_some_and(|e| e == "safetensors"))
+            .collect();
         files.sort();
     }
     let mut hasher = Sha256::new();
@@ -179,19 +221,33 @@ fn hash(path: &Path) -> Result<String, Error> {
 
 fn open_files(path: &Path) -> Result<Opened, Error> {
     let safetensors = path.is_dir() || path.extension().is_some_and(|extension| extension == "safetensors");
-    let mut opened = if safetensors { open_folder(path)? } else { open_gguf(path)? };
+    let mut opened = if safetensors {
+        open_folder(path)?
+    } else {
+        open_gguf(path)?
+    };
     let tensors = opened.source.tensors();
-    opened.info.parameters = tensors.iter().map(|t| t.shape.iter().map(|&len| len as u64).product::<u64>()).sum();
+    opened.info.parameters = tensors
+        .iter()
+        .map(|t| t.shape.iter().map(|&len| len as u64).product::<u64>())
+        .sum();
     opened.info.layers = opened.params.layers;
     opened.info.context = opened.params.context;
     opened.info.arch.clone_from(&opened.params.arch);
     if opened.info.name.is_empty() {
-        opened.info.name = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+        opened.info.name = path
+            .file_stem()
+            .map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
     }
     if opened.info.quantization.is_empty() {
         let mut bytes = std::collections::BTreeMap::new();
-        tensors.iter().for_each(|t| *bytes.entry(t.format.name()).or_insert(0) += t.bytes);
-        opened.info.quantization = bytes.into_iter().max_by_key(|(_, bytes)| *bytes).map_or_else(String::new, |(name, _)| name.to_owned());
+        tensors
+            .iter()
+            .for_each(|t| *bytes.entry(t.format.name()).or_insert(0) += t.bytes);
+        opened.info.quantization = bytes
+            .into_iter()
+            .max_by_key(|(_, bytes)| *bytes)
+            .map_or_else(String::new, |(name, _)| name.to_owned());
     }
     Ok(opened)
 }
@@ -200,21 +256,39 @@ fn open_gguf(path: &Path) -> Result<Opened, Error> {
     let gguf = Gguf::open(path)?;
     let name = gguf.str("general.architecture").unwrap_or_default();
     let arch = ARCHS.iter().find(|arch| arch.gguf == name).ok_or_else(|| {
-        Error::file(path, format!("has the architecture `{name}`; {} are supported, get another model", Arch::names()))
+        Error::file(
+            path,
+            format!(
+                "has the architecture `{name}`; {} are supported, get another model",
+                Arch::names()
+            ),
+        )
     })?;
     let params = Params::from_gguf(&gguf, arch).map_err(|fault| Error::file(path, fault))?;
     let tokenizer = Tokenizer::from_gguf(&gguf)?;
     let info = Info {
         name: gguf.str("general.name").unwrap_or_default().to_owned(),
         bytes: gguf.bytes(),
-        quantization: gguf.u64("general.file_type").and_then(file_type).unwrap_or_default().to_owned(),
+        quantization: gguf
+            .u64("general.file_type")
+            .and_then(file_type)
+            .unwrap_or_default()
+            .to_owned(),
         license: gguf.str("general.license").map(str::to_owned),
         chat_template: gguf.str("tokenizer.chat_template").map(str::to_owned),
         ..Info::default()
     };
     let text = |id: Option<u32>| id.map_or_else(String::new, |id| tokenizer.text_of(id));
     let (bos, eos) = (text(tokenizer.bos()), text(tokenizer.eos()));
-    Ok(Opened { arch, params, info, source: Box::new(gguf), tokenizer, bos, eos })
+    Ok(Opened {
+        arch,
+        params,
+        info,
+        source: Box::new(gguf),
+        tokenizer,
+        bos,
+        eos,
+    })
 }
 
 /// llama.cpp's names of whole-file quantizations.
@@ -246,25 +320,53 @@ fn open_folder(path: &Path) -> Result<Opened, Error> {
     let folder = Folder::open(path)?;
     let config_file = folder.path().join("config.json");
     // Gemma's larger models keep the text network's settings one level down.
-    let config = folder.config().get("text_config").filter(|c| c.is_object()).unwrap_or(folder.config());
+    let config = folder
+        .config()
+        .get("text_config")
+        .filter(|c| c.is_object())
+        .unwrap_or(folder.config());
     let name = config.get("model_type").and_then(Value::as_str).unwrap_or_default();
-    let arch = ARCHS.iter().find(|arch| arch.hugging_face.contains(&name)).ok_or_else(|| {
-        Error::file(&config_file, format!("has the model type `{name}`; {} are supported, get another model", Arch::names()))
-    })?;
+    let arch = ARCHS
+        .iter()
+        .find(|arch| arch.hugging_face.contains(&name))
+        .ok_or_else(|| {
+            Error::file(
+                &config_file,
+                format!(
+                    "has the model type `{name}`; {} are supported, get another model",
+                    Arch::names()
+                ),
+            )
+        })?;
     let mut params = Params::from_config(config, arch).map_err(|fault| Error::file(&config_file, fault))?;
     let sentences = folder.json("sentence_bert_config.json");
-    if let Some(max) = sentences.as_ref().and_then(|c| c.get("max_seq_length")).and_then(Value::as_u64).filter(|&max| max > 2) {
+    if let Some(max) = sentences
+        .as_ref()
+        .and_then(|c| c.get("max_seq_length"))
+        .and_then(Value::as_u64)
+        .filter(|&max| max > 2)
+    {
         params.context = params.context.min(usize::try_from(max).unwrap_or(usize::MAX));
     }
-    if folder.json("1_Pooling/config.json").is_some_and(|c| c["pooling_mode_cls_token"] == true) {
+    if folder
+        .json("1_Pooling/config.json")
+        .is_some_and(|c| c["pooling_mode_cls_token"] == true)
+    {
         params.pooling = Pooling::First;
     }
     let generation = folder.json("generation_config.json");
-    let ends = generation.iter().chain([config]).find_map(|c| match c.get("eos_token_id")? {
-        Value::Array(ids) => Some(ids.iter().filter_map(Value::as_u64).collect::<Vec<_>>()),
-        id => id.as_u64().map(|id| vec![id]),
-    });
-    let ends: Vec<u32> = ends.unwrap_or_default().into_iter().filter_map(|id| u32::try_from(id).ok()).collect();
+    let ends = generation
+        .iter()
+        .chain([config])
+        .find_map(|c| match c.get("eos_token_id")? {
+            Value::Array(ids) => Some(ids.iter().filter_map(Value::as_u64).collect::<Vec<_>>()),
+            id => id.as_u64().map(|id| vec![id]),
+        });
+    let ends: Vec<u32> = ends
+        .unwrap_or_default()
+        .into_iter()
+        .filter_map(|id| u32::try_from(id).ok())
+        .collect();
     let mut tokenizer = Tokenizer::from_json(&folder.path().join("tokenizer.json"), &ends)?;
     let settings = folder.json("tokenizer_config.json").unwrap_or_default();
     let named = |key: &str| match settings.get(key)? {
@@ -275,9 +377,21 @@ fn open_folder(path: &Path) -> Result<Opened, Error> {
     let template_file = std::fs::read_to_string(folder.path().join("chat_template.jinja")).ok();
     let info = Info {
         bytes: folder.bytes(),
-        chat_template: template_file.or_else(|| settings.get("chat_template").and_then(Value::as_str).map(str::to_owned)),
+        chat_template: template_file
+            .or_else(|| settings.get("chat_template").and_then(Value::as_str).map(str::to_owned)),
         ..Info::default()
     };
-    let (bos, eos) = (named("bos_token").unwrap_or_default().to_owned(), named("eos_token").unwrap_or_default().to_owned());
-    Ok(Opened { arch, params, info, source: Box::new(folder), tokenizer, bos, eos })
+    let (bos, eos) = (
+        named("bos_token").unwrap_or_default().to_owned(),
+        named("eos_token").unwrap_or_default().to_owned(),
+    );
+    Ok(Opened {
+        arch,
+        params,
+        info,
+        source: Box::new(folder),
+        tokenizer,
+        bos,
+        eos,
+    })
 }

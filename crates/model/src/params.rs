@@ -58,7 +58,9 @@ type Fault = String;
 fn within(key: &str, value: Option<u64>, min: u64, max: u64) -> Result<usize, Fault> {
     match value {
         Some(value) if (min..=max).contains(&value) => Ok(value as usize),
-        Some(value) => Err(format!("`{key}` is {value}, {min} to {max} are possible; the file is damaged, get it again")),
+        Some(value) => Err(format!(
+            "`{key}` is {value}, {min} to {max} are possible; the file is damaged, get it again"
+        )),
         None => Err(format!("has no `{key}`; the file is incomplete, get it again")),
     }
 }
@@ -82,14 +84,20 @@ impl Params {
         }
         let gemma = arch.gguf == "gemma3";
         let bert = arch.gguf == "bert";
-        let epsilon = if bert { "attention.layer_norm_epsilon" } else { "attention.layer_norm_rms_epsilon" };
+        let epsilon = if bert {
+            "attention.layer_norm_epsilon"
+        } else {
+            "attention.layer_norm_rms_epsilon"
+        };
         let experts = int_or("expert_count", 0, 0, MAX_EXPERTS)?;
         let factor = match gguf.str(&key("rope.scaling.type")) {
             Some("linear") => float("rope.scaling.factor"),
             None | Some("none") => None,
             Some(other) => {
                 let other: String = other.chars().take(40).collect();
-                return Err(format!("asks for rotary scaling of the kind `{other}`; `linear` and `rope_freqs` are supported, get another model"));
+                return Err(format!(
+                    "asks for rotary scaling of the kind `{other}`; `linear` and `rope_freqs` are supported, get another model"
+                ));
             }
         };
         let factors = gguf.tensor("rope_freqs.weight").and_then(|tensor| {
@@ -98,7 +106,11 @@ impl Params {
             Some(values)
         });
         // The file does not say which layers see everything: in Gemma 3 it is every sixth.
-        let window = if gemma { Some(int("attention.sliding_window", 1, MAX_CONTEXT)?) } else { None };
+        let window = if gemma {
+            Some(int("attention.sliding_window", 1, MAX_CONTEXT)?)
+        } else {
+            None
+        };
         let wide = gemma && layers == 62; // the 27B model scales its queries by the width per head instead
         let params = Self {
             arch: arch.gguf.to_owned(),
@@ -109,10 +121,21 @@ impl Params {
             kv_heads,
             head_dim,
             feed_forward: int_or("feed_forward_length", 0, 0, MAX_DIM)?,
-            norm_eps: float(epsilon).ok_or_else(|| format!("has no `{}`; the file is incomplete, get it again", key(epsilon)))?,
+            norm_eps: float(epsilon)
+                .ok_or_else(|| format!("has no `{}`; the file is incomplete, get it again", key(epsilon)))?,
             norm_offset: 0.0,
-            query_scale: 1.0 / (if wide { dim as f32 / heads as f32 } else { head_dim as f32 }).sqrt(),
-            rope_style: if arch.interleaved { RopeStyle::Interleaved } else { RopeStyle::Halves },
+            query_scale: 1.0
+                / (if wide {
+                    dim as f32 / heads as f32
+                } else {
+                    head_dim as f32
+                })
+                .sqrt(),
+            rope_style: if arch.interleaved {
+                RopeStyle::Interleaved
+            } else {
+                RopeStyle::Halves
+            },
             rope_dim: int_or("rope.dimension_count", head_dim, 1, MAX_DIM)?,
             rope_theta: float("rope.freq_base").unwrap_or(10_000.0),
             rope_scaling: match (factors, factor) {
@@ -124,11 +147,19 @@ impl Params {
             window,
             sliding: (0..layers).map(|i| (i + 1) % 6 != 0).collect(),
             experts,
-            experts_used: if experts > 0 { int("expert_used_count", 1, experts as u64)? } else { 0 },
+            experts_used: if experts > 0 {
+                int("expert_used_count", 1, experts as u64)?
+            } else {
+                0
+            },
             expert_feed_forward: int_or("expert_feed_forward_length", 0, 0, MAX_DIM)?,
             normalise_experts: true,
             tied: false,
-            pooling: if gguf.u64(&key("pooling_type")) == Some(2) { Pooling::First } else { Pooling::Mean },
+            pooling: if gguf.u64(&key("pooling_type")) == Some(2) {
+                Pooling::First
+            } else {
+                Pooling::Mean
+            },
         };
         params.checked()
     }
@@ -142,28 +173,54 @@ impl Params {
         };
         let float = |value: Option<&Value>| value.and_then(Value::as_f64).map(|v| v as f32);
         let flag = |key: &str| config.get(key).and_then(Value::as_bool);
-        let (layers, dim) = (int("num_hidden_layers", 1, MAX_LAYERS)?, int("hidden_size", 1, MAX_DIM)?);
+        let (layers, dim) = (
+            int("num_hidden_layers", 1, MAX_LAYERS)?,
+            int("hidden_size", 1, MAX_DIM)?,
+        );
         let heads = int("num_attention_heads", 1, MAX_DIM)?;
         let head_dim = int_or("head_dim", dim / heads, 1, MAX_DIM)?;
         let (gemma, bert) = (arch.gguf == "gemma3", arch.gguf == "bert");
-        let activation = config.get("hidden_activation").or(config.get("hidden_act")).and_then(Value::as_str);
-        let expected: &[&str] = if gemma { &["gelu_pytorch_tanh"] } else if bert { &["gelu"] } else { &["silu"] };
+        let activation = config
+            .get("hidden_activation")
+            .or(config.get("hidden_act"))
+            .and_then(Value::as_str);
+        let expected: &[&str] = if gemma {
+            &["gelu_pytorch_tanh"]
+        } else if bert {
+            &["gelu"]
+        } else {
+            &["silu"]
+        };
         if let Some(name) = activation.filter(|name| !expected.contains(name)) {
-            return Err(format!("asks for the activation `{name}`, which is not supported for {}; get another model", arch.gguf));
+            return Err(format!(
+                "asks for the activation `{name}`, which is not supported for {}; get another model",
+                arch.gguf
+            ));
         }
-        if config.get("attn_logit_softcapping").is_some_and(|v| !v.is_null()) || config.get("final_logit_softcapping").is_some_and(|v| !v.is_null()) {
+        if config.get("attn_logit_softcapping").is_some_and(|v| !v.is_null())
+            || config.get("final_logit_softcapping").is_some_and(|v| !v.is_null())
+        {
             return Err("asks for soft-capped logits, which are not supported; get another model".into());
         }
         // Rotary settings stand at the top, in `rope_scaling`, or (since transformers 5) in `rope_parameters`, for
         // Gemma once per kind of layer.
-        let rope = config.get("rope_parameters").or(config.get("rope_scaling")).filter(|v| v.is_object());
+        let rope = config
+            .get("rope_parameters")
+            .or(config.get("rope_scaling"))
+            .filter(|v| v.is_object());
         let far = rope.and_then(|r| r.get("full_attention")).or(rope);
         let near = rope.and_then(|r| r.get("sliding_attention"));
         let theta = |of: Option<&Value>, key: &str| float(of.and_then(|r| r.get("rope_theta")).or(config.get(key)));
         let window = config.get("sliding_window").and_then(Value::as_u64);
-        let window = window.filter(|_| flag("use_sliding_window") != Some(false)).map(|w| within("sliding_window", Some(w), 1, MAX_CONTEXT)).transpose()?;
+        let window = window
+            .filter(|_| flag("use_sliding_window") != Some(false))
+            .map(|w| within("sliding_window", Some(w), 1, MAX_CONTEXT))
+            .transpose()?;
         let sliding = match config.get("layer_types").and_then(Value::as_array) {
-            Some(kinds) => kinds.iter().map(|kind| kind.as_str() == Some("sliding_attention")).collect(),
+            Some(kinds) => kinds
+                .iter()
+                .map(|kind| kind.as_str() == Some("sliding_attention"))
+                .collect(),
             None if gemma => {
                 let pattern = int_or("sliding_window_pattern", 6, 1, MAX_LAYERS)?;
                 (0..layers).map(|i| (i + 1) % pattern != 0).collect()
@@ -171,12 +228,30 @@ impl Params {
             None => vec![true; layers],
         };
         if sliding.len() != layers {
-            return Err(format!("`layer_types` has {} entries for {layers} layers; the file is damaged, get it again", sliding.len()));
+            return Err(format!(
+                "`layer_types` has {} entries for {layers} layers; the file is damaged, get it again",
+                sliding.len()
+            ));
         }
         // `num_local_experts` since transformers 5.
-        let experts = int_or(if config.get("num_experts").is_some() { "num_experts" } else { "num_local_experts" }, 0, 0, MAX_EXPERTS)?;
-        let scalar = float(config.get("query_pre_attn_scalar")).filter(|_| gemma).unwrap_or(head_dim as f32);
-        let partial = float(far.and_then(|r| r.get("partial_rotary_factor")).or(config.get("partial_rotary_factor"))).unwrap_or(1.0);
+        let experts = int_or(
+            if config.get("num_experts").is_some() {
+                "num_experts"
+            } else {
+                "num_local_experts"
+            },
+            0,
+            0,
+            MAX_EXPERTS,
+        )?;
+        let scalar = float(config.get("query_pre_attn_scalar"))
+            .filter(|_| gemma)
+            .unwrap_or(head_dim as f32);
+        let partial = float(
+            far.and_then(|r| r.get("partial_rotary_factor"))
+                .or(config.get("partial_rotary_factor")),
+        )
+        .unwrap_or(1.0);
         if partial != 1.0 {
             return Err("turns only a part of each head, which is not supported here; get another model".into());
         }
@@ -189,7 +264,11 @@ impl Params {
             kv_heads: int_or("num_key_value_heads", heads, 1, MAX_DIM)?,
             head_dim,
             feed_forward: int("intermediate_size", 1, MAX_DIM)?,
-            norm_eps: float(config.get(if bert { "layer_norm_eps" } else { "rms_norm_eps" })).unwrap_or(if bert { 1e-12 } else { 1e-6 }),
+            norm_eps: float(config.get(if bert { "layer_norm_eps" } else { "rms_norm_eps" })).unwrap_or(if bert {
+                1e-12
+            } else {
+                1e-6
+            }),
             norm_offset: if gemma { 1.0 } else { 0.0 },
             query_scale: 1.0 / scalar.sqrt(),
             rope_style: RopeStyle::Halves,
@@ -200,7 +279,11 @@ impl Params {
             window,
             sliding,
             experts,
-            experts_used: if experts > 0 { int("num_experts_per_tok", 1, experts as u64)? } else { 0 },
+            experts_used: if experts > 0 {
+                int("num_experts_per_tok", 1, experts as u64)?
+            } else {
+                0
+            },
             expert_feed_forward: int_or("moe_intermediate_size", 0, 0, MAX_DIM)?,
             normalise_experts: flag("norm_topk_prob").unwrap_or(false),
             tied: flag("tie_word_embeddings").unwrap_or(gemma),
@@ -210,22 +293,39 @@ impl Params {
     }
 
     fn checked(self) -> Result<Self, Fault> {
-        let Self { heads, kv_heads, head_dim, rope_dim, dim, .. } = self;
+        let Self {
+            heads,
+            kv_heads,
+            head_dim,
+            rope_dim,
+            dim,
+            ..
+        } = self;
         if heads % kv_heads != 0 {
-            return Err(format!("has {heads} query heads for {kv_heads} key/value heads, which does not divide; the file is damaged, get it again"));
+            return Err(format!(
+                "has {heads} query heads for {kv_heads} key/value heads, which does not divide; the file is damaged, get it again"
+            ));
         }
         if self.arch == "bert" && (heads != kv_heads || heads * head_dim != dim) {
-            return Err(format!("has {heads} heads of {head_dim} for a width of {dim}, which does not fit; the file is damaged, get it again"));
+            return Err(format!(
+                "has {heads} heads of {head_dim} for a width of {dim}, which does not fit; the file is damaged, get it again"
+            ));
         }
         if heads.checked_mul(head_dim).is_none_or(|width| width > MAX_DIM as usize) {
-            return Err(format!("has {heads} heads of {head_dim}, more than is possible; the file is damaged, get it again"));
+            return Err(format!(
+                "has {heads} heads of {head_dim}, more than is possible; the file is damaged, get it again"
+            ));
         }
         if self.arch != "bert" && (rope_dim % 2 != 0 || rope_dim > head_dim) {
-            return Err(format!("turns {rope_dim} elements of heads of {head_dim}, which does not fit; the file is damaged, get it again"));
+            return Err(format!(
+                "turns {rope_dim} elements of heads of {head_dim}, which does not fit; the file is damaged, get it again"
+            ));
         }
         let positive = |name: &str, value: f32| match value.is_finite() && value > 0.0 {
             true => Ok(()),
-            false => Err(format!("{name} is {value}, which cannot be; the file is damaged, get it again")),
+            false => Err(format!(
+                "{name} is {value}, which cannot be; the file is damaged, get it again"
+            )),
         };
         positive("the epsilon of the norms", self.norm_eps)?;
         positive("the base of the rotary positions", self.rope_theta)?;
@@ -234,32 +334,56 @@ impl Params {
         match &self.rope_scaling {
             RopeScaling::None => {}
             RopeScaling::Linear(factor) => positive("the factor of the rotary positions", *factor)?,
-            RopeScaling::Llama3 { factor, low_freq_factor, high_freq_factor, original_context } => {
+            RopeScaling::Llama3 {
+                factor,
+                low_freq_factor,
+                high_freq_factor,
+                original_context,
+            } => {
                 for value in [factor, low_freq_factor, high_freq_factor, original_context] {
                     positive("a factor of the rotary positions", *value)?;
                 }
             }
             RopeScaling::Factors(factors) if factors.len() != rope_dim / 2 => {
-                return Err(format!("`rope_freqs.weight` has {} values for {} pairs; the file is damaged, get it again", factors.len(), rope_dim / 2));
+                return Err(format!(
+                    "`rope_freqs.weight` has {} values for {} pairs; the file is damaged, get it again",
+                    factors.len(),
+                    rope_dim / 2
+                ));
             }
-            RopeScaling::Factors(factors) => factors.iter().try_for_each(|f| positive("a factor in `rope_freqs.weight`", *f))?,
+            RopeScaling::Factors(factors) => factors
+                .iter()
+                .try_for_each(|f| positive("a factor in `rope_freqs.weight`", *f))?,
         }
         Ok(self)
     }
 
     /// The window of a layer, where it has one.
     pub(crate) fn window_of(&self, layer: usize) -> Option<usize> {
-        self.window.filter(|_| self.sliding.get(layer).copied().unwrap_or(false))
+        self.window
+            .filter(|_| self.sliding.get(layer).copied().unwrap_or(false))
     }
 
     /// Rotary positions of the layers that see everything.
     pub(crate) fn rope(&self) -> Rope {
-        Rope::new(self.head_dim, self.rope_dim, self.rope_theta, &self.rope_scaling, self.rope_style)
+        Rope::new(
+            self.head_dim,
+            self.rope_dim,
+            self.rope_theta,
+            &self.rope_scaling,
+            self.rope_style,
+        )
     }
 
     /// Rotary positions of the layers with a window.
     pub(crate) fn local_rope(&self) -> Rope {
-        Rope::new(self.head_dim, self.rope_dim, self.local_rope_theta, &RopeScaling::None, self.rope_style)
+        Rope::new(
+            self.head_dim,
+            self.rope_dim,
+            self.local_rope_theta,
+            &RopeScaling::None,
+            self.rope_style,
+        )
     }
 }
 
@@ -269,7 +393,12 @@ fn rope_scaling(rope: Option<&Value>) -> Result<RopeScaling, Fault> {
         let value = rope.get(key).and_then(Value::as_f64).map(|v| v as f32);
         value.ok_or_else(|| format!("its rotary scaling has no `{key}`; the file is incomplete, get it again"))
     };
-    match rope.get("rope_type").or(rope.get("type")).and_then(Value::as_str).unwrap_or("default") {
+    match rope
+        .get("rope_type")
+        .or(rope.get("type"))
+        .and_then(Value::as_str)
+        .unwrap_or("default")
+    {
         "default" => Ok(RopeScaling::None),
         "linear" => Ok(RopeScaling::Linear(number("factor")?)),
         "llama3" => Ok(RopeScaling::Llama3 {
@@ -278,6 +407,8 @@ fn rope_scaling(rope: Option<&Value>) -> Result<RopeScaling, Fault> {
             high_freq_factor: number("high_freq_factor")?,
             original_context: number("original_max_position_embeddings")?,
         }),
-        other => Err(format!("asks for rotary scaling of the kind `{other}`; `linear` and `llama3` are supported, get another model")),
+        other => Err(format!(
+            "asks for rotary scaling of the kind `{other}`; `linear` and `llama3` are supported, get another model"
+        )),
     }
 }

@@ -44,7 +44,10 @@ impl Shared {
 
 /// The routes of this folder.
 pub fn routes() -> Router<App> {
-    let shared = Shared { fallback: Arc::new(Memory::default()), running: Arc::default() };
+    let shared = Shared {
+        fallback: Arc::new(Memory::default()),
+        running: Arc::default(),
+    };
     Router::new()
         .route("/v1/responses", post(create))
         .route("/v1/responses/compact", any(compact))
@@ -74,16 +77,26 @@ pub(crate) async fn create(
     let checked = Checked::new(request)?; // 400, naming the field
     let model = app.models.get(&checked.answer.model).await?; // 404, naming the models there are
     if !model.abilities().chat {
-        return Err(ApiError::param("model", format!("`{}` holds no conversations; use another model", checked.answer.model)));
+        return Err(ApiError::param(
+            "model",
+            format!("`{}` holds no conversations; use another model", checked.answer.model),
+        ));
     }
     if checked.logprobs.is_some() && !model.abilities().logprobs {
-        return Err(ApiError::param("top_logprobs", "this model returns no log-probabilities; leave `top_logprobs` out"));
+        return Err(ApiError::param(
+            "top_logprobs",
+            "this model returns no log-probabilities; leave `top_logprobs` out",
+        ));
     }
     let permit = app.admit()?; // 429, saying when to come back
     let store = shared.store(&app);
     let messages = context::messages(&*store, &checked).await?; // 404 for a response that is not there
     let request = GenerateRequest {
-        prompt: Prompt::Chat { messages, tools: checked.tools, tool_choice: checked.tool_choice },
+        prompt: Prompt::Chat {
+            messages,
+            tools: checked.tools,
+            tool_choice: checked.tool_choice,
+        },
         sampling: checked.sampling,
         stop: checked.stop,
         constraint: checked.constraint,
@@ -147,7 +160,10 @@ pub(crate) async fn fetch(
     Query(how): Query<Fetch>,
 ) -> Result<Json<Answer>, ApiError> {
     if how.stream == Some(true) {
-        return Err(ApiError::param("stream", "a stored response is sent whole; leave `stream` out"));
+        return Err(ApiError::param(
+            "stream",
+            "a stored response is sent whole; leave `stream` out",
+        ));
     }
     Ok(Json(stored(&app, &shared, &id).await?.response))
 }
@@ -163,7 +179,11 @@ pub(crate) async fn delete(
     if !shared.store(&app).delete(&id).await? {
         return Err(store::missing(&id));
     }
-    Ok(Json(DeletedResponse { id, object: "response".into(), deleted: true }))
+    Ok(Json(DeletedResponse {
+        id,
+        object: "response".into(),
+        deleted: true,
+    }))
 }
 
 /// `/v1/responses/compact`, which clients probe for: it is no response's id, and it is not here.
@@ -181,7 +201,10 @@ pub(crate) async fn cancel(
     shared.running.cancel(&id).await;
     let response = stored(&app, &shared, &id).await?.response;
     if !response.background {
-        return Err(ApiError::param("id", "only a response made with `background: true` can be cancelled; for others, close the connection"));
+        return Err(ApiError::param(
+            "id",
+            "only a response made with `background: true` can be cancelled; for others, close the connection",
+        ));
     }
     Ok(Json(response))
 }
@@ -228,5 +251,11 @@ pub(crate) async fn input_items(
     items.truncate(limit);
     let id = |item: Option<&Item>| item.map(|item| item.id().to_owned());
     let (first_id, last_id) = (id(items.first()), id(items.last()));
-    Ok(Json(ItemList { object: "list".into(), data: items, first_id, last_id, has_more }))
+    Ok(Json(ItemList {
+        object: "list".into(),
+        data: items,
+        first_id,
+        last_id,
+        has_more,
+    }))
 }

@@ -101,7 +101,10 @@ pub struct ToolParam {
 
 /// Whether the model may, must or must not call functions.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(untagged, expecting = "expected `auto`, `none`, `required`, {\"type\": \"function\", \"name\": …} or {\"type\": \"allowed_tools\", …}")]
+#[serde(
+    untagged,
+    expecting = "expected `auto`, `none`, `required`, {\"type\": \"function\", \"name\": …} or {\"type\": \"allowed_tools\", …}"
+)]
 #[schema(as = ResponsesToolChoice)]
 pub enum ToolChoice {
     /// `auto`, `none` or `required`.

@@ -62,7 +62,9 @@ impl Conversation {
         if self.turns.is_empty() {
             bail!("there is nothing to save yet");
         }
-        let json = Path::new(file).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
+        let json = Path::new(file)
+            .extension()
+            .is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
         let text = if json { self.json()? } else { self.markdown() };
         let mut to = match std::fs::OpenOptions::new().write(true).create_new(true).open(file) {
             Ok(to) => to,
@@ -93,7 +95,11 @@ impl Conversation {
 }
 
 fn message(role: &str, text: &str) -> Message {
-    Message { role: role.into(), content: Some(Content::Text(text.into())), ..Message::default() }
+    Message {
+        role: role.into(),
+        content: Some(Content::Text(text.into())),
+        ..Message::default()
+    }
 }
 
 #[cfg(test)]
@@ -109,8 +115,17 @@ mod tests {
         conversation.keep("Why?".into(), "Because.".into());
         let file = dir.path().join("a.md");
         conversation.save(file.to_str().unwrap()).unwrap();
-        assert_eq!(std::fs::read_to_string(&file).unwrap(), "*Be brief.*\n\n## Why?\n\nBecause.\n\n");
-        assert!(conversation.save(file.to_str().unwrap()).unwrap_err().to_string().contains("exists already"));
+        assert_eq!(
+            std::fs::read_to_string(&file).unwrap(),
+            "*Be brief.*\n\n## Why?\n\nBecause.\n\n"
+        );
+        assert!(
+            conversation
+                .save(file.to_str().unwrap())
+                .unwrap_err()
+                .to_string()
+                .contains("exists already")
+        );
         let file = dir.path().join("a.json");
         conversation.save(file.to_str().unwrap()).unwrap();
         let read: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();

@@ -40,14 +40,20 @@ impl Editor {
         let mut keys = default_emacs_keybindings();
         let complete = vec![ReedlineEvent::Menu("commands".into()), ReedlineEvent::MenuNext];
         keys.add_binding(KeyModifiers::NONE, KeyCode::Tab, ReedlineEvent::UntilFound(complete));
-        keys.add_binding(KeyModifiers::ALT, KeyCode::Enter, ReedlineEvent::Edit(vec![EditCommand::InsertNewline]));
+        keys.add_binding(
+            KeyModifiers::ALT,
+            KeyCode::Enter,
+            ReedlineEvent::Edit(vec![EditCommand::InsertNewline]),
+        );
         let mut completer = DefaultCompleter::with_inclusions(&['/']).set_min_word_len(1);
         completer.insert(NAMES.iter().map(|name| (*name).to_owned()).collect());
         let mut editor = Reedline::create()
             .with_ansi_colors(color_wanted())
             .with_edit_mode(Box::new(Emacs::new(keys)))
             .with_completer(Box::new(completer))
-            .with_menu(ReedlineMenu::EngineCompleter(Box::new(ColumnarMenu::default().with_name("commands"))))
+            .with_menu(ReedlineMenu::EngineCompleter(Box::new(
+                ColumnarMenu::default().with_name("commands"),
+            )))
             .use_bracketed_paste(true);
         if let Some(file) = history {
             editor = editor.with_history(Box::new(FileBackedHistory::with_file(HISTORY, file)?));
@@ -73,7 +79,11 @@ impl Editor {
             }),
             Self::Plain => {
                 let mut line = String::new();
-                Ok(if std::io::stdin().read_line(&mut line)? == 0 { Input::End } else { Input::Line(line) })
+                Ok(if std::io::stdin().read_line(&mut line)? == 0 {
+                    Input::End
+                } else {
+                    Input::Line(line)
+                })
             }
         }
     }

@@ -17,8 +17,17 @@ pub(crate) const HELP: &str = "\
 ";
 
 /// Names, for completion.
-pub(crate) const NAMES: &[&str] =
-    &["/help", "/model", "/system", "/set", "/regenerate", "/undo", "/clear", "/save", "/exit"];
+pub(crate) const NAMES: &[&str] = &[
+    "/help",
+    "/model",
+    "/system",
+    "/set",
+    "/regenerate",
+    "/undo",
+    "/clear",
+    "/save",
+    "/exit",
+];
 
 /// A command.
 #[derive(Debug, PartialEq, Eq)]
@@ -40,7 +49,9 @@ pub(crate) enum Slash {
 /// A sentence about a command that does not exist or lacks something.
 pub(crate) fn parse(line: &str) -> Result<Result<Slash, String>, String> {
     let trimmed = line.trim();
-    let Some(command) = trimmed.strip_prefix('/') else { return Ok(Err(line.trim_end().to_owned())) };
+    let Some(command) = trimmed.strip_prefix('/') else {
+        return Ok(Err(line.trim_end().to_owned()));
+    };
     if command.starts_with('/') {
         return Ok(Err(command.to_owned()));
     }
@@ -53,14 +64,22 @@ pub(crate) fn parse(line: &str) -> Result<Result<Slash, String>, String> {
         "set" => match rest.as_deref().map(|rest| rest.split_once(char::is_whitespace)) {
             None => Slash::Set(None),
             Some(Some((key, value))) => Slash::Set(Some((key.to_owned(), value.trim().to_owned()))),
-            Some(None) => return Err("/set takes a name and a value, as in `/set temperature 0.2`; `/set` alone lists them".into()),
+            Some(None) => {
+                return Err(
+                    "/set takes a name and a value, as in `/set temperature 0.2`; `/set` alone lists them".into(),
+                );
+            }
         },
         "regenerate" | "r" => Slash::Regenerate,
         "undo" => Slash::Undo,
         "clear" => Slash::Clear,
         "save" => Slash::Save(rest.ok_or("/save takes a file name, as in `/save talk.md`")?),
         "exit" | "quit" | "bye" => Slash::Exit,
-        _ => return Err(format!("there is no command /{name}; /help lists them, and a line that begins with // is text")),
+        _ => {
+            return Err(format!(
+                "there is no command /{name}; /help lists them, and a line that begins with // is text"
+            ));
+        }
     };
     Ok(Ok(slash))
 }
@@ -76,7 +95,10 @@ mod tests {
         assert_eq!(text("hello /help"), "hello /help");
         assert_eq!(text("//etc is a path"), "/etc is a path");
         let command = |line: &str| parse(line).unwrap().unwrap();
-        assert_eq!(command("/set temperature  0.2"), Slash::Set(Some(("temperature".into(), "0.2".into()))));
+        assert_eq!(
+            command("/set temperature  0.2"),
+            Slash::Set(Some(("temperature".into(), "0.2".into())))
+        );
         assert_eq!(command(" /system Be brief. "), Slash::System(Some("Be brief.".into())));
         assert_eq!(command("/r"), Slash::Regenerate);
     }
@@ -91,7 +113,10 @@ mod tests {
     fn every_completed_name_is_a_command_with_help() {
         for name in NAMES {
             assert!(HELP.contains(name), "{name}");
-            assert!(!matches!(parse(&format!("{name} a b")), Err(error) if error.contains("there is no command")), "{name}");
+            assert!(
+                !matches!(parse(&format!("{name} a b")), Err(error) if error.contains("there is no command")),
+                "{name}"
+            );
         }
     }
 }

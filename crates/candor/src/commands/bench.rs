@@ -32,13 +32,31 @@ pub(crate) struct Bench {
     #[arg(short, long = "model", value_name = "NAME|PATH")]
     models: Vec<String>,
     /// Tokens of prompt; 0 leaves that test out
-    #[arg(short = 'p', long = "n-prompt", value_name = "N", value_delimiter = ',', default_value = "512")]
+    #[arg(
+        short = 'p',
+        long = "n-prompt",
+        value_name = "N",
+        value_delimiter = ',',
+        default_value = "512"
+    )]
     prompt: Vec<usize>,
     /// Tokens of answer; 0 leaves that test out
-    #[arg(short = 'n', long = "n-gen", value_name = "N", value_delimiter = ',', default_value = "128")]
+    #[arg(
+        short = 'n',
+        long = "n-gen",
+        value_name = "N",
+        value_delimiter = ',',
+        default_value = "128"
+    )]
     generate: Vec<usize>,
     /// Tokens of context before the test begins
-    #[arg(short, long = "n-depth", value_name = "N", value_delimiter = ',', default_value = "0")]
+    #[arg(
+        short,
+        long = "n-depth",
+        value_name = "N",
+        value_delimiter = ',',
+        default_value = "0"
+    )]
     depth: Vec<usize>,
     /// Most tokens of a prompt that are computed in one step
     #[arg(short, long = "batch-size", value_name = "N", default_value_t = 512)]
@@ -63,8 +81,16 @@ struct Row {
 
 impl Row {
     fn test(&self) -> String {
-        let test = if self.prompt > 0 { format!("pp{}", self.prompt) } else { format!("tg{}", self.generate) };
-        if self.depth > 0 { format!("{test} @ d{}", self.depth) } else { test }
+        let test = if self.prompt > 0 {
+            format!("pp{}", self.prompt)
+        } else {
+            format!("tg{}", self.generate)
+        };
+        if self.depth > 0 {
+            format!("{test} @ d{}", self.depth)
+        } else {
+            test
+        }
     }
 }
 
@@ -86,7 +112,10 @@ impl Bench {
             let options = open::load_options(context, &self.engine);
             let model = Model::open(&found.path, &options)?;
             let Some(decoder) = model.decoder() else {
-                bail!("{} makes embeddings and no text; there is nothing to time yet", found.name);
+                bail!(
+                    "{} makes embeddings and no text; there is nothing to time yet",
+                    found.name
+                );
             };
             let longest = self.depth.iter().max().unwrap_or(&0)
                 + self.prompt.iter().chain(&self.generate).max().unwrap_or(&0).max(&16);
@@ -94,7 +123,12 @@ impl Bench {
             runner.check()?;
             if table.is_empty() && !self.json {
                 let bandwidth = read_bandwidth(runner.team());
-                writeln!(table, "candor {}, {}, {bandwidth:.1} GB/s read from memory\n", env!("CARGO_PKG_VERSION"), cpu::describe())?;
+                writeln!(
+                    table,
+                    "candor {}, {}, {bandwidth:.1} GB/s read from memory\n",
+                    env!("CARGO_PKG_VERSION"),
+                    cpu::describe()
+                )?;
                 table += &header();
             }
             for row in self.rows(&mut runner) {
@@ -118,13 +152,21 @@ impl Bench {
         let mut rows = Vec::new();
         for &depth in &self.depth {
             runner.fill(depth);
-            let tests = self.prompt.iter().map(|n| (*n, 0)).chain(self.generate.iter().map(|n| (0, *n)));
+            let tests = self
+                .prompt
+                .iter()
+                .map(|n| (*n, 0))
+                .chain(self.generate.iter().map(|n| (0, *n)));
             let tests: Vec<(usize, usize)> = tests.filter(|(p, g)| p + g > 0).collect();
             let mut samples = vec![Vec::new(); tests.len()];
             for round in 0..=self.repetitions {
                 for (&(prompt, generate), samples) in tests.iter().zip(&mut samples) {
                     let start = Instant::now();
-                    if prompt > 0 { runner.prefill(depth, prompt) } else { runner.decode(depth, generate) }
+                    if prompt > 0 {
+                        runner.prefill(depth, prompt)
+                    } else {
+                        runner.decode(depth, generate)
+                    }
                     if round > 0 {
                         samples.push(start.elapsed()); // the first round warms up
                     }
@@ -176,5 +218,8 @@ fn line(model: &Model, name: &str, threads: usize, row: &Row) -> String {
     let size = format!("{:.2} MiB", model.info.bytes as f64 / f64::from(1 << 20));
     let parameters = format!("{:.2} M", model.info.parameters as f64 / 1e6);
     let rate = format!("{mean:.2} ± {deviation:.2}");
-    format!("| {model_column:30} | {size:>10} | {parameters:>8} | {threads:>7} | {:>14} | {rate:>18} |\n", row.test())
+    format!(
+        "| {model_column:30} | {size:>10} | {parameters:>8} | {threads:>7} | {:>14} | {rate:>18} |\n",
+        row.test()
+    )
 }

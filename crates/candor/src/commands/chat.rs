@@ -113,14 +113,18 @@ impl Talk<'_> {
             Slash::Help => print(HELP)?,
             Slash::Model(None) => print(&format!("{}\n", self.name))?,
             Slash::Model(Some(name)) => {
-                let opened = self.runtime.block_on(open::open(self.context, Some(&name), &self.engine))?;
+                let opened = self
+                    .runtime
+                    .block_on(open::open(self.context, Some(&name), &self.engine))?;
                 open::needs_chat(&opened)?;
                 self.name = opened.name;
                 self.generator = opened.generator;
                 print(&format!("{} answers now\n", self.name))?;
             }
             Slash::System(None) => print(&format!("{}\n", self.conversation.system().unwrap_or("(none)")))?,
-            Slash::System(Some(text)) => self.conversation.set_system(Some(text.as_str()).filter(|text| *text != "none")),
+            Slash::System(Some(text)) => self
+                .conversation
+                .set_system(Some(text.as_str()).filter(|text| *text != "none")),
             Slash::Set(None) => print(&self.settings.list())?,
             Slash::Set(Some((key, value))) => self.settings.set(&key, &value).map_err(anyhow::Error::msg)?,
             Slash::Regenerate => match self.conversation.undo() {
@@ -164,8 +168,12 @@ impl Talk<'_> {
                 std::future::pending::<()>().await;
             }
         };
-        let result =
-            self.runtime.block_on(answer::stream(self.generator.as_ref(), request, |text| live.push(text), stop));
+        let result = self.runtime.block_on(answer::stream(
+            self.generator.as_ref(),
+            request,
+            |text| live.push(text),
+            stop,
+        ));
         live.finish()?;
         match result {
             Ok(answer) => {

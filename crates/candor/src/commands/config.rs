@@ -37,10 +37,21 @@ impl Config {
             print(&format!("{}\n", context.config_file.display()))?;
             return Ok(ExitCode::SUCCESS);
         }
-        let state = if context.config_file.is_file() { "" } else { " (absent: defaults)" };
-        let mut text = format!("# file: {}{state}\n# data: {}\n", context.config_file.display(), context.data_dir.display());
-        let overrides: Vec<String> =
-            KEYS.iter().map(|key| variable(key)).filter(|name| std::env::var_os(name).is_some()).collect();
+        let state = if context.config_file.is_file() {
+            ""
+        } else {
+            " (absent: defaults)"
+        };
+        let mut text = format!(
+            "# file: {}{state}\n# data: {}\n",
+            context.config_file.display(),
+            context.data_dir.display()
+        );
+        let overrides: Vec<String> = KEYS
+            .iter()
+            .map(|key| variable(key))
+            .filter(|name| std::env::var_os(name).is_some())
+            .collect();
         if !overrides.is_empty() {
             text += &format!("# overridden by the environment: {}\n", overrides.join(", "));
         }

@@ -61,15 +61,30 @@ struct Check {
 }
 
 fn ok(name: &'static str, found: impl Into<String>) -> Check {
-    Check { name, verdict: Verdict::Ok, found: found.into(), todo: None }
+    Check {
+        name,
+        verdict: Verdict::Ok,
+        found: found.into(),
+        todo: None,
+    }
 }
 
 fn warn(name: &'static str, found: impl Into<String>, todo: impl Into<String>) -> Check {
-    Check { name, verdict: Verdict::Warn, found: found.into(), todo: Some(todo.into()) }
+    Check {
+        name,
+        verdict: Verdict::Warn,
+        found: found.into(),
+        todo: Some(todo.into()),
+    }
 }
 
 fn fail(name: &'static str, found: impl Into<String>, todo: impl Into<String>) -> Check {
-    Check { name, verdict: Verdict::Fail, found: found.into(), todo: Some(todo.into()) }
+    Check {
+        name,
+        verdict: Verdict::Fail,
+        found: found.into(),
+        todo: Some(todo.into()),
+    }
 }
 
 impl Doctor {
@@ -83,7 +98,11 @@ impl Doctor {
                 checks.push(store(&context));
                 checks.push(port(&context.config));
             }
-            Err(error) => checks.push(fail("config", format!("{error:#}"), "correct it; the checks that need it were left out")),
+            Err(error) => checks.push(fail(
+                "config",
+                format!("{error:#}"),
+                "correct it; the checks that need it were left out",
+            )),
         }
         checks.push(page());
         checks.push(python());
@@ -114,7 +133,13 @@ fn report(checks: &[Check], style: Style) -> Result<String, std::fmt::Error> {
         }
     }
     let count = |verdict| checks.iter().filter(|check| check.verdict == verdict).count();
-    writeln!(text, "\n{} ok, {} to look at, {} failed", count(Verdict::Ok), count(Verdict::Warn), count(Verdict::Fail))?;
+    writeln!(
+        text,
+        "\n{} ok, {} to look at, {} failed",
+        count(Verdict::Ok),
+        count(Verdict::Warn),
+        count(Verdict::Fail)
+    )?;
     Ok(text)
 }
 
@@ -124,7 +149,11 @@ fn machine() -> Check {
     if cfg!(all(target_os = "linux", target_arch = "x86_64")) {
         ok("machine", found)
     } else {
-        warn("machine", found, "Candor was tried on Linux on x86-64 only; please report what works and what does not")
+        warn(
+            "machine",
+            found,
+            "Candor was tried on Linux on x86-64 only; please report what works and what does not",
+        )
     }
 }
 
@@ -132,7 +161,11 @@ fn kernels() -> Check {
     let found = cpu::describe();
     match (cpu::isa(), cpu::best()) {
         (isa, best) if isa < best => warn("cpu", found, "CANDOR_ISA holds it back; unset it for full speed"),
-        (Isa::Scalar, _) => warn("cpu", found, "this processor has neither AVX2 nor AVX-512: everything works, slowly"),
+        (Isa::Scalar, _) => warn(
+            "cpu",
+            found,
+            "this processor has neither AVX2 nor AVX-512: everything works, slowly",
+        ),
         _ => ok("cpu", found),
     }
 }
@@ -141,7 +174,11 @@ fn memory() -> Check {
     let (total, free) = models::memory();
     let found = format!("{} of {} are available", Bytes(free), Bytes(total));
     if free < LITTLE_MEMORY {
-        warn("memory", found, "only the smallest models fit; close other programs for larger ones")
+        warn(
+            "memory",
+            found,
+            "only the smallest models fit; close other programs for larger ones",
+        )
     } else {
         ok("memory", found)
     }
@@ -150,7 +187,10 @@ fn memory() -> Check {
 fn configuration(context: &Context) -> Check {
     let file = context.config_file.display();
     if !context.config_file.is_file() {
-        return ok("config", format!("{file} is absent, so defaults hold (`candor config --default` prints them)"));
+        return ok(
+            "config",
+            format!("{file} is absent, so defaults hold (`candor config --default` prints them)"),
+        );
     }
     ok("config", format!("{file}"))
 }
@@ -164,12 +204,18 @@ fn data(dir: &Path) -> Check {
     };
     let place = dir.display();
     if let Err(error) = probe() {
-        return fail("data", format!("{place} cannot be written: {error}"), "choose another with --data-dir or CANDOR_DATA_DIR");
+        return fail(
+            "data",
+            format!("{place} cannot be written: {error}"),
+            "choose another with --data-dir or CANDOR_DATA_DIR",
+        );
     }
     match free_space(dir) {
-        Some(free) if free < LITTLE_DISK => {
-            warn("data", format!("{place}: {} are free", Bytes(free)), "larger models will not fit; free some space")
-        }
+        Some(free) if free < LITTLE_DISK => warn(
+            "data",
+            format!("{place}: {} are free", Bytes(free)),
+            "larger models will not fit; free some space",
+        ),
         Some(free) => ok("data", format!("{place}: {} are free", Bytes(free))),
         None => ok("data", format!("{place} can be written")),
     }
@@ -180,17 +226,28 @@ fn free_space(dir: &Path) -> Option<u64> {
     let dir = dir.canonicalize().ok()?;
     let disks = sysinfo::Disks::new_with_refreshed_list().ok()?;
     let holding = disks.iter().filter(|disk| dir.starts_with(disk.mount_point()));
-    holding.max_by_key(|disk| disk.mount_point().as_os_str().len()).map(sysinfo::Disk::available_space)
+    holding
+        .max_by_key(|disk| disk.mount_point().as_os_str().len())
+        .map(sysinfo::Disk::available_space)
 }
 
 fn model_files(context: &Context) -> Check {
     let installed = match candor_catalog::installed(&context.models_dir()) {
         Ok(installed) => installed,
-        Err(error) => return fail("models", error.to_string(), "see whether the data directory can be read"),
+        Err(error) => {
+            return fail(
+                "models",
+                error.to_string(),
+                "see whether the data directory can be read",
+            );
+        }
     };
     let (whole, part): (Vec<_>, Vec<_>) = installed.iter().partition(|model| model.complete);
     if let Some(model) = part.first() {
-        let todo = format!("`candor pull {0}` goes on with it, `candor rm {0}` removes it", model.name);
+        let todo = format!(
+            "`candor pull {0}` goes on with it, `candor rm {0}` removes it",
+            model.name
+        );
         return warn("models", format!("{} is not complete", model.name), todo);
     }
     for model in &whole {
@@ -199,9 +256,16 @@ fn model_files(context: &Context) -> Check {
             return fail("models", what, todo);
         }
     }
-    let names: Vec<String> = whole.iter().map(|model| format!("{} ({})", model.name, model.size)).collect();
+    let names: Vec<String> = whole
+        .iter()
+        .map(|model| format!("{} ({})", model.name, model.size))
+        .collect();
     if names.is_empty() {
-        warn("models", "none is on this machine yet", "`candor serve` gets the default one; `candor models` lists others")
+        warn(
+            "models",
+            "none is on this machine yet",
+            "`candor serve` gets the default one; `candor models` lists others",
+        )
     } else {
         ok("models", names.join(", "))
     }
@@ -215,7 +279,13 @@ fn readable(path: &Path) -> Result<(), String> {
 fn store(context: &Context) -> Check {
     let file = context.data_dir.join(context::STORE);
     if !file.exists() {
-        return ok("store", format!("{} does not exist yet; it is made when the server starts", file.display()));
+        return ok(
+            "store",
+            format!(
+                "{} does not exist yet; it is made when the server starts",
+                file.display()
+            ),
+        );
     }
     let checked = crate::runtime::start().and_then(|runtime| {
         runtime.block_on(async {
@@ -227,9 +297,11 @@ fn store(context: &Context) -> Check {
     });
     match checked {
         Ok(()) => ok("store", format!("{} is sound", file.display())),
-        Err(error) => {
-            fail("store", format!("{error:#}"), format!("copy {} somewhere safe before you try anything with it", file.display()))
-        }
+        Err(error) => fail(
+            "store",
+            format!("{error:#}"),
+            format!("copy {} somewhere safe before you try anything with it", file.display()),
+        ),
     }
 }
 
@@ -239,14 +311,24 @@ fn port(config: &Config) -> Check {
     let host = server.host.trim_start_matches('[').trim_end_matches(']');
     let loopback = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
     if !loopback && std::env::var_os("CANDOR_API_KEY").is_none_or(|key| key.is_empty()) {
-        return fail("port", format!("{place} is no loopback address, and there is no key"), "set CANDOR_API_KEY, or `server.host` to 127.0.0.1");
+        return fail(
+            "port",
+            format!("{place} is no loopback address, and there is no key"),
+            "set CANDOR_API_KEY, or `server.host` to 127.0.0.1",
+        );
     }
     match TcpListener::bind((host, server.port)) {
         Ok(_) => ok("port", format!("{place} is free")),
-        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
-            warn("port", format!("{place} is in use"), "a server may run already; `candor serve --port 0` takes a free port")
-        }
-        Err(error) => fail("port", format!("{place}: {error}"), "choose another with `server.host` and `server.port`"),
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => warn(
+            "port",
+            format!("{place} is in use"),
+            "a server may run already; `candor serve --port 0` takes a free port",
+        ),
+        Err(error) => fail(
+            "port",
+            format!("{place}: {error}"),
+            "choose another with `server.host` and `server.port`",
+        ),
     }
 }
 
@@ -254,7 +336,11 @@ fn page() -> Check {
     if candor_server::page_is_built() {
         ok("page", "the chat page is in this program")
     } else {
-        warn("page", "the chat page is not in this program", "`make web` builds it (with Node), then build Candor again")
+        warn(
+            "page",
+            "the chat page is not in this program",
+            "`make web` builds it (with Node), then build Candor again",
+        )
     }
 }
 
@@ -262,27 +348,51 @@ fn page() -> Check {
 fn python() -> Check {
     let environment = Environment::from_process();
     for command in &environment.pip {
-        let Some((program, arguments)) = command.split_first() else { continue };
-        let output = Command::new(program).args(arguments).arg("--version").stdin(Stdio::null()).stderr(Stdio::null()).output();
+        let Some((program, arguments)) = command.split_first() else {
+            continue;
+        };
+        let output = Command::new(program)
+            .args(arguments)
+            .arg("--version")
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .output();
         if let Ok(output) = output
             && output.status.success()
         {
             let version = String::from_utf8_lossy(&output.stdout);
-            return ok("pip", version.split(" from ").next().unwrap_or_default().trim().to_owned());
+            return ok(
+                "pip",
+                version.split(" from ").next().unwrap_or_default().trim().to_owned(),
+            );
         }
     }
-    warn("pip", "there is no pip", "models that come as Python packages, the default one among them, need it: install python3-pip")
+    warn(
+        "pip",
+        "there is no pip",
+        "models that come as Python packages, the default one among them, need it: install python3-pip",
+    )
 }
 
 fn hub() -> Check {
     let environment = Environment::from_process();
     let place = environment.hub_endpoint.clone();
     let answer = crate::runtime::start().map(|runtime| {
-        runtime.block_on(async { tokio::time::timeout(Duration::from_secs(4), candor_catalog::hub_answers(&environment)).await })
+        runtime.block_on(async {
+            tokio::time::timeout(Duration::from_secs(4), candor_catalog::hub_answers(&environment)).await
+        })
     });
     match answer {
         Ok(Ok(Ok(()))) => ok("hub", format!("{place} answers")),
-        Ok(Ok(Err(error))) => warn("hub", error.to_string(), "models that only the hub has cannot be pulled; packaged ones can"),
-        _ => warn("hub", format!("{place} did not answer in 4 seconds"), "models that only the hub has cannot be pulled; packaged ones can"),
+        Ok(Ok(Err(error))) => warn(
+            "hub",
+            error.to_string(),
+            "models that only the hub has cannot be pulled; packaged ones can",
+        ),
+        _ => warn(
+            "hub",
+            format!("{place} did not answer in 4 seconds"),
+            "models that only the hub has cannot be pulled; packaged ones can",
+        ),
     }
 }

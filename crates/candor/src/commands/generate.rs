@@ -85,11 +85,13 @@ struct Shape {
 
 impl Shape {
     fn constraint(self) -> anyhow::Result<Constraint> {
-        let read = |file: &Path| std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()));
+        let read =
+            |file: &Path| std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()));
         Ok(if self.json_object {
             Constraint::JsonObject
         } else if let Some(file) = &self.schema {
-            let schema = serde_json::from_str(&read(file)?).with_context(|| format!("{} is not JSON", file.display()))?;
+            let schema =
+                serde_json::from_str(&read(file)?).with_context(|| format!("{} is not JSON", file.display()))?;
             Constraint::JsonSchema(schema)
         } else if let Some(regex) = self.regex {
             Constraint::Regex(regex)
@@ -108,7 +110,11 @@ impl Generate {
         let mut settings = Settings::new(&context.config, &self.sampling)?;
         settings.stop.strings = self.stop;
         let constraint = self.shape.constraint()?;
-        let piped = if std::io::stdin().is_terminal() { None } else { Some(piped()?) };
+        let piped = if std::io::stdin().is_terminal() {
+            None
+        } else {
+            Some(piped()?)
+        };
         let text = joined(&self.prompt.join(" "), piped.as_deref())?;
         let runtime = crate::runtime::start()?;
         let opened = runtime.block_on(open::open(context, self.model.as_deref(), &self.engine))?;
@@ -116,14 +122,20 @@ impl Generate {
             Prompt::Text(text)
         } else {
             open::needs_chat(&opened)?;
-            let system = self.system.or_else(|| Some(context.config.chat.system.clone()).filter(|text| !text.is_empty()));
+            let system = self
+                .system
+                .or_else(|| Some(context.config.chat.system.clone()).filter(|text| !text.is_empty()));
             let system = system.map(|text| ("system", text));
             let messages = system.into_iter().chain([("user", text)]).map(|(role, text)| Message {
                 role: role.into(),
                 content: Some(Content::Text(text)),
                 ..Message::default()
             });
-            Prompt::Chat { messages: messages.collect(), tools: Vec::new(), tool_choice: ToolChoice::None }
+            Prompt::Chat {
+                messages: messages.collect(),
+                tools: Vec::new(),
+                tool_choice: ToolChoice::None,
+            }
         };
         let request = GenerateRequest {
             prompt,
@@ -157,7 +169,11 @@ impl Generate {
             });
             print(&format!("{report}\n"))?;
         }
-        Ok(if answer.reason.is_none() { ExitCode::from(130) } else { ExitCode::SUCCESS })
+        Ok(if answer.reason.is_none() {
+            ExitCode::from(130)
+        } else {
+            ExitCode::SUCCESS
+        })
     }
 }
 
@@ -172,13 +188,22 @@ fn reason(reason: FinishReason) -> &'static str {
 /// What comes through the pipe.
 fn piped() -> anyhow::Result<String> {
     let mut bytes = Vec::new();
-    std::io::stdin().lock().take(LARGEST_INPUT + 1).read_to_end(&mut bytes).context("cannot read what is piped in")?;
+    std::io::stdin()
+        .lock()
+        .take(LARGEST_INPUT + 1)
+        .read_to_end(&mut bytes)
+        .context("cannot read what is piped in")?;
     if bytes.len() as u64 > LARGEST_INPUT {
-        bail!("more than {} MB are piped in; that is longer than any model's context", LARGEST_INPUT >> 20);
+        bail!(
+            "more than {} MB are piped in; that is longer than any model's context",
+            LARGEST_INPUT >> 20
+        );
     }
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
-        anyhow::anyhow!("what is piped in is not text: byte {at} is not UTF-8; convert it first, for example with iconv")
+        anyhow::anyhow!(
+            "what is piped in is not text: byte {at} is not UTF-8; convert it first, for example with iconv"
+        )
     })
 }
 

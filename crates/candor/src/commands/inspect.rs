@@ -6,8 +6,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use candor_catalog::Bytes;
-use candor_model::gguf::{Gguf, Value};
 use candor_model::Tokenizer;
+use candor_model::gguf::{Gguf, Value};
 use clap::Args;
 use serde_json::json;
 
@@ -74,14 +74,25 @@ impl Inspect {
             Ok(tokenizer) => {
                 let ends: Vec<String> = tokenizer.eos_ids().iter().map(|id| name(&tokenizer, *id)).collect();
                 let begin = tokenizer.bos().map_or("none".into(), |id| name(&tokenizer, id));
-                let put = if tokenizer.add_bos() { "put before a text" } else { "not put before a text" };
-                writeln!(text, "  {} tokens; begins with {begin} ({put}); ends with {}", tokenizer.vocab(), ends.join(", "))?;
+                let put = if tokenizer.add_bos() {
+                    "put before a text"
+                } else {
+                    "not put before a text"
+                };
+                writeln!(
+                    text,
+                    "  {} tokens; begins with {begin} ({put}); ends with {}",
+                    tokenizer.vocab(),
+                    ends.join(", ")
+                )?;
             }
             Err(error) => writeln!(text, "  cannot be used: {}", printable(&error.to_string()))?,
         }
-        let template = gguf.str("tokenizer.chat_template").map_or("none: the model continues text".into(), |template| {
-            format!("{} characters; --template prints it", template.chars().count())
-        });
+        let template = gguf
+            .str("tokenizer.chat_template")
+            .map_or("none: the model continues text".into(), |template| {
+                format!("{} characters; --template prints it", template.chars().count())
+            });
         writeln!(text, "\n{}\n  {template}", style.bold("Chat template"))?;
         let tensors = gguf.tensors();
         writeln!(text, "\n{}", style.bold("Tensors"))?;
@@ -92,16 +103,30 @@ impl Inspect {
             entry.1 += tensor.shape.iter().map(|n| *n as u64).product::<u64>();
             entry.2 += tensor.bytes as u64;
         }
-        writeln!(text, "  {:6} {:>8} {:>14} {:>10} {:>16}", "format", "tensors", "parameters", "size", "bits/parameter")?;
+        writeln!(
+            text,
+            "  {:6} {:>8} {:>14} {:>10} {:>16}",
+            "format", "tensors", "parameters", "size", "bits/parameter"
+        )?;
         for (format, (count, parameters, bytes)) in &formats {
             let bits = *bytes as f64 * 8.0 / (*parameters).max(1) as f64;
-            writeln!(text, "  {format:6} {count:>8} {parameters:>14} {:>10} {bits:>16.2}", Bytes(*bytes).to_string())?;
+            writeln!(
+                text,
+                "  {format:6} {count:>8} {parameters:>14} {:>10} {bits:>16.2}",
+                Bytes(*bytes).to_string()
+            )?;
         }
         if self.tensors {
             writeln!(text)?;
             for tensor in &tensors {
                 let shape: Vec<String> = tensor.shape.iter().map(ToString::to_string).collect();
-                writeln!(text, "  {:44} {:6} {}", printable(&tensor.name), tensor.format.name(), shape.join(" x "))?;
+                writeln!(
+                    text,
+                    "  {:44} {:6} {}",
+                    printable(&tensor.name),
+                    tensor.format.name(),
+                    shape.join(" x ")
+                )?;
             }
         }
         Ok(text)
@@ -161,7 +186,12 @@ fn folder(path: &Path) -> anyhow::Result<String> {
     files.sort_by_key(std::fs::DirEntry::file_name);
     for file in files {
         let size = file.metadata().map_or(0, |metadata| metadata.len());
-        writeln!(text, "  {:44} {}", printable(&file.file_name().to_string_lossy()), Bytes(size))?;
+        writeln!(
+            text,
+            "  {:44} {}",
+            printable(&file.file_name().to_string_lossy()),
+            Bytes(size)
+        )?;
     }
     Ok(text)
 }

@@ -47,7 +47,10 @@ struct Row {
 impl Models {
     pub(crate) fn run(self, context: &Context) -> anyhow::Result<ExitCode> {
         let rows = rows(context)?;
-        let rows: Vec<Row> = rows.into_iter().filter(|row| !self.here || row.here.is_some()).collect();
+        let rows: Vec<Row> = rows
+            .into_iter()
+            .filter(|row| !self.here || row.here.is_some())
+            .collect();
         if self.json {
             let list: Vec<_> = rows.iter().map(Row::json).collect();
             print(&format!("{}\n", serde_json::to_string_pretty(&list)?))?;
@@ -77,7 +80,11 @@ fn rows(context: &Context) -> anyhow::Result<Vec<Row>> {
     let environment = Environment::from_process();
     let mut rows = Vec::new();
     for installed in candor_catalog::installed(&context.models_dir())? {
-        let entry = catalog.entries().iter().find(|entry| entry.name == installed.name).cloned();
+        let entry = catalog
+            .entries()
+            .iter()
+            .find(|entry| entry.name == installed.name)
+            .cloned();
         rows.push(Row {
             size: installed.size.to_string(),
             bytes: installed.size.0,
@@ -92,9 +99,14 @@ fn rows(context: &Context) -> anyhow::Result<Vec<Row>> {
             continue;
         }
         let found = candor_catalog::find(&catalog, &context.models_dir(), &environment, &entry.name);
-        let cached = found.ok().filter(|found| matches!(found.origin, Origin::HubCache | Origin::Ollama));
+        let cached = found
+            .ok()
+            .filter(|found| matches!(found.origin, Origin::HubCache | Origin::Ollama));
         let here = cached.map(|found| found.path.display().to_string());
-        rows.push(Row { here, ..Row::new(entry.name.clone(), Some(entry.clone())) });
+        rows.push(Row {
+            here,
+            ..Row::new(entry.name.clone(), Some(entry.clone()))
+        });
     }
     Ok(rows)
 }
@@ -131,7 +143,11 @@ impl Row {
             self.name, self.parameters, self.size, context, self.licence
         );
         writeln!(text, "{}", printable(line.trim_end()))?;
-        let unfinished = if self.complete { "" } else { "not complete: `candor pull` goes on; " };
+        let unfinished = if self.complete {
+            ""
+        } else {
+            "not complete: `candor pull` goes on; "
+        };
         let about = format!("{unfinished}{}", self.about);
         if !about.is_empty() {
             writeln!(text, "  {:width$}  {}", "", style.dim(&printable(&about)))?;

@@ -31,7 +31,11 @@ impl Pull {
     pub(crate) fn run(self, context: &Context) -> anyhow::Result<ExitCode> {
         let catalog = models::catalog(context)?;
         // All names are checked before the first download begins.
-        let entries = self.models.iter().map(|what| catalog.resolve(what)).collect::<Result<Vec<_>, _>>()?;
+        let entries = self
+            .models
+            .iter()
+            .map(|what| catalog.resolve(what))
+            .collect::<Result<Vec<_>, _>>()?;
         let runtime = crate::runtime::start()?;
         for entry in &entries {
             let pulled = runtime.block_on(models::pull(context, entry, self.again))?;
@@ -39,7 +43,11 @@ impl Pull {
                 Some(source) => format!("from {source}"),
                 None => "here already".to_owned(),
             };
-            print(&format!("{}: {how}\n  {}\n", Style::for_stdout().bold(&pulled.name), pulled.path.display()))?;
+            print(&format!(
+                "{}: {how}\n  {}\n",
+                Style::for_stdout().bold(&pulled.name),
+                pulled.path.display()
+            ))?;
         }
         Ok(ExitCode::SUCCESS)
     }

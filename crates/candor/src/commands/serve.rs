@@ -82,7 +82,11 @@ impl Serve {
             self.offer_installed(context, &models)?;
         }
         let base = config.base();
-        let offered = if names.is_empty() { models.names() } else { names.clone() };
+        let offered = if names.is_empty() {
+            models.names()
+        } else {
+            names.clone()
+        };
         let others = match models.names().len() - offered.len() {
             0 => String::new(),
             others => format!(" (and {others} more when asked for)"),
@@ -95,7 +99,9 @@ impl Serve {
             offered.join(", "),
             start.elapsed().as_secs_f64()
         ))?;
-        candor_server::serve(app, listener, stopped()).await.context("the server stopped")?;
+        candor_server::serve(app, listener, stopped())
+            .await
+            .context("the server stopped")?;
         store.close().await?;
         Ok(ExitCode::SUCCESS)
     }
@@ -105,7 +111,11 @@ impl Serve {
     /// No models yet, and upstreams.
     fn models(&self, context: &Context) -> anyhow::Result<Models> {
         let memory = context.config.engine.memory_gb;
-        let models = if memory > 0.0 { Models::with_budget((memory * 1e9) as u64) } else { Models::new() };
+        let models = if memory > 0.0 {
+            Models::with_budget((memory * 1e9) as u64)
+        } else {
+            Models::new()
+        };
         for upstream in candor_engine::upstream::connect(&context.config.upstream)? {
             models.insert(upstream.name().to_owned(), upstream);
         }
@@ -114,9 +124,17 @@ impl Serve {
 
     /// Models that were pulled are loaded when someone asks for them.
     fn offer_installed(&self, context: &Context, models: &Models) -> anyhow::Result<()> {
-        for installed in candor_catalog::installed(&context.models_dir())?.into_iter().filter(|model| model.complete) {
+        for installed in candor_catalog::installed(&context.models_dir())?
+            .into_iter()
+            .filter(|model| model.complete)
+        {
             if !models.names().contains(&installed.name) {
-                models.register(open::registration(context, &installed.name, installed.path, &self.engine));
+                models.register(open::registration(
+                    context,
+                    &installed.name,
+                    installed.path,
+                    &self.engine,
+                ));
             }
         }
         Ok(())
@@ -170,6 +188,9 @@ mod tests {
     #[test]
     fn the_address_can_be_typed_into_a_browser() {
         assert_eq!(url("0.0.0.0:80".parse().unwrap(), ""), "http://127.0.0.1:80/");
-        assert_eq!(url("[::1]:8080".parse().unwrap(), "/candor"), "http://[::1]:8080/candor/");
+        assert_eq!(
+            url("[::1]:8080".parse().unwrap(), "/candor"),
+            "http://[::1]:8080/candor/"
+        );
     }
 }

@@ -35,7 +35,11 @@ impl Live {
             let (width, height) = size();
             Screen::new(width, height, Style::for_stdout())
         });
-        Self { screen, to_terminal: std::io::IsTerminal::is_terminal(&std::io::stdout()), ends_with_newline: true }
+        Self {
+            screen,
+            to_terminal: std::io::IsTerminal::is_terminal(&std::io::stdout()),
+            ends_with_newline: true,
+        }
     }
 
     /// Adds text.
@@ -47,13 +51,19 @@ impl Live {
             return print(&screen.push(text));
         }
         self.ends_with_newline = text.ends_with('\n');
-        if self.to_terminal { print(&printable(text)) } else { print(text) }
+        if self.to_terminal {
+            print(&printable(text))
+        } else {
+            print(text)
+        }
     }
 
     /// Ends the last line.
     pub(crate) fn finish(&mut self) -> std::io::Result<()> {
         let open = match &mut self.screen {
-            Some(screen) => std::mem::take(&mut screen.drawn).len() > usize::from(std::mem::take(&mut screen.tail).is_empty()),
+            Some(screen) => {
+                std::mem::take(&mut screen.drawn).len() > usize::from(std::mem::take(&mut screen.tail).is_empty())
+            }
             None => !std::mem::replace(&mut self.ends_with_newline, true),
         };
         if open { print("\n") } else { Ok(()) }
@@ -63,7 +73,13 @@ impl Live {
 impl Screen {
     fn new(width: usize, height: usize, style: Style) -> Self {
         // One column stays free: a terminal that has filled its last column is of two minds about where the cursor is.
-        Self { width: width.saturating_sub(1), height, style, tail: String::new(), drawn: Vec::new() }
+        Self {
+            width: width.saturating_sub(1),
+            height,
+            style,
+            tail: String::new(),
+            drawn: Vec::new(),
+        }
     }
 
     /// Takes text; returns what to write to the terminal.
@@ -89,7 +105,10 @@ impl Screen {
         }
         // Lines that have left the screen cannot be reached any more.
         let reachable = self.drawn.len().saturating_sub(self.height.saturating_sub(1).max(1));
-        let from = same.min(self.drawn.len().saturating_sub(1)).min(lines.len().saturating_sub(1)).max(reachable);
+        let from = same
+            .min(self.drawn.len().saturating_sub(1))
+            .min(lines.len().saturating_sub(1))
+            .max(reachable);
         if !self.drawn.is_empty() {
             let up = self.drawn.len() - 1 - from.min(self.drawn.len() - 1);
             if up > 0 {

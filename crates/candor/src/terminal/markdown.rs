@@ -7,12 +7,20 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 use super::{Style, printable};
 
 /// What the parser understands besides CommonMark.
-const OPTIONS: Options = Options::ENABLE_TABLES.union(Options::ENABLE_STRIKETHROUGH).union(Options::ENABLE_TASKLISTS);
+const OPTIONS: Options = Options::ENABLE_TABLES
+    .union(Options::ENABLE_STRIKETHROUGH)
+    .union(Options::ENABLE_TASKLISTS);
 
 /// Renders `text` as lines of at most `width` columns.
 pub(crate) fn render(text: &str, width: usize, style: Style) -> Vec<String> {
     let text = printable(text).replace('\t', "    ");
-    let mut page = Page { width: width.max(20), style, lines: Vec::new(), first: Vec::new(), rest: Vec::new() };
+    let mut page = Page {
+        width: width.max(20),
+        style,
+        lines: Vec::new(),
+        first: Vec::new(),
+        rest: Vec::new(),
+    };
     let mut events = Parser::new_ext(&text, OPTIONS);
     page.blocks(&mut events, None, true);
     page.lines
@@ -59,14 +67,23 @@ struct Look {
 impl Look {
     fn paint(self, text: &str, style: Style) -> String {
         let mut codes = Vec::new();
-        for (on, code) in
-            [(self.bold, "1"), (self.dim, "2"), (self.italic, "3"), (self.link, "4"), (self.strike, "9"), (self.code, "36")]
-        {
+        for (on, code) in [
+            (self.bold, "1"),
+            (self.dim, "2"),
+            (self.italic, "3"),
+            (self.link, "4"),
+            (self.strike, "9"),
+            (self.code, "36"),
+        ] {
             if on {
                 codes.push(code);
             }
         }
-        if codes.is_empty() { text.to_owned() } else { style.paint(&codes.join(";"), text) }
+        if codes.is_empty() {
+            text.to_owned()
+        } else {
+            style.paint(&codes.join(";"), text)
+        }
     }
 }
 
@@ -123,19 +140,32 @@ impl Page {
                 self.paragraph(&spans);
             }
             Tag::Heading { level, .. } => {
-                let look = Look { bold: true, link: level == HeadingLevel::H1, ..Look::default() };
+                let look = Look {
+                    bold: true,
+                    link: level == HeadingLevel::H1,
+                    ..Look::default()
+                };
                 let spans = inline(events, TagEnd::Heading(level), look);
                 self.paragraph(&spans);
             }
             Tag::BlockQuote(kind) => {
                 let bar = self.style.dim("│ ");
-                self.nested(bar.clone(), bar, |page| page.blocks(events, Some(TagEnd::BlockQuote(kind)), true));
+                self.nested(bar.clone(), bar, |page| {
+                    page.blocks(events, Some(TagEnd::BlockQuote(kind)), true)
+                });
             }
             Tag::CodeBlock(kind) => self.code(&kind, events),
             Tag::List(start) => self.list(start, events),
             Tag::Table(_) => self.table(events),
             Tag::HtmlBlock => {
-                let spans = inline(events, TagEnd::HtmlBlock, Look { dim: true, ..Look::default() });
+                let spans = inline(
+                    events,
+                    TagEnd::HtmlBlock,
+                    Look {
+                        dim: true,
+                        ..Look::default()
+                    },
+                );
                 self.paragraph(&spans);
             }
             other => self.blocks(events, Some(other.to_end()), true),
@@ -187,7 +217,10 @@ impl Page {
             self.line(&name);
         }
         let bar = self.style.dim("│ ");
-        let look = Look { code: true, ..Look::default() };
+        let look = Look {
+            code: true,
+            ..Look::default()
+        };
         self.nested(bar.clone(), bar, |page| {
             for line in code.lines() {
                 // Code keeps its spaces: a long line is cut into pieces of the width, never reflowed.
@@ -210,8 +243,15 @@ impl Page {
             }
         }
         let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-        let widths: Vec<usize> =
-            (0..columns).map(|c| rows.iter().filter_map(|row| row.get(c)).map(|cell| width_of(cell)).max().unwrap_or(0)).collect();
+        let widths: Vec<usize> = (0..columns)
+            .map(|c| {
+                rows.iter()
+                    .filter_map(|row| row.get(c))
+                    .map(|cell| width_of(cell))
+                    .max()
+                    .unwrap_or(0)
+            })
+            .collect();
         if widths.iter().sum::<usize>() + 3 * columns > self.room() {
             return self.table_as_list(&rows);
         }
@@ -242,7 +282,10 @@ impl Page {
             }
             for (c, cell) in row.iter().enumerate() {
                 let mut spans = head.get(c).cloned().unwrap_or_default();
-                spans.push(Span { text: ": ".into(), look: Look::default() });
+                spans.push(Span {
+                    text: ": ".into(),
+                    look: Look::default(),
+                });
                 spans.extend(cell.iter().cloned());
                 self.paragraph(&spans);
             }
@@ -271,7 +314,10 @@ impl Page {
     }
 
     fn painted(&self, spans: &[Span]) -> String {
-        spans.iter().map(|span| span.look.paint(&span.text, self.style)).collect()
+        spans
+            .iter()
+            .map(|span| span.look.paint(&span.text, self.style))
+            .collect()
     }
 
     /// Wraps spans at spaces, and anywhere between wide characters.
@@ -301,7 +347,10 @@ impl Page {
                             used = 0;
                         }
                         used += piece_width;
-                        line.push(Span { text: piece, look: span.look });
+                        line.push(Span {
+                            text: piece,
+                            look: span.look,
+                        });
                     }
                 }
                 continue;
@@ -317,14 +366,24 @@ impl Page {
 }
 
 fn is_block(tag: &Tag<'_>) -> bool {
-    !matches!(tag, Tag::Emphasis | Tag::Strong | Tag::Strikethrough | Tag::Link { .. } | Tag::Image { .. })
+    !matches!(
+        tag,
+        Tag::Emphasis | Tag::Strong | Tag::Strikethrough | Tag::Link { .. } | Tag::Image { .. }
+    )
 }
 
 fn cells(events: &mut Parser<'_>, end: TagEnd, head: bool) -> Vec<Vec<Span>> {
     let mut row = Vec::new();
     while let Some(event) = events.next() {
         match event {
-            Event::Start(Tag::TableCell) => row.push(inline(events, TagEnd::TableCell, Look { bold: head, ..Look::default() })),
+            Event::Start(Tag::TableCell) => row.push(inline(
+                events,
+                TagEnd::TableCell,
+                Look {
+                    bold: head,
+                    ..Look::default()
+                },
+            )),
             Event::End(tag) if tag == end => break,
             _ => {}
         }
@@ -345,7 +404,12 @@ fn inline(events: &mut Parser<'_>, end: TagEnd, look: Look) -> Vec<Span> {
 }
 
 fn spans_of(event: Event<'_>, events: &mut Parser<'_>, look: Look, spans: &mut Vec<Span>) {
-    let mut push = |text: &str, look: Look| spans.push(Span { text: text.to_owned(), look });
+    let mut push = |text: &str, look: Look| {
+        spans.push(Span {
+            text: text.to_owned(),
+            look,
+        })
+    };
     match event {
         Event::Text(text) | Event::Html(text) | Event::InlineHtml(text) => push(text.trim_end_matches('\n'), look),
         Event::Code(text) => push(&text, Look { code: true, ..look }),
@@ -354,20 +418,28 @@ fn spans_of(event: Event<'_>, events: &mut Parser<'_>, look: Look, spans: &mut V
         Event::TaskListMarker(done) => push(if done { "[x] " } else { "[ ] " }, look),
         Event::Start(Tag::Strong) => spans.extend(inline(events, TagEnd::Strong, Look { bold: true, ..look })),
         Event::Start(Tag::Emphasis) => spans.extend(inline(events, TagEnd::Emphasis, Look { italic: true, ..look })),
-        Event::Start(Tag::Strikethrough) => spans.extend(inline(events, TagEnd::Strikethrough, Look { strike: true, ..look })),
+        Event::Start(Tag::Strikethrough) => {
+            spans.extend(inline(events, TagEnd::Strikethrough, Look { strike: true, ..look }))
+        }
         Event::Start(Tag::Link { dest_url, .. }) => {
             let inner = inline(events, TagEnd::Link, Look { link: true, ..look });
             let shown: String = inner.iter().map(|span| span.text.as_str()).collect();
             spans.extend(inner);
             if shown != *dest_url {
                 // Where a link leads is always shown: its text alone may lie.
-                spans.push(Span { text: format!(" ({dest_url})"), look: Look { dim: true, ..look } });
+                spans.push(Span {
+                    text: format!(" ({dest_url})"),
+                    look: Look { dim: true, ..look },
+                });
             }
         }
         Event::Start(Tag::Image { dest_url, .. }) => {
             let inner = inline(events, TagEnd::Image, look);
             spans.extend(inner);
-            spans.push(Span { text: format!(" [image: {dest_url}]"), look: Look { dim: true, ..look } });
+            spans.push(Span {
+                text: format!(" [image: {dest_url}]"),
+                look: Look { dim: true, ..look },
+            });
         }
         _ => {}
     }
@@ -387,7 +459,10 @@ fn words(spans: &[Span]) -> Vec<Vec<Span>> {
             if let Some(word) = words.last_mut() {
                 match word.last_mut() {
                     Some(last) if last.look == span.look => last.text.push(c),
-                    _ => word.push(Span { text: c.to_string(), look: span.look }),
+                    _ => word.push(Span {
+                        text: c.to_string(),
+                        look: span.look,
+                    }),
                 }
             }
         }

@@ -11,7 +11,8 @@ pub(crate) use progress::PullDisplay;
 
 /// Whether colours are wanted at all: `NO_COLOR` (any value) and `TERM=dumb` say no.
 pub(crate) fn color_wanted() -> bool {
-    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+        && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
 /// Whether the cursor of stdout can be moved.
@@ -21,7 +22,9 @@ pub(crate) fn can_draw() -> bool {
 
 /// Columns and rows of the terminal; 80 by 24 where nobody says.
 pub(crate) fn size() -> (usize, usize) {
-    terminal_size::terminal_size().map_or((80, 24), |(width, height)| (usize::from(width.0), usize::from(height.0)))
+    terminal_size::terminal_size().map_or((80, 24), |(width, height)| {
+        (usize::from(width.0), usize::from(height.0))
+    })
 }
 
 /// Writes to stdout and flushes. A reader that has gone away is an error here (and none in `main`), not a panic.
@@ -34,7 +37,10 @@ pub(crate) fn print(text: &str) -> std::io::Result<()> {
 /// Text without control characters other than line breaks and tabs: what a model or a file says never moves the cursor,
 /// sets a title or writes to the clipboard.
 pub(crate) fn printable(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control() || *c == '\n' || *c == '\t').filter(|c| !is_direction(*c)).collect()
+    text.chars()
+        .filter(|c| !c.is_control() || *c == '\n' || *c == '\t')
+        .filter(|c| !is_direction(*c))
+        .collect()
 }
 
 /// Marks that reorder the text around them.
@@ -51,12 +57,16 @@ pub(crate) struct Style {
 impl Style {
     /// For what goes to stdout.
     pub(crate) fn for_stdout() -> Self {
-        Self { color: std::io::stdout().is_terminal() && color_wanted() }
+        Self {
+            color: std::io::stdout().is_terminal() && color_wanted(),
+        }
     }
 
     /// For what goes to stderr.
     pub(crate) fn for_stderr() -> Self {
-        Self { color: std::io::stderr().is_terminal() && color_wanted() }
+        Self {
+            color: std::io::stderr().is_terminal() && color_wanted(),
+        }
     }
 
     /// With or without colours, whatever the terminal is.
@@ -66,7 +76,11 @@ impl Style {
     }
 
     fn paint(self, code: &str, text: &str) -> String {
-        if self.color && !text.is_empty() { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+        if self.color && !text.is_empty() {
+            format!("\x1b[{code}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
     }
 
     pub(crate) fn bold(self, text: &str) -> String {
@@ -96,6 +110,9 @@ mod tests {
 
     #[test]
     fn escape_sequences_of_a_model_do_not_reach_the_terminal() {
-        assert_eq!(printable("a\x1b]52;c;aGk=\x07b\u{9b}31mc\u{202e}d\n\te"), "a]52;c;aGk=b31mcd\n\te");
+        assert_eq!(
+            printable("a\x1b]52;c;aGk=\x07b\u{9b}31mc\u{202e}d\n\te"),
+            "a]52;c;aGk=b31mcd\n\te"
+        );
     }
 }

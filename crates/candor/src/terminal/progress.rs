@@ -25,12 +25,16 @@ struct Said {
 impl PullDisplay {
     pub(crate) fn new() -> Self {
         let bar = ProgressBar::no_length();
-        if let Ok(look) =
-            ProgressStyle::with_template("{msg:28!} {bar:28} {decimal_bytes:>10} of {decimal_total_bytes} {decimal_bytes_per_sec:>12} {eta:>4}")
-        {
+        if let Ok(look) = ProgressStyle::with_template(
+            "{msg:28!} {bar:28} {decimal_bytes:>10} of {decimal_total_bytes} {decimal_bytes_per_sec:>12} {eta:>4}",
+        ) {
             bar.set_style(look.progress_chars("━╸─"));
         }
-        Self { bar, style: Style::for_stderr(), said: Mutex::default() }
+        Self {
+            bar,
+            style: Style::for_stderr(),
+            said: Mutex::default(),
+        }
     }
 
     fn say(&self, text: &str) {
@@ -45,7 +49,9 @@ impl PullDisplay {
             self.bar.set_position(done.0);
             return;
         }
-        let tenths = total.filter(|total| total.0 > 0).map_or(0, |total| done.0.saturating_mul(10) / total.0);
+        let tenths = total
+            .filter(|total| total.0 > 0)
+            .map_or(0, |total| done.0.saturating_mul(10) / total.0);
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         if said.what != what || said.tenths < tenths {
             let of = total.map_or(String::new(), |total| format!(" of {total}"));
@@ -69,9 +75,13 @@ impl Progress for PullDisplay {
             Event::Unpacking { what } => self.bar.set_message(format!("unpacking {}", printable(&what))),
             Event::Joined { file, parts } => self.say(&format!("{file}: joined from {parts} parts")),
             Event::Checking { file } => self.bar.set_message(format!("checking {}", printable(&file))),
-            Event::Checked { file, compared: true, .. } => self.say(&format!("{file}: {}", self.style.green("the hash is right"))),
+            Event::Checked {
+                file, compared: true, ..
+            } => self.say(&format!("{file}: {}", self.style.green("the hash is right"))),
             Event::Checked { file, sha256, .. } => {
-                self.say(&format!("{file}: SHA-256 {sha256} (nobody states one to compare it with)"));
+                self.say(&format!(
+                    "{file}: SHA-256 {sha256} (nobody states one to compare it with)"
+                ));
             }
             Event::Done { .. } | Event::AlreadyHere { .. } => self.bar.finish_and_clear(),
             _ => {}

@@ -2,8 +2,20 @@
 
 use crate::program::{Place, assert_snapshot};
 
-const COMMANDS: [&str; 12] =
-    ["serve", "chat", "generate", "pull", "models", "rm", "inspect", "bench", "doctor", "config", "completions", "man"];
+const COMMANDS: [&str; 12] = [
+    "serve",
+    "chat",
+    "generate",
+    "pull",
+    "models",
+    "rm",
+    "inspect",
+    "bench",
+    "doctor",
+    "config",
+    "completions",
+    "man",
+];
 
 #[test]
 fn every_command_has_help_with_examples() {
@@ -16,7 +28,10 @@ fn every_command_has_help_with_examples() {
         let help = place.run(&[command, "--help"]);
         assert_eq!(help.status, 0, "{command}");
         assert!(help.out.contains("Examples:\n  "), "{command} shows no example");
-        assert!(help.out.lines().all(|line| line.chars().count() <= 120), "{command}: a line is too long");
+        assert!(
+            help.out.lines().all(|line| line.chars().count() <= 120),
+            "{command}: a line is too long"
+        );
         assert_snapshot(&format!("help_{command}"), &help.out);
     }
 }

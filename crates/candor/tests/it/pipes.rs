@@ -39,7 +39,17 @@ fn an_answer_goes_through_a_pipe_without_colours_and_is_the_same_with_the_same_s
 fn a_choice_is_honoured_and_json_counts_tokens() {
     let Some(model) = chat_model() else { return };
     let model = model.to_str().unwrap();
-    let ran = Place::new().run(&["generate", "-m", model, "--choice", "yes", "--choice", "no", "--json", "Is water wet?"]);
+    let ran = Place::new().run(&[
+        "generate",
+        "-m",
+        model,
+        "--choice",
+        "yes",
+        "--choice",
+        "no",
+        "--json",
+        "Is water wet?",
+    ]);
     assert_eq!(ran.status, 0, "{}", ran.err);
     let report: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
     assert!(["yes", "no"].contains(&report["text"].as_str().unwrap()), "{report}");
@@ -52,7 +62,10 @@ fn a_chat_reads_lines_and_commands_from_a_pipe() {
     let Some(model) = chat_model() else { return };
     let place = Place::new();
     let file = place.path().join("talk.json");
-    let lines = format!("/set max_tokens 8\n/set temperature 0\nSay hello.\nAnd again.\n/undo\n/save {}\n/nonsense\n", file.display());
+    let lines = format!(
+        "/set max_tokens 8\n/set temperature 0\nSay hello.\nAnd again.\n/undo\n/save {}\n/nonsense\n",
+        file.display()
+    );
     let ran = place.pipe(&["chat", "-m", model.to_str().unwrap()], lines.as_bytes());
     assert_eq!(ran.status, 0, "{}", ran.err);
     assert!(ran.err.contains("there is no command /nonsense"), "{}", ran.err);
@@ -64,7 +77,10 @@ fn a_chat_reads_lines_and_commands_from_a_pipe() {
 #[test]
 fn a_prompt_that_does_not_fit_is_refused_whole() {
     let Some(model) = chat_model() else { return };
-    let ran = Place::new().pipe(&["generate", "-m", model.to_str().unwrap(), "--context", "64"], "word ".repeat(500).as_bytes());
+    let ran = Place::new().pipe(
+        &["generate", "-m", model.to_str().unwrap(), "--context", "64"],
+        "word ".repeat(500).as_bytes(),
+    );
     assert_eq!(ran.status, 1, "{}", ran.out);
     assert!(ran.err.contains("context holds 64"), "{}", ran.err);
     assert!(ran.out.is_empty());

@@ -18,7 +18,9 @@ pub struct Ran {
 
 impl Place {
     pub fn new() -> Self {
-        Self { dir: tempfile::tempdir().unwrap() }
+        Self {
+            dir: tempfile::tempdir().unwrap(),
+        }
     }
 
     pub fn path(&self) -> &Path {
@@ -34,10 +36,19 @@ impl Place {
                 command.env_remove(name.as_ref());
             }
         }
-        command.env("CANDOR_DATA_DIR", self.path().join("data")).env("XDG_CONFIG_HOME", self.path().join("config"));
-        command.env("COLUMNS", "100").env("HF_HUB_OFFLINE", "1").env("HF_HOME", self.path().join("hf"));
+        command
+            .env("CANDOR_DATA_DIR", self.path().join("data"))
+            .env("XDG_CONFIG_HOME", self.path().join("config"));
+        command
+            .env("COLUMNS", "100")
+            .env("HF_HUB_OFFLINE", "1")
+            .env("HF_HOME", self.path().join("hf"));
         command.env("OLLAMA_MODELS", self.path().join("ollama"));
-        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         command
     }
 
@@ -77,7 +88,9 @@ impl From<Output> for Ran {
 
 /// Compares with `snapshots/NAME.txt`. `CANDOR_UPDATE_SNAPSHOTS=1` writes the file instead.
 pub fn assert_snapshot(name: &str, text: &str) {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/snapshots").join(format!("{name}.txt"));
+    let file = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/it/snapshots")
+        .join(format!("{name}.txt"));
     if std::env::var_os("CANDOR_UPDATE_SNAPSHOTS").is_some() {
         std::fs::write(&file, text).unwrap();
         return;
@@ -94,9 +107,14 @@ pub fn chat_model() -> Option<PathBuf> {
     let file = "SmolLM2-135M-Instruct.Q4_1.gguf";
     let dir = std::env::var_os("CANDOR_MODELS").map(PathBuf::from).or_else(|| {
         let data = std::env::var_os("CANDOR_DATA_DIR").map(PathBuf::from);
-        Some(data.or_else(|| Some(directories::ProjectDirs::from("", "", "candor")?.data_dir().to_owned()))?.join("models"))
+        Some(
+            data.or_else(|| Some(directories::ProjectDirs::from("", "", "candor")?.data_dir().to_owned()))?
+                .join("models"),
+        )
     })?;
-    let found = [dir.join(file), dir.join("smollm2-135m-instruct").join(file)].into_iter().find(|path| path.is_file());
+    let found = [dir.join(file), dir.join("smollm2-135m-instruct").join(file)]
+        .into_iter()
+        .find(|path| path.is_file());
     if found.is_none() {
         assert!(
             std::env::var_os("CANDOR_REQUIRE_MODELS").is_none(),

@@ -12,7 +12,11 @@ fn a_port_that_is_taken_is_a_sentence_with_the_port() {
     let port = taken.local_addr().unwrap().port().to_string();
     let ran = Place::new().run(&["serve", "--port", &port]);
     assert_eq!(ran.status, 1);
-    assert!(ran.err.contains(&format!("port {port} is already in use")) && ran.err.contains("--port"), "{}", ran.err);
+    assert!(
+        ran.err.contains(&format!("port {port} is already in use")) && ran.err.contains("--port"),
+        "{}",
+        ran.err
+    );
 }
 
 #[test]
@@ -33,12 +37,20 @@ fn the_doctor_gives_a_verdict_on_everything_and_knows_a_taken_port() {
     let checks: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
     let verdict = |name: &str| {
         let check = checks.as_array().unwrap().iter().find(|check| check["name"] == name);
-        check.unwrap_or_else(|| panic!("no check of {name}"))["verdict"].as_str().unwrap().to_owned()
+        check.unwrap_or_else(|| panic!("no check of {name}"))["verdict"]
+            .as_str()
+            .unwrap()
+            .to_owned()
     };
-    for name in ["machine", "cpu", "memory", "config", "data", "models", "store", "port", "page", "pip"] {
+    for name in [
+        "machine", "cpu", "memory", "config", "data", "models", "store", "port", "page", "pip",
+    ] {
         assert!(["ok", "warn", "fail"].contains(&&*verdict(name)), "{name}");
     }
-    assert_eq!([verdict("port"), verdict("models"), verdict("data")], ["warn", "warn", "ok"]);
+    assert_eq!(
+        [verdict("port"), verdict("models"), verdict("data")],
+        ["warn", "warn", "ok"]
+    );
     let text = place.run(&["doctor", "--offline", "--config", &file]).out;
     assert!(text.contains("is in use") && text.contains("--port 0"), "{text}");
 }
@@ -49,18 +61,35 @@ fn the_doctor_survives_a_broken_configuration_and_says_so() {
     let file = place.write("c.toml", "[server]\nprot = 1\n");
     let ran = place.run(&["doctor", "--offline", "--config", &file]);
     assert_eq!(ran.status, 1);
-    assert!(ran.out.contains("FAIL  config") && ran.out.contains("there is no key `prot`"), "{}", ran.out);
+    assert!(
+        ran.out.contains("FAIL  config") && ran.out.contains("there is no key `prot`"),
+        "{}",
+        ran.out
+    );
 }
 
 #[test]
 fn too_little_memory_for_the_model_or_the_context_is_a_sentence_that_says_what_to_do() {
     let Some(model) = chat_model() else { return };
     let (model, place) = (model.to_str().unwrap(), Place::new());
-    let tight = place.command(&["serve", "-m", model, "--port", "0"]).env("CANDOR_ENGINE_MEMORY_GB", "0.01").output().unwrap();
+    let tight = place
+        .command(&["serve", "-m", model, "--port", "0"])
+        .env("CANDOR_ENGINE_MEMORY_GB", "0.01")
+        .output()
+        .unwrap();
     let said = String::from_utf8_lossy(&tight.stderr).into_owned();
-    assert!(!tight.status.success() && said.contains("of memory and 9 MiB are free") && said.contains("choose a smaller model"), "{said}");
+    assert!(
+        !tight.status.success()
+            && said.contains("of memory and 9 MiB are free")
+            && said.contains("choose a smaller model"),
+        "{said}"
+    );
     let long = place.run(&["serve", "-m", model, "--port", "0", "--context", "1000000"]);
-    assert!(long.status == 1 && long.err.contains("1000000 were asked for") && long.err.contains("--context"), "{}", long.err);
+    assert!(
+        long.status == 1 && long.err.contains("1000000 were asked for") && long.err.contains("--context"),
+        "{}",
+        long.err
+    );
 }
 
 #[cfg(target_os = "linux")]
@@ -69,13 +98,22 @@ fn a_system_that_gives_no_memory_is_a_sentence_and_no_crash() {
     let Some(model) = chat_model() else { return };
     let place = Place::new();
     let command = place.command(&["generate", "-m", model.to_str().unwrap(), "-n", "1", "hi"]);
-    let words: Vec<String> = command.get_args().map(|word| word.to_str().unwrap().to_owned()).collect();
+    let words: Vec<String> = command
+        .get_args()
+        .map(|word| word.to_str().unwrap().to_owned())
+        .collect();
     let mut shell = std::process::Command::new("sh");
-    shell.args(["-c", "ulimit -v 450000; exec \"$0\" \"$@\""]).arg(command.get_program()).args(words);
+    shell
+        .args(["-c", "ulimit -v 450000; exec \"$0\" \"$@\""])
+        .arg(command.get_program())
+        .args(words);
     let ran = shell.env("CANDOR_DATA_DIR", place.path()).output().unwrap();
     let said = String::from_utf8_lossy(&ran.stderr).into_owned();
     assert_eq!(ran.status.code(), Some(1), "{said}");
-    assert!(said.contains("cannot be had") && said.contains("shorter context"), "{said}");
+    assert!(
+        said.contains("cannot be had") && said.contains("shorter context"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -88,20 +126,36 @@ fn a_second_start_is_ready_in_two_seconds_and_a_signal_ends_it_in_order() {
     let start = Instant::now();
     let mut child = place.spawn(&["serve", "-m", model.to_str().unwrap(), "--port", "0"]);
     let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    BufReader::new(child.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
     let ready = start.elapsed();
-    let address = line.strip_prefix("http://").and_then(|rest| rest.split('/').next()).unwrap_or_default().to_owned();
+    let address = line
+        .strip_prefix("http://")
+        .and_then(|rest| rest.split('/').next())
+        .unwrap_or_default()
+        .to_owned();
     let mut stream = TcpStream::connect(&address).unwrap_or_else(|error| panic!("{line:?}: {error}"));
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    write!(stream, "GET /v1/models HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();
+    write!(
+        stream,
+        "GET /v1/models HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
+    )
+    .unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
-    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("smollm2"), "{answer}");
+    assert!(
+        answer.starts_with("HTTP/1.1 200") && answer.contains("smollm2"),
+        "{answer}"
+    );
     // Twice the goal, since tests run beside each other.
     assert!(ready < Duration::from_secs(4), "ready after {ready:?}");
     #[cfg(unix)]
     {
-        let killed = std::process::Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+        let killed = std::process::Command::new("kill")
+            .args(["-TERM", &child.id().to_string()])
+            .status()
+            .unwrap();
         assert!(killed.success());
         let status = child.wait().unwrap();
         assert!(status.success(), "{status}");

@@ -16,11 +16,50 @@ const WHITESPACE: &str = r"[\x20\x0A\x0D\x09]{1,40}";
 
 /// Keywords that llguidance honours or that constrain nothing. Any other is refused.
 const KEYWORDS: [&str; 45] = [
-    "anyOf", "oneOf", "allOf", "$ref", "const", "enum", "type", "items", "additionalItems", "prefixItems", "minItems",
-    "maxItems", "properties", "additionalProperties", "patternProperties", "required", "minProperties", "maxProperties",
-    "minLength", "maxLength", "pattern", "format", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum",
-    "multipleOf", "$anchor", "$defs", "definitions", "$schema", "$id", "id", "$comment", "title", "description",
-    "default", "readOnly", "writeOnly", "examples", "example", "contentMediaType", "contentEncoding", "deprecated",
+    "anyOf",
+    "oneOf",
+    "allOf",
+    "$ref",
+    "const",
+    "enum",
+    "type",
+    "items",
+    "additionalItems",
+    "prefixItems",
+    "minItems",
+    "maxItems",
+    "properties",
+    "additionalProperties",
+    "patternProperties",
+    "required",
+    "minProperties",
+    "maxProperties",
+    "minLength",
+    "maxLength",
+    "pattern",
+    "format",
+    "minimum",
+    "maximum",
+    "exclusiveMinimum",
+    "exclusiveMaximum",
+    "multipleOf",
+    "$anchor",
+    "$defs",
+    "definitions",
+    "$schema",
+    "$id",
+    "id",
+    "$comment",
+    "title",
+    "description",
+    "default",
+    "readOnly",
+    "writeOnly",
+    "examples",
+    "example",
+    "contentMediaType",
+    "contentEncoding",
+    "deprecated",
     "strict",
 ];
 
@@ -55,7 +94,10 @@ impl CallFormat {
 pub fn to_lark(constraint: &Constraint) -> Result<Option<(String, &'static str)>, EngineError> {
     Ok(Some(match constraint {
         Constraint::None => return Ok(None),
-        Constraint::JsonObject => (format!("start: {}", json_rule(&json!({"type": "object"}))), "response_format"),
+        Constraint::JsonObject => (
+            format!("start: {}", json_rule(&json!({"type": "object"}))),
+            "response_format",
+        ),
         Constraint::JsonSchema(schema) => {
             check_schema(schema, "response_format")?;
             (format!("start: {}", json_rule(schema)), "response_format")
@@ -97,16 +139,29 @@ pub fn to_lark(constraint: &Constraint) -> Result<Option<(String, &'static str)>
 /// # Errors
 /// `Invalid` if a function's parameters cannot be honoured.
 pub(crate) fn calls(tools: &[Tool], named: Option<&str>, format: CallFormat) -> Result<String, EngineError> {
-    let offered: Vec<&Tool> = tools.iter().filter(|tool| named.is_none_or(|name| tool.function.name == name)).collect();
+    let offered: Vec<&Tool> = tools
+        .iter()
+        .filter(|tool| named.is_none_or(|name| tool.function.name == name))
+        .collect();
     if offered.is_empty() {
-        let what = named.map_or("no functions are offered".into(), |name| format!("the function `{name}` is not among `tools`"));
+        let what = named.map_or("no functions are offered".into(), |name| {
+            format!("the function `{name}` is not among `tools`")
+        });
         return Err(refuse("tool_choice", format!("cannot be honoured: {what}")));
     }
-    let key = if format == CallFormat::Llama { "parameters" } else { "arguments" };
+    let key = if format == CallFormat::Llama {
+        "parameters"
+    } else {
+        "arguments"
+    };
     let mut rules = String::new();
     let mut bodies = Vec::new();
     for (i, tool) in offered.iter().enumerate() {
-        let parameters = tool.function.parameters.clone().unwrap_or_else(|| json!({"type": "object"}));
+        let parameters = tool
+            .function
+            .parameters
+            .clone()
+            .unwrap_or_else(|| json!({"type": "object"}));
         check_schema(&parameters, "tools")?;
         let head = format!("{{\"name\": {}, \"{key}\": ", json!(tool.function.name));
         bodies.push(format!("{} arguments_{i} \"}}\"", literal(&head)));
@@ -120,7 +175,10 @@ pub(crate) fn calls(tools: &[Tool], named: Option<&str>, format: CallFormat) -> 
             format!("calls: call{}\n{call}", if more { " (\"\\n\" call)*" } else { "" })
         }
         CallFormat::Mistral => {
-            format!("calls: \"[TOOL_CALLS][\" body{} \"]\"\nbody: {body}", if more { " (\", \" body)*" } else { "" })
+            format!(
+                "calls: \"[TOOL_CALLS][\" body{} \"]\"\nbody: {body}",
+                if more { " (\", \" body)*" } else { "" }
+            )
         }
         CallFormat::Llama => format!("calls: {body}"),
     };
@@ -176,7 +234,10 @@ fn nesting(text: &str, param: &str) -> Result<(), EngineError> {
     if deepest <= 4 * MAX_DEPTH {
         return Ok(());
     }
-    Err(refuse(param, format!("nests {deepest} brackets; at most {} are taken", 4 * MAX_DEPTH)))
+    Err(refuse(
+        param,
+        format!("nests {deepest} brackets; at most {} are taken", 4 * MAX_DEPTH),
+    ))
 }
 
 /// Refuses what is too large or too deep, and every keyword that would not be honoured.
@@ -194,10 +255,18 @@ fn check_schema(schema: &Value, param: &str) -> Result<(), EngineError> {
             Value::Object(fields) if is_schema => {
                 for (key, value) in fields {
                     if !KEYWORDS.contains(&key.as_str()) {
-                        return Err(refuse(param, format!("has the schema keyword `{key}`, which is not supported; leave it out")));
+                        return Err(refuse(
+                            param,
+                            format!("has the schema keyword `{key}`, which is not supported; leave it out"),
+                        ));
                     }
-                    if value.as_u64().is_some_and(|count| count > MAX_COUNT) && (key.ends_with("Items") || key.ends_with("Length") || key.ends_with("Properties")) {
-                        return Err(refuse(param, format!("has `{key}` above {MAX_COUNT}, which is not supported")));
+                    if value.as_u64().is_some_and(|count| count > MAX_COUNT)
+                        && (key.ends_with("Items") || key.ends_with("Length") || key.ends_with("Properties"))
+                    {
+                        return Err(refuse(
+                            param,
+                            format!("has `{key}` above {MAX_COUNT}, which is not supported"),
+                        ));
                     }
                     match key.as_str() {
                         // Maps of names to schemas.
@@ -205,7 +274,13 @@ fn check_schema(schema: &Value, param: &str) -> Result<(), EngineError> {
                             let named = value.as_object().into_iter().flat_map(|map| map.values());
                             stack.extend(named.map(|value| (value, depth + 2, true)));
                         }
-                        "anyOf" | "oneOf" | "allOf" | "items" | "additionalItems" | "prefixItems" | "additionalProperties" => {
+                        "anyOf"
+                        | "oneOf"
+                        | "allOf"
+                        | "items"
+                        | "additionalItems"
+                        | "prefixItems"
+                        | "additionalProperties" => {
                             stack.push((value, depth + 1, true));
                         }
                         // Plain data.

@@ -31,7 +31,9 @@ fn takes(matcher: &Matcher, text: &str) -> bool {
 }
 
 async fn check(constraint: Constraint, good: &[&str], bad: &[&str]) {
-    let matcher = compile(&constraint).await.unwrap_or_else(|error| panic!("{constraint:?}: {error}"));
+    let matcher = compile(&constraint)
+        .await
+        .unwrap_or_else(|error| panic!("{constraint:?}: {error}"));
     for text in good {
         assert!(takes(&matcher, text), "{constraint:?} refuses {text}");
     }
@@ -42,14 +44,44 @@ async fn check(constraint: Constraint, good: &[&str], bad: &[&str]) {
 
 #[tokio::test]
 async fn every_kind_of_constraint_takes_what_fits_and_nothing_else() {
-    check(Constraint::JsonObject, &["{}", "{\"a\": [1, {\"b\": null}]}"], &["[]", "{", "hello", ""]).await;
+    check(
+        Constraint::JsonObject,
+        &["{}", "{\"a\": [1, {\"b\": null}]}"],
+        &["[]", "{", "hello", ""],
+    )
+    .await;
     let schema = json!({"type": "object", "properties": {"n": {"type": "integer", "minimum": 3}}, "required": ["n"], "additionalProperties": false});
-    check(Constraint::JsonSchema(schema), &["{\"n\": 3}", "{\n  \"n\": 12\n}"], &["{\"n\": 2}", "{}", "{\"n\": \"3\"}"]).await;
-    check(Constraint::Regex("[0-9]{3}-(a|b)+".into()), &["123-ab"], &["12-a", "123-", "x123-a"]).await;
+    check(
+        Constraint::JsonSchema(schema),
+        &["{\"n\": 3}", "{\n  \"n\": 12\n}"],
+        &["{\"n\": 2}", "{}", "{\"n\": \"3\"}"],
+    )
+    .await;
+    check(
+        Constraint::Regex("[0-9]{3}-(a|b)+".into()),
+        &["123-ab"],
+        &["12-a", "123-", "x123-a"],
+    )
+    .await;
     check(Constraint::Regex("a/b".into()), &["a/b"], &["ab"]).await;
-    check(Constraint::Lark("start: \"x\" item+\nitem: /[0-9]/ \";\"".into()), &["x1;2;"], &["x", "x1"]).await;
-    check(Constraint::Substring("the cat sat".into()), &["cat s", "the"], &["dog", "cat  sat"]).await;
-    check(Constraint::Choice(vec!["yes".into(), "no \"way\"\n".into()]), &["yes", "no \"way\"\n"], &["ye", "maybe"]).await;
+    check(
+        Constraint::Lark("start: \"x\" item+\nitem: /[0-9]/ \";\"".into()),
+        &["x1;2;"],
+        &["x", "x1"],
+    )
+    .await;
+    check(
+        Constraint::Substring("the cat sat".into()),
+        &["cat s", "the"],
+        &["dog", "cat  sat"],
+    )
+    .await;
+    check(
+        Constraint::Choice(vec!["yes".into(), "no \"way\"\n".into()]),
+        &["yes", "no \"way\"\n"],
+        &["ye", "maybe"],
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -127,17 +159,34 @@ async fn hostile_grammars_are_refused_quickly() {
 }
 
 fn tool(name: &str, parameters: Value) -> Tool {
-    let function = Function { name: name.into(), description: None, parameters: Some(parameters), strict: None };
-    Tool { kind: "function".into(), function }
+    let function = Function {
+        name: name.into(),
+        description: None,
+        parameters: Some(parameters),
+        strict: None,
+    };
+    Tool {
+        kind: "function".into(),
+        function,
+    }
 }
 
 #[tokio::test]
 async fn each_family_is_held_to_its_own_notation_of_calls() {
     let parameters = json!({"type": "object", "properties": {"n": {"$ref": "#/$defs/n"}}, "required": ["n"], "additionalProperties": false, "$defs": {"n": {"type": "integer"}}});
-    let tools = [tool("one", parameters), tool("two", json!({"type": "object", "additionalProperties": false}))];
+    let tools = [
+        tool("one", parameters),
+        tool("two", json!({"type": "object", "additionalProperties": false})),
+    ];
     let cases = [
-        (CallFormat::Tagged, "<tool_call>\n{\"name\": \"one\", \"arguments\": {\"n\": 1}}\n</tool_call>"),
-        (CallFormat::Mistral, "[TOOL_CALLS][{\"name\": \"one\", \"arguments\": {\"n\": 1}}, {\"name\": \"two\", \"arguments\": {}}]"),
+        (
+            CallFormat::Tagged,
+            "<tool_call>\n{\"name\": \"one\", \"arguments\": {\"n\": 1}}\n</tool_call>",
+        ),
+        (
+            CallFormat::Mistral,
+            "[TOOL_CALLS][{\"name\": \"one\", \"arguments\": {\"n\": 1}}, {\"name\": \"two\", \"arguments\": {}}]",
+        ),
         (CallFormat::Llama, "{\"name\": \"two\", \"parameters\": {}}"),
     ];
     for (format, answer) in cases {
@@ -149,7 +198,12 @@ async fn each_family_is_held_to_its_own_notation_of_calls() {
         let mut parser = ToolParser::new(["one", "two"]);
         let mut pieces = parser.push(answer);
         pieces.extend(parser.finish());
-        assert!(pieces.iter().all(|piece| matches!(piece, crate::tools::Piece::Call { .. })), "{pieces:?}");
+        assert!(
+            pieces
+                .iter()
+                .all(|piece| matches!(piece, crate::tools::Piece::Call { .. })),
+            "{pieces:?}"
+        );
     }
 }
 
@@ -160,6 +214,9 @@ async fn content_and_calls_may_be_offered_together() {
     let grammar = either(&calls(&tools, None, CallFormat::Tagged).unwrap(), Some(&content));
     let matcher = compiler().compile(grammar, "tools").await.unwrap();
     assert!(takes(&matcher, "42"));
-    assert!(takes(&matcher, "<tool_call>\n{\"name\": \"one\", \"arguments\": {}}\n</tool_call>"));
+    assert!(takes(
+        &matcher,
+        "<tool_call>\n{\"name\": \"one\", \"arguments\": {}}\n</tool_call>"
+    ));
     assert!(!takes(&matcher, "x"));
 }

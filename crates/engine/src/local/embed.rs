@@ -36,13 +36,31 @@ pub(super) struct Embedding {
 
 impl Embedding {
     pub(super) fn new(encoder: Arc<dyn Embedder>, team: Arc<Team>) -> Self {
-        Self { encoder, team, places: Arc::new(Semaphore::new(WAITING)), turn: Arc::default() }
+        Self {
+            encoder,
+            team,
+            places: Arc::new(Semaphore::new(WAITING)),
+            turn: Arc::default(),
+        }
     }
 
-    pub(super) async fn embed(&self, lexicon: &Arc<dyn Lexicon>, inputs: Vec<EmbedInput>) -> Result<Embeddings, EngineError> {
-        let _place = self.places.try_acquire().map_err(|_| EngineError::Overloaded { retry_after_s: 2 })?;
+    pub(super) async fn embed(
+        &self,
+        lexicon: &Arc<dyn Lexicon>,
+        inputs: Vec<EmbedInput>,
+    ) -> Result<Embeddings, EngineError> {
+        let _place = self
+            .places
+            .try_acquire()
+            .map_err(|_| EngineError::Overloaded { retry_after_s: 2 })?;
         let (lexicon, limit, vocab) = (Arc::clone(lexicon), self.encoder.max_tokens(), self.encoder.vocab());
-        let inputs = prepare::blocking(move || inputs.into_iter().map(|input| ids(&*lexicon, input, limit, vocab)).collect()).await;
+        let inputs = prepare::blocking(move || {
+            inputs
+                .into_iter()
+                .map(|input| ids(&*lexicon, input, limit, vocab))
+                .collect()
+        })
+        .await;
         let inputs: Vec<Vec<u32>> = inputs?;
         let prompt_tokens = inputs.iter().map(Vec::len).sum();
         let mut vectors = Vec::with_capacity(inputs.len());
@@ -82,7 +100,10 @@ fn ids(lexicon: &dyn Lexicon, input: EmbedInput, limit: usize, vocab: usize) -> 
         return Err(crate::sampling::invalid("input", "is empty; send some text"));
     }
     if ids.len() > limit {
-        return Err(EngineError::TooLong { tokens: ids.len(), context: limit });
+        return Err(EngineError::TooLong {
+            tokens: ids.len(),
+            context: limit,
+        });
     }
     Ok(ids)
 }

@@ -57,6 +57,8 @@ impl EngineOptions {
             Some(bytes) => bytes / page,
             None => (crate::memory::free() / 4 / page).min(4 * whole as u64),
         };
-        usize::try_from(pages).unwrap_or(usize::MAX).clamp(1, u32::MAX as usize - 1)
+        usize::try_from(pages)
+            .unwrap_or(usize::MAX)
+            .clamp(1, u32::MAX as usize - 1)
     }
 }

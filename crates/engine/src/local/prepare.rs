@@ -26,7 +26,15 @@ pub(super) struct Prepared {
 
 impl Local {
     pub(super) async fn prepare(&self, engine: &Engine, request: GenerateRequest) -> Result<Prepared, EngineError> {
-        let GenerateRequest { prompt, sampling, mut stop, constraint, logprobs, prompt_logprobs, affinity: _ } = request;
+        let GenerateRequest {
+            prompt,
+            sampling,
+            mut stop,
+            constraint,
+            logprobs,
+            prompt_logprobs,
+            affinity: _,
+        } = request;
         check(&sampling, engine.vocab)?;
         check_stop(&stop, engine.vocab)?;
         if logprobs.is_some_and(|n| n > MAX_LOGPROBS) {
@@ -46,7 +54,10 @@ impl Local {
         }
         let needs = tokens.len() + usize::from(stop.max_tokens != Some(0));
         if needs > engine.context {
-            return Err(EngineError::TooLong { tokens: tokens.len(), context: engine.context });
+            return Err(EngineError::TooLong {
+                tokens: tokens.len(),
+                context: engine.context,
+            });
         }
         let grammar = self.grammar(&constraint, &tools, &choice)?;
         let matcher = match grammar {
@@ -59,7 +70,16 @@ impl Local {
         let lexicon = Arc::clone(&self.lexicon);
         let (events, _) = channel::unbounded_channel();
         let sampler = Sampler::new(sampling, &tokens, &*lexicon);
-        let answer = AnswerParts { lexicon, sampler, matcher, tools, stop, logprobs, prompt_logprobs, events };
+        let answer = AnswerParts {
+            lexicon,
+            sampler,
+            matcher,
+            tools,
+            stop,
+            logprobs,
+            prompt_logprobs,
+            events,
+        };
         Ok(Prepared { tokens, answer })
     }
 
@@ -68,7 +88,11 @@ impl Local {
         match prompt {
             Prompt::Tokens(ids) => Ok(ids),
             Prompt::Text(text) => blocking(move || Ok(lexicon.framed(lexicon.encode(&text, false)))).await,
-            Prompt::Chat { messages, tools, tool_choice } => {
+            Prompt::Chat {
+                messages,
+                tools,
+                tool_choice,
+            } => {
                 let template = Arc::clone(self.template()?);
                 blocking(move || {
                     let tools: &[Tool] = if tool_choice == ToolChoice::None { &[] } else { &tools };
@@ -82,9 +106,16 @@ impl Local {
     }
 
     /// The grammar of constraint and tool choice together.
-    fn grammar(&self, constraint: &Constraint, tools: &[Tool], choice: &ToolChoice) -> Result<Option<(String, &'static str)>, EngineError> {
+    fn grammar(
+        &self,
+        constraint: &Constraint,
+        tools: &[Tool],
+        choice: &ToolChoice,
+    ) -> Result<Option<(String, &'static str)>, EngineError> {
         let content = constraint::to_lark(constraint)?;
-        let format = self.template.as_ref().map_or(CallFormat::Tagged, |template| CallFormat::of_template(template.source()));
+        let format = self.template.as_ref().map_or(CallFormat::Tagged, |template| {
+            CallFormat::of_template(template.source())
+        });
         let named = match choice {
             ToolChoice::Function(name) => Some(name.as_str()),
             _ => None,
@@ -95,9 +126,10 @@ impl Local {
                 Ok(Some((constraint::either(&calls, None), "tools")))
             }
             ToolChoice::Auto if !tools.is_empty() => match content {
-                Some((_, "grammar")) => {
-                    Err(invalid("grammar", "cannot be combined with `tools`; set `tool_choice` to `none` or leave one out"))
-                }
+                Some((_, "grammar")) => Err(invalid(
+                    "grammar",
+                    "cannot be combined with `tools`; set `tool_choice` to `none` or leave one out",
+                )),
                 Some((content, param)) => {
                     let calls = constraint::calls(tools, None, format)?;
                     Ok(Some((constraint::either(&calls, Some(&content)), param)))
@@ -111,8 +143,15 @@ impl Local {
 
 fn check_stop(stop: &Stop, vocab: usize) -> Result<(), EngineError> {
     let strings = &stop.strings;
-    if strings.len() > MAX_STOPS || strings.iter().any(|text| text.is_empty() || text.len() > MAX_STOP_BYTES) {
-        return Err(invalid("stop", format!("takes at most {MAX_STOPS} strings of 1 to {MAX_STOP_BYTES} bytes")));
+    if strings.len() > MAX_STOPS
+        || strings
+            .iter()
+            .any(|text| text.is_empty() || text.len() > MAX_STOP_BYTES)
+    {
+        return Err(invalid(
+            "stop",
+            format!("takes at most {MAX_STOPS} strings of 1 to {MAX_STOP_BYTES} bytes"),
+        ));
     }
     check_ids(&stop.tokens, vocab, "stop_token_ids")
 }
@@ -120,7 +159,10 @@ fn check_stop(stop: &Stop, vocab: usize) -> Result<(), EngineError> {
 /// Refuses ids that the model does not have.
 pub(super) fn check_ids(ids: &[u32], vocab: usize, param: &str) -> Result<(), EngineError> {
     match ids.iter().find(|id| **id as usize >= vocab) {
-        Some(id) => Err(invalid(param, format!("holds token {id}, but the vocabulary has {vocab} tokens"))),
+        Some(id) => Err(invalid(
+            param,
+            format!("holds token {id}, but the vocabulary has {vocab} tokens"),
+        )),
         None => Ok(()),
     }
 }

@@ -28,7 +28,9 @@ impl Stream for Events {
             return Poll::Ready(None);
         }
         let event = std::task::ready!(self.receiver.poll_recv(cx)).unwrap_or_else(|| {
-            Err(EngineError::Internal { message: "the engine ended in the middle of the answer; load the model again".into() })
+            Err(EngineError::Internal {
+                message: "the engine ended in the middle of the answer; load the model again".into(),
+            })
         });
         self.over = matches!(event, Err(_) | Ok(Event::Finish { .. }));
         Poll::Ready(Some(event))

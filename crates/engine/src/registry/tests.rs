@@ -13,8 +13,20 @@ fn toy(name: &str, needs: u64, loads: &Arc<AtomicUsize>) -> Registration {
     Registration::new(name, needs, move || {
         loads.fetch_add(1, Ordering::SeqCst);
         std::thread::sleep(Duration::from_millis(20));
-        let decoder = ToyDecoder { step_ms: 1, ..ToyDecoder::default() };
-        Ok(Arc::new(engine(decoder, &EngineOptions { threads: 1, ..EngineOptions::default() }).1))
+        let decoder = ToyDecoder {
+            step_ms: 1,
+            ..ToyDecoder::default()
+        };
+        Ok(Arc::new(
+            engine(
+                decoder,
+                &EngineOptions {
+                    threads: 1,
+                    ..EngineOptions::default()
+                },
+            )
+            .1,
+        ))
     })
 }
 
@@ -22,7 +34,10 @@ fn request() -> GenerateRequest {
     GenerateRequest {
         prompt: Prompt::Text("x".into()),
         sampling: Sampling::default(),
-        stop: Stop { max_tokens: Some(500), ..Stop::default() },
+        stop: Stop {
+            max_tokens: Some(500),
+            ..Stop::default()
+        },
         constraint: Constraint::None,
         logprobs: None,
         prompt_logprobs: false,
@@ -35,7 +50,10 @@ async fn a_model_is_loaded_once_when_it_is_first_asked_for() {
     let loads = Arc::default();
     let models = Models::new();
     models.register(toy("one", 1, &loads).aliases(["uno"]));
-    assert_eq!((models.names(), models.is_loaded("one"), loads.load(Ordering::SeqCst)), (vec!["one".to_string()], false, 0));
+    assert_eq!(
+        (models.names(), models.is_loaded("one"), loads.load(Ordering::SeqCst)),
+        (vec!["one".to_string()], false, 0)
+    );
     let (a, b, c) = tokio::join!(models.get("one"), models.get("uno"), models.get(""));
     assert!(a.is_ok() && b.is_ok() && c.is_ok());
     assert_eq!(loads.load(Ordering::SeqCst), 1);
@@ -47,7 +65,9 @@ async fn a_model_is_loaded_once_when_it_is_first_asked_for() {
 async fn an_unknown_name_is_answered_with_the_names_there_are() {
     let models = Models::new();
     models.register(toy("one", 1, &Arc::default()));
-    let Err(EngineError::NoModel { name, available }) = models.get("two").await else { panic!() };
+    let Err(EngineError::NoModel { name, available }) = models.get("two").await else {
+        panic!()
+    };
     assert_eq!((name.as_str(), available.as_str()), ("two", "one"));
 }
 
@@ -67,7 +87,9 @@ async fn the_longest_idle_model_makes_room_and_a_running_one_never_does() {
     let c = models.get("c").await.unwrap();
     let mut other = c.generate(request()).await.unwrap();
     assert!(other.next().await.unwrap().is_ok());
-    let Err(EngineError::Memory { message }) = models.get("b").await else { panic!() };
+    let Err(EngineError::Memory { message }) = models.get("b").await else {
+        panic!()
+    };
     assert!(message.contains("needs") && message.contains("free"), "{message}");
     drop(stream);
     models.get("b").await.unwrap();
@@ -91,7 +113,11 @@ async fn an_unloaded_model_comes_back_and_a_removed_one_does_not() {
 #[tokio::test]
 async fn a_model_that_fails_to_load_says_why_every_time() {
     let models = Models::new();
-    models.register(Registration::new("bad", 1, || Err(EngineError::Unavailable { message: "broken file".into() })));
+    models.register(Registration::new("bad", 1, || {
+        Err(EngineError::Unavailable {
+            message: "broken file".into(),
+        })
+    }));
     models.register(Registration::new("worse", 1, || panic!("no file")));
     for _ in 0..2 {
         assert!(matches!(models.get("bad").await, Err(EngineError::Unavailable { .. })));

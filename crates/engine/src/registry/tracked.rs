@@ -9,8 +9,8 @@ use candor_wire::chat::{Message, Tool};
 use futures::Stream;
 
 use crate::{
-    Abilities, EmbedInput, Embeddings, EngineError, Event, EventStream, GenerateRequest, Generator, ModelCard, Tokenized,
-    TokenizerInfo,
+    Abilities, EmbedInput, Embeddings, EngineError, Event, EventStream, GenerateRequest, Generator, ModelCard,
+    Tokenized, TokenizerInfo,
 };
 
 pub(super) struct Tracked {
@@ -62,7 +62,10 @@ impl Generator for Tracked {
     async fn generate(&self, request: GenerateRequest) -> Result<EventStream, EngineError> {
         let running = self.begin();
         let inner = self.inner.generate(request).await?;
-        Ok(Box::pin(Counted { inner, _running: running }))
+        Ok(Box::pin(Counted {
+            inner,
+            _running: running,
+        }))
     }
     async fn embed(&self, inputs: Vec<EmbedInput>) -> Result<Embeddings, EngineError> {
         let _running = self.begin();
@@ -74,7 +77,12 @@ impl Generator for Tracked {
     async fn detokenize(&self, ids: &[u32]) -> Result<Vec<u8>, EngineError> {
         self.inner.detokenize(ids).await
     }
-    async fn render(&self, messages: &[Message], tools: &[Tool], add_generation_prompt: bool) -> Result<String, EngineError> {
+    async fn render(
+        &self,
+        messages: &[Message],
+        tools: &[Tool],
+        add_generation_prompt: bool,
+    ) -> Result<String, EngineError> {
         self.inner.render(messages, tools, add_generation_prompt).await
     }
     fn tokenizer_info(&self) -> Option<TokenizerInfo> {

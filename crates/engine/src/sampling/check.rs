@@ -23,7 +23,11 @@ pub(crate) fn check(settings: &Sampling, vocab: usize) -> Result<(), EngineError
     range("dry_multiplier", settings.dry.multiplier, 0.0..=100.0)?;
     range("dry_base", settings.dry.base, 1.0..=100.0)?;
     let breakers = &settings.dry.sequence_breakers;
-    if breakers.len() > MAX_BREAKERS || breakers.iter().any(|text| text.is_empty() || text.len() > MAX_BREAKER_BYTES) {
+    if breakers.len() > MAX_BREAKERS
+        || breakers
+            .iter()
+            .any(|text| text.is_empty() || text.len() > MAX_BREAKER_BYTES)
+    {
         let what = format!("takes at most {MAX_BREAKERS} strings of 1 to {MAX_BREAKER_BYTES} bytes");
         return Err(invalid("dry_sequence_breakers", what));
     }
@@ -32,7 +36,10 @@ pub(crate) fn check(settings: &Sampling, vocab: usize) -> Result<(), EngineError
     }
     for (id, bias) in &settings.logit_bias {
         if *id as usize >= vocab {
-            return Err(invalid("logit_bias", format!("names token {id}, but the vocabulary has {vocab} tokens")));
+            return Err(invalid(
+                "logit_bias",
+                format!("names token {id}, but the vocabulary has {vocab} tokens"),
+            ));
         }
         range("logit_bias", *bias, -100.0..=100.0)?;
     }
@@ -43,7 +50,10 @@ fn range(param: &str, value: f32, range: std::ops::RangeInclusive<f32>) -> Resul
     if range.contains(&value) {
         return Ok(());
     }
-    Err(invalid(param, format!("must lie between {} and {}, but is {value}", range.start(), range.end())))
+    Err(invalid(
+        param,
+        format!("must lie between {} and {}, but is {value}", range.start(), range.end()),
+    ))
 }
 
 fn above_zero(param: &str, value: f32) -> Result<(), EngineError> {
@@ -55,5 +65,8 @@ fn above_zero(param: &str, value: f32) -> Result<(), EngineError> {
 
 /// A refusal that names the field.
 pub(crate) fn invalid(param: &str, what: impl std::fmt::Display) -> EngineError {
-    EngineError::Invalid { param: Some(param.into()), message: format!("`{param}` {what}") }
+    EngineError::Invalid {
+        param: Some(param.into()),
+        message: format!("`{param}` {what}"),
+    }
 }

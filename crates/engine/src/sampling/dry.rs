@@ -16,13 +16,22 @@ const LONGEST: u32 = 50;
 pub(crate) fn breakers(dry: &Dry, lexicon: &dyn Lexicon) -> HashSet<u32> {
     let contains = |bytes: &[u8], needle: &[u8]| bytes.windows(needle.len().max(1)).any(|window| window == needle);
     let ids = 0..lexicon.vocab() as u32;
-    ids.filter(|id| dry.sequence_breakers.iter().any(|text| contains(lexicon.bytes(*id), text.as_bytes()))).collect()
+    ids.filter(|id| {
+        dry.sequence_breakers
+            .iter()
+            .any(|text| contains(lexicon.bytes(*id), text.as_bytes()))
+    })
+    .collect()
 }
 
 /// Lowers the logits of tokens that would continue a repetition.
 pub(crate) fn penalize(logits: &mut [f32], history: &[u32], dry: &Dry, breakers: &HashSet<u32>) {
     let mut longest: HashMap<u32, u32> = HashMap::new();
-    let reach = history.iter().rev().take_while(|token| !breakers.contains(token)).count();
+    let reach = history
+        .iter()
+        .rev()
+        .take_while(|token| !breakers.contains(token))
+        .count();
     let lengths = z_of_reversed(history);
     for (back, length) in lengths.iter().enumerate().skip(1) {
         let length = (*length).min(reach) as u32;
@@ -66,7 +75,12 @@ mod tests {
     use super::*;
 
     fn dry() -> Dry {
-        Dry { multiplier: 1.0, base: 2.0, allowed_length: 2, sequence_breakers: vec![] }
+        Dry {
+            multiplier: 1.0,
+            base: 2.0,
+            allowed_length: 2,
+            sequence_breakers: vec![],
+        }
     }
 
     #[test]

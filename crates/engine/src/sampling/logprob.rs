@@ -14,12 +14,17 @@ impl<'a> Logprobs<'a> {
     pub(crate) fn new(logits: &'a [f32]) -> Self {
         let largest = f64::from(logits.iter().copied().fold(f32::NEG_INFINITY, f32::max));
         let sum: f64 = logits.iter().map(|logit| (f64::from(*logit) - largest).exp()).sum();
-        Self { logits, log_sum: largest + sum.ln() }
+        Self {
+            logits,
+            log_sum: largest + sum.ln(),
+        }
     }
 
     /// ln p of a token.
     pub(crate) fn of(&self, id: u32) -> f32 {
-        self.logits.get(id as usize).map_or(f32::NEG_INFINITY, |logit| (f64::from(*logit) - self.log_sum) as f32)
+        self.logits
+            .get(id as usize)
+            .map_or(f32::NEG_INFINITY, |logit| (f64::from(*logit) - self.log_sum) as f32)
     }
 
     /// The `n` most probable tokens, best first, lower ids first among equals.
@@ -43,7 +48,8 @@ pub(crate) fn describe(id: u32, row: Option<&Logprobs<'_>>, top: usize, lexicon:
     let bytes = lexicon.bytes(id).to_vec();
     let alternatives = row.map(|row| {
         let best = row.top(top).into_iter();
-        best.map(|other| (Some(other), lexicon.bytes(other).to_vec(), row.of(other))).collect()
+        best.map(|other| (Some(other), lexicon.bytes(other).to_vec(), row.of(other)))
+            .collect()
     });
     TokenLogprob {
         id: Some(id),

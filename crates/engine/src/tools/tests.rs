@@ -23,12 +23,19 @@ fn run_in(pieces: &[&str]) -> Vec<Piece> {
 fn run(text: &str) -> Vec<Piece> {
     let whole = run_in(&[text]);
     let letters: Vec<String> = text.chars().map(String::from).collect();
-    assert_eq!(run_in(&letters.iter().map(String::as_str).collect::<Vec<_>>()), whole, "{text}");
+    assert_eq!(
+        run_in(&letters.iter().map(String::as_str).collect::<Vec<_>>()),
+        whole,
+        "{text}"
+    );
     whole
 }
 
 fn call(name: &str, arguments: &str) -> Piece {
-    Piece::Call { name: name.into(), arguments: arguments.into() }
+    Piece::Call {
+        name: name.into(),
+        arguments: arguments.into(),
+    }
 }
 
 fn text(text: &str) -> Piece {
@@ -38,7 +45,14 @@ fn text(text: &str) -> Piece {
 #[test]
 fn hermes_and_qwen_calls_are_found() {
     let answer = "I look.\n<tool_call>\n{\"name\": \"weather\", \"arguments\": {\"city\": \"Bern\"}}\n</tool_call>\n<tool_call>{\"name\": \"time\", \"arguments\": {}}</tool_call>";
-    assert_eq!(run(answer), [text("I look.\n"), call("weather", r#"{"city":"Bern"}"#), call("time", "{}")]);
+    assert_eq!(
+        run(answer),
+        [
+            text("I look.\n"),
+            call("weather", r#"{"city":"Bern"}"#),
+            call("time", "{}")
+        ]
+    );
 }
 
 #[test]
@@ -51,7 +65,13 @@ fn smollm2_lists_are_found() {
 fn llama_calls_are_found_with_and_without_python_tag() {
     let bare = r#"{"name": "weather", "parameters": {"city": "Bern"}}"#;
     assert_eq!(run(bare), [call("weather", r#"{"city":"Bern"}"#)]);
-    assert_eq!(run(&format!("<|python_tag|>{bare}; {bare}")), [call("weather", r#"{"city":"Bern"}"#), call("weather", r#"{"city":"Bern"}"#)]);
+    assert_eq!(
+        run(&format!("<|python_tag|>{bare}; {bare}")),
+        [
+            call("weather", r#"{"city":"Bern"}"#),
+            call("weather", r#"{"city":"Bern"}"#)
+        ]
+    );
     assert_eq!(run("<|python_tag|>print(1)"), [text("<|python_tag|>print(1)")]);
 }
 
@@ -59,8 +79,14 @@ fn llama_calls_are_found_with_and_without_python_tag() {
 fn mistral_calls_are_found_in_both_notations() {
     let list = r#"[TOOL_CALLS][{"name": "weather", "arguments": {"city": "Bern"}}]"#;
     assert_eq!(run(list), [call("weather", r#"{"city":"Bern"}"#)]);
-    assert_eq!(run(r#"[TOOL_CALLS]weather[ARGS]{"city": "Bern"}"#), [call("weather", r#"{"city":"Bern"}"#)]);
-    assert_eq!(run(r#"[TOOL_CALLS]weather{"a": 1}[TOOL_CALLS]time{}"#), [call("weather", r#"{"a":1}"#), call("time", "{}")]);
+    assert_eq!(
+        run(r#"[TOOL_CALLS]weather[ARGS]{"city": "Bern"}"#),
+        [call("weather", r#"{"city":"Bern"}"#)]
+    );
+    assert_eq!(
+        run(r#"[TOOL_CALLS]weather{"a": 1}[TOOL_CALLS]time{}"#),
+        [call("weather", r#"{"a":1}"#), call("time", "{}")]
+    );
 }
 
 #[test]

@@ -15,8 +15,18 @@ async fn near_meanings_have_near_vectors_and_batches_change_no_bit() {
     let Some(path) = find(MINILM) else { return };
     let folder = path.parent().unwrap();
     let model = Model::open(folder, &LoadOptions::default()).unwrap();
-    let local = engine(&model, &EngineOptions { threads: 2, ..EngineOptions::default() });
-    let texts = ["A cat sits on the mat.", "A kitten is sitting on a rug.", "The central bank raised its rates."];
+    let local = engine(
+        &model,
+        &EngineOptions {
+            threads: 2,
+            ..EngineOptions::default()
+        },
+    );
+    let texts = [
+        "A cat sits on the mat.",
+        "A kitten is sitting on a rug.",
+        "The central bank raised its rates.",
+    ];
     let inputs = texts.map(|text| EmbedInput::Text(text.into())).to_vec();
     let all = local.embed(inputs.clone()).await.unwrap().vectors;
     assert!(dot(&all[0], &all[1]) > dot(&all[0], &all[2]) + 0.3);
@@ -25,5 +35,8 @@ async fn near_meanings_have_near_vectors_and_batches_change_no_bit() {
         assert_eq!(&local.embed(vec![input]).await.unwrap().vectors[0], vector);
     }
     let long = EmbedInput::Text("word ".repeat(2000));
-    assert!(matches!(local.embed(vec![long]).await, Err(EngineError::TooLong { .. })));
+    assert!(matches!(
+        local.embed(vec![long]).await,
+        Err(EngineError::TooLong { .. })
+    ));
 }

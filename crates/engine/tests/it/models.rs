@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::sync::{Mutex, OnceLock};
 
 use candor_engine::{
-    Constraint, EngineError, EngineOptions, Event, EventStream, FinishReason, GenerateRequest, Local, Parts, Prompt, Sampling, Stop,
-    TokenLogprob, Usage,
+    Constraint, EngineError, EngineOptions, Event, EventStream, FinishReason, GenerateRequest, Local, Parts, Prompt,
+    Sampling, Stop, TokenLogprob, Usage,
 };
 use candor_model::{KvFormat, LoadOptions, Model, Precision};
 use futures::StreamExt;
@@ -19,11 +19,20 @@ pub(crate) static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new((
 
 /// Where a model lies, or a note that it is absent.
 pub(crate) fn find(name: &str) -> Option<PathBuf> {
-    let folder = std::env::var_os("CANDOR_MODELS").map(PathBuf::from).or_else(data_folder);
+    let folder = std::env::var_os("CANDOR_MODELS")
+        .map(PathBuf::from)
+        .or_else(data_folder);
     let flat = name.rsplit('/').next().unwrap_or(name);
-    let found = folder.and_then(|folder| [folder.join(name), folder.join(flat)].into_iter().find(|path| path.exists()));
+    let found = folder.and_then(|folder| {
+        [folder.join(name), folder.join(flat)]
+            .into_iter()
+            .find(|path| path.exists())
+    });
     if found.is_none() {
-        assert!(std::env::var_os("CANDOR_REQUIRE_MODELS").is_none_or(|value| value != "1"), "{name} is required and absent");
+        assert!(
+            std::env::var_os("CANDOR_REQUIRE_MODELS").is_none_or(|value| value != "1"),
+            "{name} is required and absent"
+        );
         eprintln!("skipped: {name} is absent; `candor pull` gets it");
     }
     found
@@ -47,22 +56,41 @@ pub(crate) fn smollm2(precision: Precision) -> Option<&'static Model> {
     let _opening = OPENING.lock().unwrap();
     cell.get_or_init(|| {
         let path = find(SMOLLM2)?;
-        Some(Model::open(&path, &LoadOptions { precision, kv, threads: 2 }).unwrap())
+        Some(
+            Model::open(
+                &path,
+                &LoadOptions {
+                    precision,
+                    kv,
+                    threads: 2,
+                },
+            )
+            .unwrap(),
+        )
     })
     .as_ref()
 }
 
 /// An engine of its own over an opened model.
 pub(crate) fn engine(model: &Model, options: &EngineOptions) -> Local {
-    let options = EngineOptions { kv_bytes: options.kv_bytes.or(Some(256 << 20)), ..options.clone() };
+    let options = EngineOptions {
+        kv_bytes: options.kv_bytes.or(Some(256 << 20)),
+        ..options.clone()
+    };
     Local::from_parts(Parts::from(model), &options).unwrap()
 }
 
 pub(crate) fn request(prompt: Prompt, max_tokens: usize) -> GenerateRequest {
     GenerateRequest {
         prompt,
-        sampling: Sampling { temperature: 0.0, ..Sampling::default() },
-        stop: Stop { max_tokens: Some(max_tokens), ..Stop::default() },
+        sampling: Sampling {
+            temperature: 0.0,
+            ..Sampling::default()
+        },
+        stop: Stop {
+            max_tokens: Some(max_tokens),
+            ..Stop::default()
+        },
         constraint: Constraint::None,
         logprobs: Some(5),
         prompt_logprobs: false,
@@ -74,7 +102,11 @@ pub(crate) fn request(prompt: Prompt, max_tokens: usize) -> GenerateRequest {
 pub(crate) type Bits = (Option<u32>, Option<u32>, Vec<(Option<u32>, u32)>);
 
 fn bits(token: &TokenLogprob) -> Bits {
-    let top = token.top.iter().map(|(id, _, logprob)| (*id, logprob.to_bits())).collect();
+    let top = token
+        .top
+        .iter()
+        .map(|(id, _, logprob)| (*id, logprob.to_bits()))
+        .collect();
     (token.id, token.logprob.map(f32::to_bits), top)
 }
 
@@ -91,7 +123,10 @@ pub(crate) struct Whole {
 impl Whole {
     /// Without what may differ: how much came from the cache.
     pub(crate) fn answer(self) -> Self {
-        Self { usage: (self.usage.0, 0, self.usage.2), ..self }
+        Self {
+            usage: (self.usage.0, 0, self.usage.2),
+            ..self
+        }
     }
 }
 
@@ -105,7 +140,15 @@ pub(crate) async fn collect(mut stream: EventStream) -> Result<Whole, EngineErro
                 whole.tokens.extend(tokens.iter().map(bits));
             }
             Event::ToolCall(call) => whole.calls.push((call.function.name, call.function.arguments)),
-            Event::Finish { reason, usage: Usage { prompt_tokens, cached_tokens, completion_tokens } } => {
+            Event::Finish {
+                reason,
+                usage:
+                    Usage {
+                        prompt_tokens,
+                        cached_tokens,
+                        completion_tokens,
+                    },
+            } => {
                 whole.finish = Some(reason);
                 whole.usage = (prompt_tokens, cached_tokens, completion_tokens);
             }

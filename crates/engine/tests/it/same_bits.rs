@@ -21,22 +21,51 @@ fn other(i: u32) -> GenerateRequest {
 async fn the_bits_stay(precision: Precision) {
     let _turn = TURN.lock().await;
     let Some(model) = smollm2(precision) else { return };
-    let settings = EngineOptions { threads: 1, prefix_cache: false, ..EngineOptions::default() };
-    let alone = collect(engine(model, &settings).generate(ours()).await.unwrap()).await.unwrap().answer();
+    let settings = EngineOptions {
+        threads: 1,
+        prefix_cache: false,
+        ..EngineOptions::default()
+    };
+    let alone = collect(engine(model, &settings).generate(ours()).await.unwrap())
+        .await
+        .unwrap()
+        .answer();
     assert_eq!(alone.tokens.len(), 8);
-    for (name, threads, chunk) in [("two threads", 2, 256), ("chunks of 7", 2, 7), ("one thread, chunks of 33", 1, 33)] {
-        let local = engine(model, &EngineOptions { threads, chunk, ..EngineOptions::default() });
+    for (name, threads, chunk) in [
+        ("two threads", 2, 256),
+        ("chunks of 7", 2, 7),
+        ("one thread, chunks of 33", 1, 33),
+    ] {
+        let local = engine(
+            model,
+            &EngineOptions {
+                threads,
+                chunk,
+                ..EngineOptions::default()
+            },
+        );
         let first = collect(local.generate(ours()).await.unwrap()).await.unwrap();
         assert_eq!(first.answer(), alone, "{name}");
         let again = collect(local.generate(ours()).await.unwrap()).await.unwrap();
         assert!(again.usage.1 > 0, "nothing came from the cache");
         assert_eq!(again.answer(), alone, "{name}, after a cache hit");
     }
-    let local = engine(model, &EngineOptions { threads: 2, chunk: 64, ..EngineOptions::default() });
+    let local = engine(
+        model,
+        &EngineOptions {
+            threads: 2,
+            chunk: 64,
+            ..EngineOptions::default()
+        },
+    );
     let neighbours = (0..15).map(|i| async move { i }).collect::<Vec<_>>();
-    let others = neighbours.into_iter().map(|i| async { collect(local.generate(other(i.await)).await.unwrap()).await.unwrap() });
-    let (first, others): (Whole, Vec<Whole>) =
-        tokio::join!(async { collect(local.generate(ours()).await.unwrap()).await.unwrap() }, futures::future::join_all(others));
+    let others = neighbours
+        .into_iter()
+        .map(|i| async { collect(local.generate(other(i.await)).await.unwrap()).await.unwrap() });
+    let (first, others): (Whole, Vec<Whole>) = tokio::join!(
+        async { collect(local.generate(ours()).await.unwrap()).await.unwrap() },
+        futures::future::join_all(others)
+    );
     assert_eq!(first.answer(), alone, "in a batch of 16");
     assert!(others.iter().all(|whole| whole.finish.is_some()));
 }
@@ -54,28 +83,79 @@ async fn exact_answers_have_the_same_bits_alone_in_a_batch_in_chunks_after_a_cac
 #[tokio::test]
 async fn a_preempted_answer_has_the_same_bits() {
     let _turn = TURN.lock().await;
-    let Some(model) = smollm2(Precision::Quantized) else { return };
-    let roomy = engine(model, &EngineOptions { threads: 2, prefix_cache: false, ..EngineOptions::default() });
+    let Some(model) = smollm2(Precision::Quantized) else {
+        return;
+    };
+    let roomy = engine(
+        model,
+        &EngineOptions {
+            threads: 2,
+            prefix_cache: false,
+            ..EngineOptions::default()
+        },
+    );
     // Pages for about one and a half of these requests.
     let page = model.decoder().unwrap().page_bytes() as u64;
-    let tight = engine(model, &EngineOptions { threads: 2, kv_bytes: Some(page * 9), ..EngineOptions::default() });
-    let requests = [request(Prompt::Text(PROMPT.into()), 40), request(Prompt::Text(PROMPT[40..].into()), 40)];
-    let expected = futures::future::join_all(requests.iter().map(|r| async { collect(roomy.generate(r.clone()).await.unwrap()).await.unwrap().answer() })).await;
-    let got = futures::future::join_all(requests.iter().map(|r| async { collect(tight.generate(r.clone()).await.unwrap()).await.unwrap().answer() })).await;
+    let tight = engine(
+        model,
+        &EngineOptions {
+            threads: 2,
+            kv_bytes: Some(page * 9),
+            ..EngineOptions::default()
+        },
+    );
+    let requests = [
+        request(Prompt::Text(PROMPT.into()), 40),
+        request(Prompt::Text(PROMPT[40..].into()), 40),
+    ];
+    let expected = futures::future::join_all(requests.iter().map(|r| async {
+        collect(roomy.generate(r.clone()).await.unwrap())
+            .await
+            .unwrap()
+            .answer()
+    }))
+    .await;
+    let got = futures::future::join_all(requests.iter().map(|r| async {
+        collect(tight.generate(r.clone()).await.unwrap())
+            .await
+            .unwrap()
+            .answer()
+    }))
+    .await;
     assert_eq!(got, expected);
 }
 
 #[tokio::test]
 async fn a_scored_prompt_has_the_same_bits_with_and_without_a_cache() {
     let _turn = TURN.lock().await;
-    let Some(model) = smollm2(Precision::Quantized) else { return };
-    let local = engine(model, &EngineOptions { threads: 2, chunk: 20, ..EngineOptions::default() });
-    let scored = || GenerateRequest { prompt_logprobs: true, ..request(Prompt::Text(PROMPT.into()), 0) };
+    let Some(model) = smollm2(Precision::Quantized) else {
+        return;
+    };
+    let local = engine(
+        model,
+        &EngineOptions {
+            threads: 2,
+            chunk: 20,
+            ..EngineOptions::default()
+        },
+    );
+    let scored = || GenerateRequest {
+        prompt_logprobs: true,
+        ..request(Prompt::Text(PROMPT.into()), 0)
+    };
     let fresh = collect(local.generate(scored()).await.unwrap()).await.unwrap();
     collect(local.generate(ours()).await.unwrap()).await.unwrap();
     let cached = collect(local.generate(scored()).await.unwrap()).await.unwrap();
     assert_eq!(fresh.prompt.len(), fresh.usage.0);
     assert_eq!(cached.prompt, fresh.prompt);
-    let mean = fresh.prompt.iter().filter_map(|(_, bits, _)| bits.map(f32::from_bits)).sum::<f32>() / fresh.prompt.len() as f32;
-    assert!((-6.0..-1.0).contains(&mean), "a sensible English sentence scores {mean} per token");
+    let mean = fresh
+        .prompt
+        .iter()
+        .filter_map(|(_, bits, _)| bits.map(f32::from_bits))
+        .sum::<f32>()
+        / fresh.prompt.len() as f32;
+    assert!(
+        (-6.0..-1.0).contains(&mean),
+        "a sensible English sentence scores {mean} per token"
+    );
 }

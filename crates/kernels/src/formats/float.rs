@@ -12,15 +12,21 @@ pub(crate) fn widen(format: Format, bytes: &[u8], out: &mut [f32]) {
     match format {
         Format::F32 => {
             let (values, _) = bytes.as_chunks::<4>();
-            out.iter_mut().zip(values).for_each(|(y, b)| *y = f32::from_le_bytes(*b));
+            out.iter_mut()
+                .zip(values)
+                .for_each(|(y, b)| *y = f32::from_le_bytes(*b));
         }
         Format::F16 => {
             let (values, _) = bytes.as_chunks::<2>();
-            out.iter_mut().zip(values).for_each(|(y, b)| *y = f16::from_le_bytes(*b).to_f32());
+            out.iter_mut()
+                .zip(values)
+                .for_each(|(y, b)| *y = f16::from_le_bytes(*b).to_f32());
         }
         Format::BF16 => {
             let (values, _) = bytes.as_chunks::<2>();
-            out.iter_mut().zip(values).for_each(|(y, b)| *y = bf16::from_le_bytes(*b).to_f32());
+            out.iter_mut()
+                .zip(values)
+                .for_each(|(y, b)| *y = bf16::from_le_bytes(*b).to_f32());
         }
         _ => panic!("{} is not a float format", format.name()),
     }

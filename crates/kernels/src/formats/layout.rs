@@ -108,7 +108,13 @@ pub(crate) struct Parts {
 
 impl Default for Parts {
     fn default() -> Self {
-        Parts { d: f16::ZERO, m: f16::ZERO, q: [0; 256], sc: [0; 16], mn: [0; 16] }
+        Parts {
+            d: f16::ZERO,
+            m: f16::ZERO,
+            q: [0; 256],
+            sc: [0; 16],
+            mn: [0; 16],
+        }
     }
 }
 

@@ -30,7 +30,12 @@ fn fifth_bits(q: &mut [u8; 256], high: &[u8]) {
 impl Quant for Q4_0 {
     const BLOCK: usize = 32;
     const BYTES: usize = 18;
-    const LAYOUT: Layout = Layout { planes: Planes::B4, scales: Scales::Half, groups: 1, offset: 8 };
+    const LAYOUT: Layout = Layout {
+        planes: Planes::B4,
+        scales: Scales::Half,
+        groups: 1,
+        offset: 8,
+    };
     fn read(block: &[u8], parts: &mut Parts) {
         parts.d = half_at(block, 0);
         nibbles(&mut parts.q, &block[2..18]);
@@ -40,7 +45,12 @@ impl Quant for Q4_0 {
 impl Quant for Q4_1 {
     const BLOCK: usize = 32;
     const BYTES: usize = 20;
-    const LAYOUT: Layout = Layout { planes: Planes::B4, scales: Scales::HalfMin, groups: 1, offset: 0 };
+    const LAYOUT: Layout = Layout {
+        planes: Planes::B4,
+        scales: Scales::HalfMin,
+        groups: 1,
+        offset: 0,
+    };
     fn read(block: &[u8], parts: &mut Parts) {
         parts.d = half_at(block, 0);
         parts.m = half_at(block, 2);
@@ -51,7 +61,12 @@ impl Quant for Q4_1 {
 impl Quant for Q5_0 {
     const BLOCK: usize = 32;
     const BYTES: usize = 22;
-    const LAYOUT: Layout = Layout { planes: Planes::B4B1, scales: Scales::Half, groups: 1, offset: 16 };
+    const LAYOUT: Layout = Layout {
+        planes: Planes::B4B1,
+        scales: Scales::Half,
+        groups: 1,
+        offset: 16,
+    };
     fn read(block: &[u8], parts: &mut Parts) {
         parts.d = half_at(block, 0);
         nibbles(&mut parts.q, &block[6..22]);
@@ -62,7 +77,12 @@ impl Quant for Q5_0 {
 impl Quant for Q5_1 {
     const BLOCK: usize = 32;
     const BYTES: usize = 24;
-    const LAYOUT: Layout = Layout { planes: Planes::B4B1, scales: Scales::HalfMin, groups: 1, offset: 0 };
+    const LAYOUT: Layout = Layout {
+        planes: Planes::B4B1,
+        scales: Scales::HalfMin,
+        groups: 1,
+        offset: 0,
+    };
     fn read(block: &[u8], parts: &mut Parts) {
         parts.d = half_at(block, 0);
         parts.m = half_at(block, 2);
@@ -74,7 +94,12 @@ impl Quant for Q5_1 {
 impl Quant for Q8_0 {
     const BLOCK: usize = 32;
     const BYTES: usize = 34;
-    const LAYOUT: Layout = Layout { planes: Planes::B8, scales: Scales::Half, groups: 1, offset: 128 };
+    const LAYOUT: Layout = Layout {
+        planes: Planes::B8,
+        scales: Scales::Half,
+        groups: 1,
+        offset: 128,
+    };
     fn read(block: &[u8], parts: &mut Parts) {
         parts.d = half_at(block, 0);
         for (q, b) in parts.q.iter_mut().zip(&block[2..34]) {

@@ -45,16 +45,46 @@ macro_rules! with_quant {
     ($format:expr, $quant:ident => $body:expr, _ => $float:expr) => {{
         use $crate::formats::{self, Format};
         match $format {
-            Format::Q4_0 => { type $quant = formats::Q4_0; $body }
-            Format::Q4_1 => { type $quant = formats::Q4_1; $body }
-            Format::Q5_0 => { type $quant = formats::Q5_0; $body }
-            Format::Q5_1 => { type $quant = formats::Q5_1; $body }
-            Format::Q8_0 => { type $quant = formats::Q8_0; $body }
-            Format::Q2K => { type $quant = formats::Q2K; $body }
-            Format::Q3K => { type $quant = formats::Q3K; $body }
-            Format::Q4K => { type $quant = formats::Q4K; $body }
-            Format::Q5K => { type $quant = formats::Q5K; $body }
-            Format::Q6K => { type $quant = formats::Q6K; $body }
+            Format::Q4_0 => {
+                type $quant = formats::Q4_0;
+                $body
+            }
+            Format::Q4_1 => {
+                type $quant = formats::Q4_1;
+                $body
+            }
+            Format::Q5_0 => {
+                type $quant = formats::Q5_0;
+                $body
+            }
+            Format::Q5_1 => {
+                type $quant = formats::Q5_1;
+                $body
+            }
+            Format::Q8_0 => {
+                type $quant = formats::Q8_0;
+                $body
+            }
+            Format::Q2K => {
+                type $quant = formats::Q2K;
+                $body
+            }
+            Format::Q3K => {
+                type $quant = formats::Q3K;
+                $body
+            }
+            Format::Q4K => {
+                type $quant = formats::Q4K;
+                $body
+            }
+            Format::Q5K => {
+                type $quant = formats::Q5K;
+                $body
+            }
+            Format::Q6K => {
+                type $quant = formats::Q6K;
+                $body
+            }
             Format::F32 | Format::F16 | Format::BF16 => $float,
         }
     }};
@@ -167,7 +197,13 @@ pub(crate) fn check(format: Format, bytes: &[u8], rows: usize, cols: usize) -> R
     })?;
     let needs = row.checked_mul(rows).ok_or(KernelError::Memory { bytes: usize::MAX })?;
     if needs != bytes.len() {
-        return Err(KernelError::Size { format: format.name(), rows, cols, needs, found: bytes.len() });
+        return Err(KernelError::Size {
+            format: format.name(),
+            rows,
+            cols,
+            needs,
+            found: bytes.len(),
+        });
     }
     Ok(())
 }
@@ -198,7 +234,12 @@ mod tests {
             let (blocks, values) = fixture.split_at(format.row_bytes(512).unwrap());
             let mut got = [0.0; 512];
             dequantize(format, blocks, &mut got).unwrap();
-            let want: Vec<f32> = values.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
+            let want: Vec<f32> = values
+                .as_chunks::<4>()
+                .0
+                .iter()
+                .map(|b| f32::from_le_bytes(*b))
+                .collect();
             assert_eq!(got[..], want, "{}", format.name());
         }
     }

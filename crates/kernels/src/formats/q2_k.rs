@@ -21,7 +21,12 @@ pub(super) fn two_bits(q: &mut [u8; 256], packed: &[u8]) {
 impl Quant for Q2K {
     const BLOCK: usize = 256;
     const BYTES: usize = 84;
-    const LAYOUT: Layout = Layout { planes: Planes::B2, scales: Scales::SuperMin, groups: 2, offset: 0 };
+    const LAYOUT: Layout = Layout {
+        planes: Planes::B2,
+        scales: Scales::SuperMin,
+        groups: 2,
+        offset: 0,
+    };
     fn read(block: &[u8], parts: &mut Parts) {
         for (g, b) in block[..16].iter().enumerate() {
             parts.sc[g] = (b & 15) as i8;

@@ -13,7 +13,12 @@ pub(crate) struct Q3K;
 impl Quant for Q3K {
     const BLOCK: usize = 256;
     const BYTES: usize = 110;
-    const LAYOUT: Layout = Layout { planes: Planes::B2B1, scales: Scales::Super, groups: 2, offset: 4 };
+    const LAYOUT: Layout = Layout {
+        planes: Planes::B2B1,
+        scales: Scales::Super,
+        groups: 2,
+        offset: 4,
+    };
     fn read(block: &[u8], parts: &mut Parts) {
         two_bits(&mut parts.q, &block[32..96]);
         for (run, q) in parts.q.as_chunks_mut::<32>().0.iter_mut().enumerate() {

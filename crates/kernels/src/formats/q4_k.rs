@@ -32,7 +32,12 @@ pub(super) fn four_bits(q: &mut [u8; 256], packed: &[u8]) {
 impl Quant for Q4K {
     const BLOCK: usize = 256;
     const BYTES: usize = 144;
-    const LAYOUT: Layout = Layout { planes: Planes::B4, scales: Scales::SuperMin, groups: 1, offset: 0 };
+    const LAYOUT: Layout = Layout {
+        planes: Planes::B4,
+        scales: Scales::SuperMin,
+        groups: 1,
+        offset: 0,
+    };
     fn read(block: &[u8], parts: &mut Parts) {
         parts.d = half_at(block, 0);
         parts.m = half_at(block, 2);

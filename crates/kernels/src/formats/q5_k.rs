@@ -10,7 +10,12 @@ pub(crate) struct Q5K;
 impl Quant for Q5K {
     const BLOCK: usize = 256;
     const BYTES: usize = 176;
-    const LAYOUT: Layout = Layout { planes: Planes::B4B1, scales: Scales::SuperMin, groups: 1, offset: 0 };
+    const LAYOUT: Layout = Layout {
+        planes: Planes::B4B1,
+        scales: Scales::SuperMin,
+        groups: 1,
+        offset: 0,
+    };
     fn read(block: &[u8], parts: &mut Parts) {
         parts.d = half_at(block, 0);
         parts.m = half_at(block, 2);

@@ -12,7 +12,12 @@ pub(crate) struct Q6K;
 impl Quant for Q6K {
     const BLOCK: usize = 256;
     const BYTES: usize = 210;
-    const LAYOUT: Layout = Layout { planes: Planes::B4B2, scales: Scales::Super, groups: 2, offset: 32 };
+    const LAYOUT: Layout = Layout {
+        planes: Planes::B4B2,
+        scales: Scales::Super,
+        groups: 2,
+        offset: 32,
+    };
     fn read(block: &[u8], parts: &mut Parts) {
         for (run, q) in parts.q.as_chunks_mut::<32>().0.iter_mut().enumerate() {
             let (half, j) = (run / 4, run % 4);

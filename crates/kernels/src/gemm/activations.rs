@@ -24,7 +24,12 @@ pub(crate) struct Meta {
 }
 
 impl Meta {
-    const ZERO: Meta = Meta { scale: 0.0, sum: [0; 3], scaled: [0.0; 3], _pad: 0 };
+    const ZERO: Meta = Meta {
+        scale: 0.0,
+        sum: [0; 3],
+        scaled: [0.0; 3],
+        _pad: 0,
+    };
 }
 
 /// Integers and scales of all tokens.
@@ -59,7 +64,12 @@ impl<'a> Quantized<'a> {
     #[must_use]
     pub fn new(x: &'a [f32], tokens: usize, cols: usize, _team: &Team) -> Self {
         assert_eq!(x.len(), tokens * cols, "x is [tokens, cols]");
-        Quantized { x, tokens, cols, integers: OnceLock::new() }
+        Quantized {
+            x,
+            tokens,
+            cols,
+            integers: OnceLock::new(),
+        }
     }
 
     /// Rows.
@@ -91,11 +101,19 @@ impl<'a> Quantized<'a> {
                 let first = task * per_task;
                 let n = per_task.min(self.tokens - first);
                 // SAFETY: each token's part is one task's own.
-                let (q, meta) =
-                    unsafe { (q_out.slice(first * self.cols, n * self.cols), meta_out.slice(first * steps, n * steps)) };
+                let (q, meta) = unsafe {
+                    (
+                        q_out.slice(first * self.cols, n * self.cols),
+                        meta_out.slice(first * steps, n * steps),
+                    )
+                };
                 blocks_on(isa, &self.floats_from(first)[..n * self.cols], q, meta);
             });
-            Integers { cols: self.cols, q, meta }
+            Integers {
+                cols: self.cols,
+                q,
+                meta,
+            }
         })
     }
 }
@@ -120,7 +138,11 @@ fn block<L: Lanes>(x: &[f32; 32], q: &mut [i16; 32]) -> Meta {
     let amax = f32::from_bits(largest);
     if largest >= 0x7f80_0000 {
         q.fill(0);
-        return Meta { scale: f32::NAN, scaled: [f32::NAN; 3], ..Meta::ZERO };
+        return Meta {
+            scale: f32::NAN,
+            scaled: [f32::NAN; 3],
+            ..Meta::ZERO
+        };
     }
     if amax < 1e-30 {
         q.fill(0);
@@ -139,5 +161,10 @@ fn block<L: Lanes>(x: &[f32; 32], q: &mut [i16; 32]) -> Meta {
         }
     }
     let sum = [sums[0] + sums[1], sums[0], sums[1]];
-    Meta { scale, sum, scaled: sum.map(|s| scale * s as f32), _pad: 0 }
+    Meta {
+        scale,
+        sum,
+        scaled: sum.map(|s| scale * s as f32),
+        _pad: 0,
+    }
 }

@@ -23,7 +23,10 @@ impl Buffer {
     pub(crate) fn zeroed(len: usize) -> Result<Self, KernelError> {
         let layout = Layout::from_size_align(len, 64).map_err(|_| KernelError::Memory { bytes: len })?;
         if len == 0 {
-            return Ok(Buffer { start: NonNull::<u64>::dangling().cast(), layout });
+            return Ok(Buffer {
+                start: NonNull::<u64>::dangling().cast(),
+                layout,
+            });
         }
         // SAFETY: the size is not zero.
         let start = NonNull::new(unsafe { alloc_zeroed(layout) }).ok_or(KernelError::Memory { bytes: len })?;

@@ -93,12 +93,22 @@ unsafe fn quad<L: Tile, Q: Quant, const QUAD: usize>(step: *const u8) -> [L::Int
 #[inline(always)]
 fn nibbles<L: Tile>(a: L::Int) -> [L::Int; 4] {
     let m = words::<L>(15);
-    [L::and(a, m), L::and(L::right(a, 4), m), L::and(L::right(a, 8), m), L::right(a, 12)]
+    [
+        L::and(a, m),
+        L::and(L::right(a, 4), m),
+        L::and(L::right(a, 8), m),
+        L::right(a, 12),
+    ]
 }
 
 #[inline(always)]
 fn twos<L: Tile>(a: L::Int, at: i32) -> [L::Int; 4] {
-    [moved::<L>(a, at, 0, 3), moved::<L>(a, at + 2, 0, 3), moved::<L>(a, at + 4, 0, 3), moved::<L>(a, at + 6, 0, 3)]
+    [
+        moved::<L>(a, at, 0, 3),
+        moved::<L>(a, at + 2, 0, 3),
+        moved::<L>(a, at + 4, 0, 3),
+        moved::<L>(a, at + 6, 0, 3),
+    ]
 }
 
 /// Scales and minima of scale group `g`.
@@ -222,10 +232,16 @@ unsafe fn finish<L: Tile, const N: usize>(
 
 #[inline(always)]
 fn tokens<const N: usize>(acts: &Integers, first: usize, from_step: usize) -> [Token; N] {
-    let mut tokens = [Token { q: std::ptr::null(), meta: std::ptr::null() }; N];
+    let mut tokens = [Token {
+        q: std::ptr::null(),
+        meta: std::ptr::null(),
+    }; N];
     for (t, token) in tokens.iter_mut().enumerate() {
         let (q, meta) = acts.token(first + t);
-        *token = Token { q: q[from_step * 32..].as_ptr(), meta: meta[from_step..].as_ptr() };
+        *token = Token {
+            q: q[from_step * 32..].as_ptr(),
+            meta: meta[from_step..].as_ptr(),
+        };
     }
     tokens
 }
@@ -244,7 +260,11 @@ fn rows<L: Tile, const N: usize>(acc: [L; N]) -> [[f32; ROWS]; N] {
 pub(super) fn fused<L: Tile, Q: Quant, const N: usize>(group: &[u8], acts: &Integers, first: usize) -> [[f32; 16]; N] {
     let layout = Q::LAYOUT;
     let tokens = tokens::<N>(acts, first, 0);
-    assert_eq!(group.len() / layout.unit_bytes() * layout.steps() * 32, acts.token(first).0.len(), "same inputs");
+    assert_eq!(
+        group.len() / layout.unit_bytes() * layout.steps() * 32,
+        acts.token(first).0.len(),
+        "same inputs"
+    );
     let mut acc = [L::splat(0.0); N];
     for (u, unit) in group.chunks_exact(layout.unit_bytes()).enumerate() {
         // SAFETY: `unit` is a whole unit and holds `steps` whole steps; the tokens have as many blocks (asserted).
@@ -257,13 +277,27 @@ pub(super) fn fused<L: Tile, Q: Quant, const N: usize>(group: &[u8], acts: &Inte
                 quad_products::<L, Q, N, 0>(&mut dots, step, &tokens, s);
                 quad_products::<L, Q, N, 1>(&mut dots, step, &tokens, s);
                 if layout.groups == 2 {
-                    finish(&mut acc, dots, &layout, &tokens, (s, 0), scales::<L, Q>(d, dmin, step, 0));
+                    finish(
+                        &mut acc,
+                        dots,
+                        &layout,
+                        &tokens,
+                        (s, 0),
+                        scales::<L, Q>(d, dmin, step, 0),
+                    );
                     dots = start::<L, N>(&layout, &tokens, s, 1);
                 }
                 quad_products::<L, Q, N, 2>(&mut dots, step, &tokens, s);
                 quad_products::<L, Q, N, 3>(&mut dots, step, &tokens, s);
                 let g = layout.groups - 1;
-                finish(&mut acc, dots, &layout, &tokens, (s, g), scales::<L, Q>(d, dmin, step, g));
+                finish(
+                    &mut acc,
+                    dots,
+                    &layout,
+                    &tokens,
+                    (s, g),
+                    scales::<L, Q>(d, dmin, step, g),
+                );
             }
         }
     }
@@ -319,7 +353,9 @@ fn unpack<L: Tile, Q: Quant>(group: &[u8], from: usize, count: usize, panel: &mu
         let lines = &mut panel.lines[s * 16..][..16];
         // SAFETY: `unit` is whole and step `at % steps` lies in it; `lines` has 16 lines.
         unsafe {
-            let step = unit.as_ptr().add(layout.header() + at % layout.steps() * layout.step_bytes());
+            let step = unit
+                .as_ptr()
+                .add(layout.header() + at % layout.steps() * layout.step_bytes());
             put::<L>(quad::<L, Q, 0>(step), &mut lines[..4]);
             put::<L>(quad::<L, Q, 1>(step), &mut lines[4..8]);
             put::<L>(quad::<L, Q, 2>(step), &mut lines[8..12]);
@@ -335,12 +371,7 @@ fn unpack<L: Tile, Q: Quant>(group: &[u8], from: usize, count: usize, panel: &mu
 }
 
 #[inline(always)]
-fn stretch<L: Tile, Q: Quant, const N: usize>(
-    panel: &Panel,
-    count: usize,
-    tokens: &[Token; N],
-    out: &mut [[f32; 16]],
-) {
+fn stretch<L: Tile, Q: Quant, const N: usize>(panel: &Panel, count: usize, tokens: &[Token; N], out: &mut [[f32; 16]]) {
     let layout = Q::LAYOUT;
     let pairs = 16 / layout.groups;
     let mut acc = [L::splat(0.0); N];
@@ -386,7 +417,10 @@ fn float_as<L: Tile, const N: usize, const SIZE: usize>(
     x: &[f32],
     cols: usize,
 ) -> [[f32; 16]; N] {
-    assert!(x.len() >= N * cols && group.len() == cols * ROWS * SIZE, "N rows of inputs, a line of weights for each");
+    assert!(
+        x.len() >= N * cols && group.len() == cols * ROWS * SIZE,
+        "N rows of inputs, a line of weights for each"
+    );
     let mut acc = [L::splat(0.0); N];
     for k in 0..cols {
         // SAFETY: line k holds ROWS weights of SIZE bytes, and each of the N rows holds `cols` inputs (asserted).

@@ -64,7 +64,13 @@ impl Weights {
         let mut data = Buffer::zeroed(size)?;
         let row_bytes = bytes.len().checked_div(rows).unwrap_or(0);
         if size == 0 {
-            return Ok(Weights { format, rows, cols, group_bytes, data });
+            return Ok(Weights {
+                format,
+                rows,
+                cols,
+                group_bytes,
+                data,
+            });
         }
         let shared = Shared::new(data.bytes_mut());
         team.run(rows.div_ceil(ROWS), &|g| {
@@ -78,7 +84,13 @@ impl Weights {
                 _ => if format == Format::F32 { pack_floats::<4>(group, from, cols) } else { pack_floats::<2>(group, from, cols) }
             );
         });
-        Ok(Weights { format, rows, cols, group_bytes, data })
+        Ok(Weights {
+            format,
+            rows,
+            cols,
+            group_bytes,
+            data,
+        })
     }
 
     /// Packs f32 values, `[rows, cols]` row-major.
@@ -88,10 +100,21 @@ impl Weights {
     pub fn pack_f32(values: &[f32], rows: usize, cols: usize) -> Result<Self, KernelError> {
         if Some(values.len()) != rows.checked_mul(cols) {
             let needs = rows.saturating_mul(cols).saturating_mul(4);
-            return Err(KernelError::Size { format: "F32", rows, cols, needs, found: values.len() * 4 });
+            return Err(KernelError::Size {
+                format: "F32",
+                rows,
+                cols,
+                needs,
+                found: values.len() * 4,
+            });
         }
-        let group_bytes = cols.checked_mul(ROWS * 4).ok_or(KernelError::Memory { bytes: usize::MAX })?;
-        let size = rows.div_ceil(ROWS).checked_mul(group_bytes).ok_or(KernelError::Memory { bytes: usize::MAX })?;
+        let group_bytes = cols
+            .checked_mul(ROWS * 4)
+            .ok_or(KernelError::Memory { bytes: usize::MAX })?;
+        let size = rows
+            .div_ceil(ROWS)
+            .checked_mul(group_bytes)
+            .ok_or(KernelError::Memory { bytes: usize::MAX })?;
         let mut data = Buffer::zeroed(size)?;
         let groups = data.bytes_mut().chunks_exact_mut(group_bytes.max(1));
         for (group, rows) in groups.zip(values.chunks((cols * ROWS).max(1))) {
@@ -101,7 +124,13 @@ impl Weights {
                 }
             }
         }
-        Ok(Weights { format: Format::F32, rows, cols, group_bytes, data })
+        Ok(Weights {
+            format: Format::F32,
+            rows,
+            cols,
+            group_bytes,
+            data,
+        })
     }
 
     /// Outputs.
@@ -220,7 +249,12 @@ fn pack_integers(kind: Planes, packed: &mut [u8], r: usize, q: &[u8; 32]) {
     let mut low = 0;
     for &(bits, base) in planes(kind) {
         let (n, mask) = (16 / bits, (1u16 << bits) - 1);
-        for (line, q) in packed[base..].as_chunks_mut::<64>().0.iter_mut().zip(q.chunks_exact(2 * n)) {
+        for (line, q) in packed[base..]
+            .as_chunks_mut::<64>()
+            .0
+            .iter_mut()
+            .zip(q.chunks_exact(2 * n))
+        {
             let mut words = [0; 2];
             for (j, pair) in q.as_chunks::<2>().0.iter().enumerate() {
                 words[0] |= (u16::from(pair[0]) >> low & mask) << (j * bits);
@@ -278,7 +312,12 @@ pub(crate) fn scales(layout: &Layout, header: &[u8], step: &[u8], r: usize, g: u
         Scales::Half => (half(scales, 0), 0.0, 0, 0),
         Scales::HalfMin => (half(scales, 0), half(scales, 32), 0, 0),
         Scales::Super => (half(header, 0), 0.0, scales[g * 16 + r] as i8, 0),
-        Scales::SuperMin => (half(header, 0), half(header, 32), scales[g * 32 + r] as i8, scales[g * 32 + 16 + r] as i8),
+        Scales::SuperMin => (
+            half(header, 0),
+            half(header, 32),
+            scales[g * 32 + r] as i8,
+            scales[g * 32 + 16 + r] as i8,
+        ),
     };
     formats::scale_and_min(layout.scales, d, m, sc, mn)
 }
@@ -290,7 +329,10 @@ fn formats_half(bytes: &[u8], at: usize) -> f32 {
 fn unpack_row<Q: Quant>(group: &[u8], r: usize, out: &mut [f32]) {
     let layout = Q::LAYOUT;
     let per_group = 32 / layout.groups;
-    for (unit, out) in group.chunks_exact(layout.unit_bytes()).zip(out.chunks_exact_mut(Q::BLOCK)) {
+    for (unit, out) in group
+        .chunks_exact(layout.unit_bytes())
+        .zip(out.chunks_exact_mut(Q::BLOCK))
+    {
         let (header, steps) = unit.split_at(layout.header());
         for (step, out) in steps.chunks_exact(layout.step_bytes()).zip(out.chunks_exact_mut(32)) {
             for g in 0..layout.groups {

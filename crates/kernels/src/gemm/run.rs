@@ -28,7 +28,11 @@ macro_rules! path {
             pub(super) const FLOAT_TOKENS: usize = $float;
 
             #[target_feature(enable = $features)]
-            pub(super) fn fused<Q: Quant, const N: usize>(group: &[u8], acts: &Integers, first: usize) -> [[f32; 16]; N] {
+            pub(super) fn fused<Q: Quant, const N: usize>(
+                group: &[u8],
+                acts: &Integers,
+                first: usize,
+            ) -> [[f32; 16]; N] {
                 kernel::fused::<L, Q, N>(group, acts, first)
             }
 
@@ -38,7 +42,12 @@ macro_rules! path {
             }
 
             #[target_feature(enable = $features)]
-            pub(super) fn float<const N: usize>(format: Format, group: &[u8], x: &[f32], cols: usize) -> [[f32; 16]; N] {
+            pub(super) fn float<const N: usize>(
+                format: Format,
+                group: &[u8],
+                x: &[f32],
+                cols: usize,
+            ) -> [[f32; 16]; N] {
                 kernel::float::<L, N>(format, group, x, cols)
             }
         }
@@ -47,7 +56,13 @@ macro_rules! path {
 #[cfg(target_arch = "x86_64")]
 path!(avx2, crate::lanes::Avx2, "avx2,fma,f16c", 4, 6);
 #[cfg(target_arch = "x86_64")]
-path!(avx512, crate::lanes::Avx512, "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni", 12, 12);
+path!(
+    avx512,
+    crate::lanes::Avx512,
+    "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni",
+    12,
+    12
+);
 
 /// Calls `$each(first token, rows of results)` for all of `$count` tokens, by kernels of up to four tokens.
 #[cfg(target_arch = "x86_64")]
@@ -86,7 +101,12 @@ impl Plan {
             1
         };
         let split = tokens.div_ceil(TASK_TOKENS).max(1);
-        Plan { groups, groups_per_task, tokens, tokens_per_task: tokens.div_ceil(split).max(1) }
+        Plan {
+            groups,
+            groups_per_task,
+            tokens,
+            tokens_per_task: tokens.div_ceil(split).max(1),
+        }
     }
 
     /// Tasks that share tokens follow each other, so that these tokens' activations stay in cache.
@@ -121,10 +141,14 @@ pub(crate) fn run_on(isa: Isa, team: &Team, out: &mut [f32], x: &Quantized<'_>, 
     };
     let plan = Plan::new(team, w.groups(), w.group(0).len(), x.tokens());
     if w.format().is_float() {
-        plan.run(team, &|g, first, count| floats(isa, w, g, x, first, count, &|first, r| store(g, first, r)));
+        plan.run(team, &|g, first, count| {
+            floats(isa, w, g, x, first, count, &|first, r| store(g, first, r))
+        });
     } else {
         let acts = x.integers_on(isa, team);
-        plan.run(team, &|g, first, count| integers(isa, w, g, acts, first, count, &|first, r| store(g, first, r)));
+        plan.run(team, &|g, first, count| {
+            integers(isa, w, g, acts, first, count, &|first, r| store(g, first, r))
+        });
     }
 }
 
@@ -155,7 +179,10 @@ fn integers(isa: Isa, w: &Weights, g: usize, acts: &Integers, first: usize, coun
         _ => {
             for t in first..first + count {
                 let (q, meta) = acts.token(t);
-                store(t, &[with_quant!(w.format(), Q => scalar::quantized::<Q>(group, q, meta), _ => [0.0; ROWS])]);
+                store(
+                    t,
+                    &[with_quant!(w.format(), Q => scalar::quantized::<Q>(group, q, meta), _ => [0.0; ROWS])],
+                );
             }
         }
     }

@@ -24,21 +24,35 @@ impl Numbers {
     /// In -1 .. 1, with magnitudes of many sizes.
     pub(crate) fn float(&mut self) -> f32 {
         let v = (self.next() >> 40) as f32 / (1u64 << 23) as f32 - 1.0;
-        if self.next().is_multiple_of(8) { v * v * v * 0.01 } else { v }
+        if self.next().is_multiple_of(8) {
+            v * v * v * 0.01
+        } else {
+            v
+        }
     }
 }
 
 /// Random rows of a format: every integer and multiplier may come, f16 scales are finite.
 pub(crate) fn random_rows(format: Format, rows: usize, cols: usize, n: &mut Numbers) -> Vec<u8> {
-    let mut bytes: Vec<u8> = (0..rows * format.row_bytes(cols).unwrap()).map(|_| (n.next() >> 20) as u8).collect();
+    let mut bytes: Vec<u8> = (0..rows * format.row_bytes(cols).unwrap())
+        .map(|_| (n.next() >> 20) as u8)
+        .collect();
     let halves: &[usize] = match format {
         Format::F32 => {
-            bytes.as_chunks_mut::<4>().0.iter_mut().for_each(|b| *b = n.float().to_le_bytes());
+            bytes
+                .as_chunks_mut::<4>()
+                .0
+                .iter_mut()
+                .for_each(|b| *b = n.float().to_le_bytes());
             &[]
         }
         Format::F16 => &[0],
         Format::BF16 => {
-            bytes.as_chunks_mut::<2>().0.iter_mut().for_each(|b| *b = half::bf16::from_f32(n.float()).to_le_bytes());
+            bytes
+                .as_chunks_mut::<2>()
+                .0
+                .iter_mut()
+                .for_each(|b| *b = half::bf16::from_f32(n.float()).to_le_bytes());
             &[]
         }
         Format::Q4_0 | Format::Q5_0 | Format::Q8_0 => &[0],
@@ -202,7 +216,11 @@ fn the_largest_integers_do_not_overflow() {
             let mut row = vec![0.0; cols];
             w.row(0, &mut row);
             let want = row.iter().map(|w| f64::from(*w)).sum::<f64>() * f64::from(sign);
-            assert!((f64::from(twin[0]) - want).abs() <= bound(&w, 0, &x), "{format:?}: {} for {want}", twin[0]);
+            assert!(
+                (f64::from(twin[0]) - want).abs() <= bound(&w, 0, &x),
+                "{format:?}: {} for {want}",
+                twin[0]
+            );
         }
     }
 }
@@ -226,11 +244,17 @@ fn infinities_and_nan_stay_visible_and_zeros_give_zero() {
         let bytes = random_rows(format, 5, 256, &mut n);
         let w = Weights::pack(format, &bytes, 5, 256, &team).unwrap();
         for isa in cpu::available() {
-            assert!(product(isa, &team, &[0.0; 256], &w).iter().all(|y| *y == 0.0), "{format:?}");
+            assert!(
+                product(isa, &team, &[0.0; 256], &w).iter().all(|y| *y == 0.0),
+                "{format:?}"
+            );
             for bad in [f32::NAN, f32::INFINITY] {
                 let mut x = vec![0.5; 256];
                 x[77] = bad;
-                assert!(product(isa, &team, &x, &w).iter().all(|y| !y.is_finite()), "{format:?} {bad}");
+                assert!(
+                    product(isa, &team, &x, &w).iter().all(|y| !y.is_finite()),
+                    "{format:?} {bad}"
+                );
             }
         }
     }
@@ -245,15 +269,22 @@ fn packed_floats_multiply_as_f32_weights_do() {
     let x: Vec<f32> = (0..5 * 29).map(|_| n.float()).collect();
     let a = Weights::pack_f32(&values, 37, 29).unwrap();
     let b = Weights::pack(Format::F32, &bytes, 37, 29, &team).unwrap();
-    assert_eq!(bits(&product(cpu::best(), &team, &x, &a)), bits(&product(cpu::best(), &team, &x, &b)));
+    assert_eq!(
+        bits(&product(cpu::best(), &team, &x, &a)),
+        bits(&product(cpu::best(), &team, &x, &b))
+    );
 }
 
 #[test]
 fn wrong_sizes_are_errors_that_say_so() {
     let team = Team::new(1);
-    let error = Weights::pack(Format::Q4K, &[0; 100], 1, 256, &team).unwrap_err().to_string();
+    let error = Weights::pack(Format::Q4K, &[0; 100], 1, 256, &team)
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("144") && error.contains("100"), "{error}");
-    let error = Weights::pack(Format::Q4K, &[0; 144], 1, 250, &team).unwrap_err().to_string();
+    let error = Weights::pack(Format::Q4K, &[0; 144], 1, 250, &team)
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("blocks of 256"), "{error}");
     assert!(Weights::pack(Format::F32, &[], usize::MAX, usize::MAX, &team).is_err());
     assert!(Weights::pack_f32(&[0.0], usize::MAX, 2).is_err());

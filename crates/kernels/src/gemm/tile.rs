@@ -122,7 +122,12 @@ mod x86 {
         #[inline(always)]
         unsafe fn halves(from: *const u8) -> Self {
             let p = from.cast::<__m128i>();
-            unsafe { Avx2(_mm256_cvtph_ps(_mm_loadu_si128(p)), _mm256_cvtph_ps(_mm_loadu_si128(p.add(1)))) }
+            unsafe {
+                Avx2(
+                    _mm256_cvtph_ps(_mm_loadu_si128(p)),
+                    _mm256_cvtph_ps(_mm_loadu_si128(p.add(1))),
+                )
+            }
         }
         #[inline(always)]
         unsafe fn brains(from: *const u8) -> Self {

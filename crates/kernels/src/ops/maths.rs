@@ -35,7 +35,10 @@ pub(crate) fn exp<L: Lanes>(x: L) -> L {
 #[inline(always)]
 pub(crate) fn tanh<L: Lanes>(x: L) -> L {
     let z = x.mul(x);
-    let p = poly(z, [-0.333_332_78, 0.133_313_28, -0.053_729_23, 0.020_602, -0.005_660_781]);
+    let p = poly(
+        z,
+        [-0.333_332_78, 0.133_313_28, -0.053_729_23, 0.020_602, -0.005_660_781],
+    );
     let small = p.mul(z).fma(x, x);
     let (one, a) = (L::splat(1.0), x.abs());
     let large = one.sub(L::splat(2.0).div(exp(a.add(a)).add(one)));
@@ -89,7 +92,8 @@ pub(crate) fn gelu_tanh<L: Lanes>(x: L) -> L {
 /// x (1 + erf(x / sqrt 2)) / 2.
 #[inline(always)]
 pub(crate) fn gelu_erf<L: Lanes>(x: L) -> L {
-    x.mul(L::splat(0.5)).mul(erf(x.mul(L::splat(FRAC_1_SQRT_2))).add(L::splat(1.0)))
+    x.mul(L::splat(0.5))
+        .mul(erf(x.mul(L::splat(FRAC_1_SQRT_2))).add(L::splat(1.0)))
 }
 
 #[cfg(test)]
@@ -101,7 +105,10 @@ mod tests {
     fn all<L: Lanes>(x: &[f32; 16]) -> [[f32; 16]; 6] {
         let v = L::load(x);
         let mut out = [[0.0; 16]; 6];
-        for (out, y) in out.iter_mut().zip([exp(v), tanh(v), erf(v), silu(v), gelu_tanh(v), gelu_erf(v)]) {
+        for (out, y) in out
+            .iter_mut()
+            .zip([exp(v), tanh(v), erf(v), silu(v), gelu_tanh(v), gelu_erf(v)])
+        {
             y.store(out);
         }
         out
@@ -143,7 +150,8 @@ mod tests {
         let mut worst = [0.0f64; 3];
         let mut x = -100.0f32;
         while x < 88.0 {
-            let lanes: [f32; 16] = std::array::from_fn(|i| (x + i as f32 * 0.0007) * if i % 2 == 0 { 1.0 } else { 0.05 });
+            let lanes: [f32; 16] =
+                std::array::from_fn(|i| (x + i as f32 * 0.0007) * if i % 2 == 0 { 1.0 } else { 0.05 });
             let twin = on(Isa::Scalar, &lanes);
             for isa in cpu::available() {
                 let got = on(isa, &lanes);
@@ -154,7 +162,9 @@ mod tests {
             for (i, v) in lanes.iter().enumerate() {
                 let v = f64::from(*v);
                 for (w, (got, want)) in
-                    worst.iter_mut().zip([(twin[0][i], v.exp()), (twin[1][i], v.tanh()), (twin[2][i], erf64(v))])
+                    worst
+                        .iter_mut()
+                        .zip([(twin[0][i], v.exp()), (twin[1][i], v.tanh()), (twin[2][i], erf64(v))])
                 {
                     *w = w.max(ulps(got, want));
                 }
@@ -164,7 +174,10 @@ mod tests {
                 let gelu_tanh = 0.5 * v * (1.0 + inner.tanh());
                 for (got, want) in [(twin[3][i], sigmoid), (twin[4][i], gelu_tanh), (twin[5][i], gelu)] {
                     // 1 + tanh and 1 + erf cancel for negative x: the error is relative to x, not to the result.
-                    assert!((f64::from(got) - want).abs() <= 6e-7 * v.abs().max(1e-30), "{got} {want} at {v}");
+                    assert!(
+                        (f64::from(got) - want).abs() <= 6e-7 * v.abs().max(1e-30),
+                        "{got} {want} at {v}"
+                    );
                 }
             }
             x += 0.0113;

@@ -100,7 +100,10 @@ pub(crate) fn layer_on(isa: Isa, y: &mut [f32], x: &[f32], w: &[f32], b: &[f32],
 /// # Panics
 /// If the lengths do not fit these shapes.
 pub fn rms_norm(y: &mut [f32], x: &[f32], w: &[f32], eps: f32) {
-    assert!(!w.is_empty() && x.len() == y.len() && x.len().is_multiple_of(w.len()), "x and y are [rows, dim]");
+    assert!(
+        !w.is_empty() && x.len() == y.len() && x.len().is_multiple_of(w.len()),
+        "x and y are [rows, dim]"
+    );
     rms_on(isa(), y, x, w, eps);
 }
 
@@ -123,6 +126,9 @@ pub fn rms_norm_in_place(x: &mut [f32], w: &[f32], eps: f32) {
 /// If the lengths do not fit these shapes.
 pub fn layer_norm(y: &mut [f32], x: &[f32], w: &[f32], b: &[f32], eps: f32) {
     assert!(!w.is_empty() && w.len() == b.len(), "w and b are [dim]");
-    assert!(x.len() == y.len() && x.len().is_multiple_of(w.len()), "x and y are [rows, dim]");
+    assert!(
+        x.len() == y.len() && x.len().is_multiple_of(w.len()),
+        "x and y are [rows, dim]"
+    );
     layer_on(isa(), y, x, w, b, eps);
 }

@@ -59,14 +59,22 @@ impl Rope {
     /// If `rope_dim` is odd or above `head_dim`, or `Factors` are too few.
     #[must_use]
     pub fn new(head_dim: usize, rope_dim: usize, theta: f32, scaling: &RopeScaling, style: RopeStyle) -> Self {
-        assert!(rope_dim.is_multiple_of(2) && rope_dim <= head_dim, "{rope_dim} of {head_dim} elements cannot turn");
+        assert!(
+            rope_dim.is_multiple_of(2) && rope_dim <= head_dim,
+            "{rope_dim} of {head_dim} elements cannot turn"
+        );
         let frequencies = (0..rope_dim / 2)
             .map(|i| {
                 let exponent = (2 * i) as f32 / rope_dim as f32;
                 scaled((1.0 / f64::from(theta).powf(f64::from(exponent))) as f32, i, scaling)
             })
             .collect();
-        Rope { head_dim, style, frequencies, tables: (0..SPANS).map(|_| OnceLock::new()).collect() }
+        Rope {
+            head_dim,
+            style,
+            frequencies,
+            tables: (0..SPANS).map(|_| OnceLock::new()).collect(),
+        }
     }
 
     /// Turns `heads` heads, `row` `[heads * head_dim]`, to `position`.
@@ -112,7 +120,10 @@ impl Rope {
     /// Cosines, then sines, of one position.
     fn turn(&self, position: usize) -> Vec<f32> {
         let angles = || self.frequencies.iter().map(|f| f64::from(position as f32 * f));
-        angles().map(|a| a.cos() as f32).chain(angles().map(|a| a.sin() as f32)).collect()
+        angles()
+            .map(|a| a.cos() as f32)
+            .chain(angles().map(|a| a.sin() as f32))
+            .collect()
     }
 }
 
@@ -121,7 +132,12 @@ fn scaled(frequency: f32, i: usize, scaling: &RopeScaling) -> f32 {
         RopeScaling::None => frequency,
         RopeScaling::Linear(factor) => frequency / factor,
         RopeScaling::Factors(factors) => frequency / factors[i],
-        RopeScaling::Llama3 { factor, low_freq_factor, high_freq_factor, original_context } => {
+        RopeScaling::Llama3 {
+            factor,
+            low_freq_factor,
+            high_freq_factor,
+            original_context,
+        } => {
             let wavelength = 2.0 * std::f32::consts::PI / frequency;
             if wavelength > original_context / low_freq_factor {
                 frequency / factor

@@ -62,7 +62,14 @@ pub(super) fn load(loader: &Loader<'_>) -> Result<Arc<dyn Encoder>, Error> {
         kind: all("token_types", kinds)?[..p.dim].to_vec(),
         norm: loader.norm("token_embd_norm", p.dim)?,
         layers,
-        shape: Shape { heads: p.heads, kv_heads: p.kv_heads, head_dim: p.head_dim, scale: p.query_scale, window: None, softcap: None },
+        shape: Shape {
+            heads: p.heads,
+            kv_heads: p.kv_heads,
+            head_dim: p.head_dim,
+            scale: p.query_scale,
+            window: None,
+            softcap: None,
+        },
         dim: p.dim,
         max_tokens: p.context.min(positions),
         pooling: p.pooling,
@@ -96,7 +103,11 @@ impl Encoder for Bert {
         let mut x = self.norm.apply(&x);
         for layer in &self.layers {
             let h = layer.q.prepare(team, &x);
-            let (q, k, v) = (layer.q.apply_to(team, &h), layer.k.apply_to(team, &h), layer.v.apply_to(team, &h));
+            let (q, k, v) = (
+                layer.q.apply_to(team, &h),
+                layer.k.apply_to(team, &h),
+                layer.v.apply_to(team, &h),
+            );
             let mut mixed = vec![0.0; q.len()];
             attend_all(team, &mut mixed, &q, &k, &v, &lengths, &self.shape);
             let mut h = layer.out.apply(team, &mixed);

@@ -68,21 +68,39 @@ impl Attention {
     pub(super) fn apply(&self, pass: &mut Pass<'_>, layer: usize, h: &[f32]) -> Vec<f32> {
         let team = pass.team;
         let h = self.q.prepare(team, h);
-        let (mut q, mut k, v) = (self.q.apply_to(team, &h), self.k.apply_to(team, &h), self.v.apply_to(team, &h));
+        let (mut q, mut k, v) = (
+            self.q.apply_to(team, &h),
+            self.k.apply_to(team, &h),
+            self.v.apply_to(team, &h),
+        );
         for (norm, rows) in [(&self.q_norm, &mut q), (&self.k_norm, &mut k)] {
             if let Some(norm) = norm {
                 norm.heads(rows);
             }
         }
-        let Shape { heads, kv_heads, head_dim, .. } = self.shape;
-        let rows = q.chunks_exact_mut(heads * head_dim).zip(k.chunks_exact_mut(kv_heads * head_dim));
+        let Shape {
+            heads,
+            kv_heads,
+            head_dim,
+            ..
+        } = self.shape;
+        let rows = q
+            .chunks_exact_mut(heads * head_dim)
+            .zip(k.chunks_exact_mut(kv_heads * head_dim));
         for ((q, k), position) in rows.zip(pass.positions()) {
             self.rope.rotate(q, heads, position);
             self.rope.rotate(k, kv_heads, position);
         }
         pass.kv.append(layer, pass.step.segments, &k, &v);
         let mut mixed = vec![0.0; q.len()];
-        attend(team, &mut mixed, &q, pass.step.segments, &pass.kv.layer(layer), &self.shape);
+        attend(
+            team,
+            &mut mixed,
+            &q,
+            pass.step.segments,
+            &pass.kv.layer(layer),
+            &self.shape,
+        );
         self.out.apply(team, &mixed)
     }
 }
@@ -144,7 +162,12 @@ impl Experts {
         let gates = loader.experts(&name("ffn_gate"), p.experts, p.expert_feed_forward, p.dim)?;
         let ups = loader.experts(&name("ffn_up"), p.experts, p.expert_feed_forward, p.dim)?;
         let downs = loader.experts(&name("ffn_down"), p.experts, p.dim, p.expert_feed_forward)?;
-        let experts = gates.into_iter().zip(ups).zip(downs).map(|((gate, up), down)| Mlp { gate, up, down, kind: Gate::Silu });
+        let experts = gates.into_iter().zip(ups).zip(downs).map(|((gate, up), down)| Mlp {
+            gate,
+            up,
+            down,
+            kind: Gate::Silu,
+        });
         Ok(Self {
             router: loader.linear(&name("ffn_gate_inp"), p.experts, p.dim)?,
             experts: experts.collect(),
@@ -164,15 +187,31 @@ impl Experts {
             let mut order: Vec<usize> = (0..count).collect();
             order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]).then(a.cmp(&b)));
             let chosen = &order[..self.used];
-            let total: f32 = if self.normalised { chosen.iter().map(|&e| scores[e]).sum() } else { 1.0 };
+            let total: f32 = if self.normalised {
+                chosen.iter().map(|&e| scores[e]).sum()
+            } else {
+                1.0
+            };
             chosen.iter().for_each(|&e| takers[e].push((token, scores[e] / total)));
         }
         let mut out = vec![0.0; h.len()];
-        for (expert, takers) in self.experts.iter().zip(&takers).filter(|(_, takers)| !takers.is_empty()) {
-            let rows: Vec<f32> = takers.iter().flat_map(|&(token, _)| &h[token * dim..][..dim]).copied().collect();
+        for (expert, takers) in self
+            .experts
+            .iter()
+            .zip(&takers)
+            .filter(|(_, takers)| !takers.is_empty())
+        {
+            let rows: Vec<f32> = takers
+                .iter()
+                .flat_map(|&(token, _)| &h[token * dim..][..dim])
+                .copied()
+                .collect();
             let rows = expert.apply(team, &rows);
             for (&(token, weight), row) in takers.iter().zip(rows.chunks_exact(dim)) {
-                out[token * dim..][..dim].iter_mut().zip(row).for_each(|(o, r)| *o += weight * r);
+                out[token * dim..][..dim]
+                    .iter_mut()
+                    .zip(row)
+                    .for_each(|(o, r)| *o += weight * r);
             }
         }
         out
@@ -191,8 +230,17 @@ impl Ends {
     pub(super) fn load(loader: &Loader<'_>) -> Result<Self, Error> {
         let dim = loader.params.dim;
         let vocab = loader.rows("token_embd.weight", dim)?;
-        let head = if loader.has("output.weight") && !loader.params.tied { Some(loader.linear("output", vocab, dim)?) } else { None };
-        Ok(Self { embed: loader.linear("token_embd", vocab, dim)?, norm: loader.norm("output_norm", dim)?, head, dim })
+        let head = if loader.has("output.weight") && !loader.params.tied {
+            Some(loader.linear("output", vocab, dim)?)
+        } else {
+            None
+        };
+        Ok(Self {
+            embed: loader.linear("token_embd", vocab, dim)?,
+            norm: loader.norm("output_norm", dim)?,
+            head,
+            dim,
+        })
     }
 
     pub(super) fn vocab(&self) -> usize {
@@ -206,10 +254,18 @@ impl Ends {
 
     /// `[T, D]` to the logits of the wanted rows, `[W, V]`.
     pub(super) fn leave(&self, team: &Team, step: &Step<'_>, x: &[f32]) -> Vec<f32> {
-        let rows: Vec<f32> = step.wanted.iter().flat_map(|&row| &x[row * self.dim..][..self.dim]).copied().collect();
+        let rows: Vec<f32> = step
+            .wanted
+            .iter()
+            .flat_map(|&row| &x[row * self.dim..][..self.dim])
+            .copied()
+            .collect();
         if rows.is_empty() {
             return Vec::new();
         }
-        self.head.as_ref().unwrap_or(&self.embed).apply(team, &self.norm.apply(&rows))
+        self.head
+            .as_ref()
+            .unwrap_or(&self.embed)
+            .apply(team, &self.norm.apply(&rows))
     }
 }

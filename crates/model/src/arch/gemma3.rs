@@ -7,10 +7,10 @@ use candor_kernels::ops::{add, scale};
 use candor_kernels::team::Team;
 
 use super::blocks::{Attention, Ends, Gate, Mlp, Pass};
+use crate::Error;
 use crate::decoder::{Decoder, Step};
 use crate::kv::{KvPages, KvShape};
 use crate::linear::{Loader, Norm};
-use crate::Error;
 
 struct Gemma3 {
     ends: Ends,
@@ -47,7 +47,13 @@ pub(super) fn load(loader: &Loader<'_>, kv: KvShape) -> Result<Arc<dyn Decoder>,
     };
     let layers = (0..p.layers).map(layer).collect::<Result<_, Error>>()?;
     let embed_scale = (p.dim as f32).sqrt();
-    Ok(Arc::new(Gemma3 { ends: Ends::load(loader)?, embed_scale, layers, context: p.context, kv }))
+    Ok(Arc::new(Gemma3 {
+        ends: Ends::load(loader)?,
+        embed_scale,
+        layers,
+        context: p.context,
+        kv,
+    }))
 }
 
 impl Decoder for Gemma3 {

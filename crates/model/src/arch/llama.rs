@@ -7,10 +7,10 @@ use candor_kernels::ops::add;
 use candor_kernels::team::Team;
 
 use super::blocks::{Attention, Ends, Gate, Mlp, Pass};
+use crate::Error;
 use crate::decoder::{Decoder, Step};
 use crate::kv::{KvPages, KvShape};
 use crate::linear::{Loader, Norm};
-use crate::Error;
 
 struct Llama {
     ends: Ends,
@@ -38,7 +38,12 @@ pub(super) fn load(loader: &Loader<'_>, kv: KvShape) -> Result<Arc<dyn Decoder>,
         })
     };
     let layers = (0..p.layers).map(layer).collect::<Result<_, Error>>()?;
-    Ok(Arc::new(Llama { ends: Ends::load(loader)?, layers, context: p.context, kv }))
+    Ok(Arc::new(Llama {
+        ends: Ends::load(loader)?,
+        layers,
+        context: p.context,
+        kv,
+    }))
 }
 
 impl Decoder for Llama {

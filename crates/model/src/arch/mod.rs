@@ -36,12 +36,42 @@ pub(crate) struct Arch {
 
 /// All architectures. A new one is a file and a line.
 pub(crate) const ARCHS: [Arch; 6] = [
-    Arch { gguf: "llama", hugging_face: &["llama", "mistral"], interleaved: true, load: |l, kv| llama::load(l, kv).map(Kind::Decoder) },
-    Arch { gguf: "qwen2", hugging_face: &["qwen2"], interleaved: false, load: |l, kv| qwen::load(l, kv).map(Kind::Decoder) },
-    Arch { gguf: "qwen3", hugging_face: &["qwen3"], interleaved: false, load: |l, kv| qwen::load(l, kv).map(Kind::Decoder) },
-    Arch { gguf: "qwen3moe", hugging_face: &["qwen3_moe"], interleaved: false, load: |l, kv| qwen::load(l, kv).map(Kind::Decoder) },
-    Arch { gguf: "gemma3", hugging_face: &["gemma3_text", "gemma3"], interleaved: false, load: |l, kv| gemma3::load(l, kv).map(Kind::Decoder) },
-    Arch { gguf: "bert", hugging_face: &["bert"], interleaved: false, load: |l, _| bert::load(l).map(Kind::Encoder) },
+    Arch {
+        gguf: "llama",
+        hugging_face: &["llama", "mistral"],
+        interleaved: true,
+        load: |l, kv| llama::load(l, kv).map(Kind::Decoder),
+    },
+    Arch {
+        gguf: "qwen2",
+        hugging_face: &["qwen2"],
+        interleaved: false,
+        load: |l, kv| qwen::load(l, kv).map(Kind::Decoder),
+    },
+    Arch {
+        gguf: "qwen3",
+        hugging_face: &["qwen3"],
+        interleaved: false,
+        load: |l, kv| qwen::load(l, kv).map(Kind::Decoder),
+    },
+    Arch {
+        gguf: "qwen3moe",
+        hugging_face: &["qwen3_moe"],
+        interleaved: false,
+        load: |l, kv| qwen::load(l, kv).map(Kind::Decoder),
+    },
+    Arch {
+        gguf: "gemma3",
+        hugging_face: &["gemma3_text", "gemma3"],
+        interleaved: false,
+        load: |l, kv| gemma3::load(l, kv).map(Kind::Decoder),
+    },
+    Arch {
+        gguf: "bert",
+        hugging_face: &["bert"],
+        interleaved: false,
+        load: |l, _| bert::load(l).map(Kind::Encoder),
+    },
 ];
 
 impl Arch {

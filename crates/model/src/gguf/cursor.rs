@@ -62,14 +62,17 @@ impl<'a> Cursor<'a> {
     pub(super) fn string(&mut self, max: u64, what: &str) -> Result<&'a [u8], Fault> {
         let len = self.u64(what)?;
         if len > max {
-            return Err(format!("{what} says it is {len} bytes long, at most {max} are allowed; the file is damaged, get it again"));
+            return Err(format!(
+                "{what} says it is {len} bytes long, at most {max} are allowed; the file is damaged, get it again"
+            ));
         }
         self.take(len, what)
     }
 
     /// One metadata value of type `kind`.
     pub(super) fn value(&mut self, kind: u32, what: &str) -> Result<Value, Fault> {
-        let kind = Kind::from_code(kind).ok_or_else(|| format!("{what} has the unknown value type {kind}; this version cannot read the file"))?;
+        let kind = Kind::from_code(kind)
+            .ok_or_else(|| format!("{what} has the unknown value type {kind}; this version cannot read the file"))?;
         Ok(match kind {
             Kind::U8 => Value::Unsigned(u64::from(self.array::<1>(what)?[0])),
             Kind::I8 => Value::Signed(i64::from(i8::from_le_bytes(self.array(what)?))),
@@ -90,21 +93,28 @@ impl<'a> Cursor<'a> {
     /// Walks an array and remembers where it lies; its elements are read when someone asks.
     fn elements(&mut self, what: &str, depth: u32) -> Result<Array, Fault> {
         if depth >= MAX_NESTING {
-            return Err(format!("{what} nests arrays deeper than {MAX_NESTING}; the file is damaged, get it again"));
+            return Err(format!(
+                "{what} nests arrays deeper than {MAX_NESTING}; the file is damaged, get it again"
+            ));
         }
         let code = self.u32(what)?;
-        let kind = Kind::from_code(code).ok_or_else(|| format!("{what} is an array of the unknown value type {code}"))?;
+        let kind =
+            Kind::from_code(code).ok_or_else(|| format!("{what} is an array of the unknown value type {code}"))?;
         let len = self.u64(what)?;
         let start = self.at;
         match kind.fixed_size() {
             Some(size) => {
-                let bytes = len.checked_mul(size).ok_or_else(|| format!("{what} says it has {len} elements, more than any file holds"))?;
+                let bytes = len
+                    .checked_mul(size)
+                    .ok_or_else(|| format!("{what} says it has {len} elements, more than any file holds"))?;
                 self.take(bytes, what)?;
             }
             None => {
                 // The shortest string is 8 bytes (its length), the shortest array 12: a lie ends here, not in a loop.
                 if len > self.remaining() / 8 {
-                    return Err(format!("{what} says it has {len} elements and the file cannot hold so many; it is damaged, get it again"));
+                    return Err(format!(
+                        "{what} says it has {len} elements and the file cannot hold so many; it is damaged, get it again"
+                    ));
                 }
                 for _ in 0..len {
                     if kind == Kind::String {
@@ -115,6 +125,11 @@ impl<'a> Cursor<'a> {
                 }
             }
         }
-        Ok(Array { kind, len: len as usize, start, end: self.at })
+        Ok(Array {
+            kind,
+            len: len as usize,
+            start,
+            end: self.at,
+        })
     }
 }

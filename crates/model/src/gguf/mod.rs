@@ -56,8 +56,22 @@ impl Gguf {
     pub fn open(path: &Path) -> Result<Self, Error> {
         let map = Mapped::open(path)?;
         let header = Header::read(&map).map_err(|fault| Error::file(path, fault))?;
-        let Header { version, metadata, keys, tensors, names } = header;
-        Ok(Self { path: path.to_owned(), map, version, metadata, keys, tensors, names })
+        let Header {
+            version,
+            metadata,
+            keys,
+            tensors,
+            names,
+        } = header;
+        Ok(Self {
+            path: path.to_owned(),
+            map,
+            version,
+            metadata,
+            keys,
+            tensors,
+            names,
+        })
     }
 
     /// Checks bytes as if they were a file; for fuzzing.
@@ -65,7 +79,9 @@ impl Gguf {
     /// # Errors
     /// As `open`.
     pub fn check(bytes: &[u8]) -> Result<(), Error> {
-        Header::read(bytes).map(|_| ()).map_err(|fault| Error::file(Path::new("(bytes)"), fault))
+        Header::read(bytes)
+            .map(|_| ())
+            .map_err(|fault| Error::file(Path::new("(bytes)"), fault))
     }
 
     /// The file.
@@ -85,7 +101,9 @@ impl Gguf {
 
     /// All metadata in the order of the file.
     pub fn metadata(&self) -> impl Iterator<Item = (&str, &Value)> {
-        self.keys.iter().filter_map(|key| Some((key.as_str(), self.metadata.get(key)?)))
+        self.keys
+            .iter()
+            .filter_map(|key| Some((key.as_str(), self.metadata.get(key)?)))
     }
 
     /// The value of `key`.
@@ -122,25 +140,64 @@ impl Gguf {
     /// The strings of the array `key`.
     pub fn strings(&self, key: &str) -> Option<Strings<'_>> {
         match self.metadata.get(key)? {
-            Value::Array(array) if array.kind == Kind::String => Some(Strings { bytes: &self.map[array.start..array.end] }),
+            Value::Array(array) if array.kind == Kind::String => Some(Strings {
+                bytes: &self.map[array.start..array.end],
+            }),
             _ => None,
         }
     }
 
     /// The numbers of the array `key`, as floats.
     pub fn numbers(&self, key: &str) -> Option<Vec<f64>> {
-        let Value::Array(array) = self.metadata.get(key)? else { return None };
+        let Value::Array(array) = self.metadata.get(key)? else {
+            return None;
+        };
         let bytes = &self.map[array.start..array.end];
         Some(match array.kind {
             Kind::U8 | Kind::Bool => bytes.iter().map(|&v| f64::from(v)).collect(),
             Kind::I8 => bytes.iter().map(|&v| f64::from(v as i8)).collect(),
-            Kind::U16 => bytes.as_chunks().0.iter().map(|&v| f64::from(u16::from_le_bytes(v))).collect(),
-            Kind::I16 => bytes.as_chunks().0.iter().map(|&v| f64::from(i16::from_le_bytes(v))).collect(),
-            Kind::U32 => bytes.as_chunks().0.iter().map(|&v| f64::from(u32::from_le_bytes(v))).collect(),
-            Kind::I32 => bytes.as_chunks().0.iter().map(|&v| f64::from(i32::from_le_bytes(v))).collect(),
-            Kind::F32 => bytes.as_chunks().0.iter().map(|&v| f64::from(f32::from_le_bytes(v))).collect(),
-            Kind::U64 => bytes.as_chunks().0.iter().map(|&v| u64::from_le_bytes(v) as f64).collect(),
-            Kind::I64 => bytes.as_chunks().0.iter().map(|&v| i64::from_le_bytes(v) as f64).collect(),
+            Kind::U16 => bytes
+                .as_chunks()
+                .0
+                .iter()
+                .map(|&v| f64::from(u16::from_le_bytes(v)))
+                .collect(),
+            Kind::I16 => bytes
+                .as_chunks()
+                .0
+                .iter()
+                .map(|&v| f64::from(i16::from_le_bytes(v)))
+                .collect(),
+            Kind::U32 => bytes
+                .as_chunks()
+                .0
+                .iter()
+                .map(|&v| f64::from(u32::from_le_bytes(v)))
+                .collect(),
+            Kind::I32 => bytes
+                .as_chunks()
+                .0
+                .iter()
+                .map(|&v| f64::from(i32::from_le_bytes(v)))
+                .collect(),
+            Kind::F32 => bytes
+                .as_chunks()
+                .0
+                .iter()
+                .map(|&v| f64::from(f32::from_le_bytes(v)))
+                .collect(),
+            Kind::U64 => bytes
+                .as_chunks()
+                .0
+                .iter()
+                .map(|&v| u64::from_le_bytes(v) as f64)
+                .collect(),
+            Kind::I64 => bytes
+                .as_chunks()
+                .0
+                .iter()
+                .map(|&v| i64::from_le_bytes(v) as f64)
+                .collect(),
             Kind::F64 => bytes.as_chunks().0.iter().map(|&v| f64::from_le_bytes(v)).collect(),
             Kind::String | Kind::Array => return None,
         })
@@ -149,14 +206,23 @@ impl Gguf {
     /// The tensor called `name`.
     pub fn tensor(&self, name: &str) -> Option<Tensor<'_>> {
         let info = self.tensors.get(name)?;
-        Some(Tensor { format: info.format, shape: &info.shape, bytes: &self.map[info.start..info.end] })
+        Some(Tensor {
+            format: info.format,
+            shape: &info.shape,
+            bytes: &self.map[info.start..info.end],
+        })
     }
 
     /// All tensors in the order of the file.
     pub fn tensors(&self) -> Vec<TensorSummary> {
         let summary = |name: &String| {
             let info = self.tensors.get(name)?;
-            Some(TensorSummary { name: name.clone(), format: info.format, shape: info.shape.clone(), bytes: info.end - info.start })
+            Some(TensorSummary {
+                name: name.clone(),
+                format: info.format,
+                shape: info.shape.clone(),
+                bytes: info.end - info.start,
+            })
         };
         self.names.iter().filter_map(summary).collect()
     }
@@ -174,9 +240,11 @@ struct Header {
 impl Header {
     fn read(bytes: &[u8]) -> Result<Self, Fault> {
         if !bytes.starts_with(b"GGUF") {
-            return Err("is not a GGUF file (it does not begin with `GGUF`); name a .gguf file, or a folder with \
+            return Err(
+                "is not a GGUF file (it does not begin with `GGUF`); name a .gguf file, or a folder with \
                         config.json and .safetensors files"
-                .into());
+                    .into(),
+            );
         }
         let mut cursor = Cursor::new(bytes, 4);
         let version = cursor.u32("the version")?;
@@ -184,19 +252,28 @@ impl Header {
             return Err("is a big-endian GGUF file, which is not supported; get the little-endian one".into());
         }
         if !(2..=3).contains(&version) {
-            return Err(format!("is GGUF version {version}; versions 2 and 3 can be read, convert it with a current converter"));
+            return Err(format!(
+                "is GGUF version {version}; versions 2 and 3 can be read, convert it with a current converter"
+            ));
         }
         let tensor_count = cursor.u64("the tensor count")?;
         let metadata_count = cursor.u64("the metadata count")?;
         // A tensor info takes at least 24 bytes, a metadata entry at least 13.
-        if tensor_count > MAX_TENSORS.min(cursor.remaining() / 24) || metadata_count > MAX_METADATA.min(cursor.remaining() / 13) {
+        if tensor_count > MAX_TENSORS.min(cursor.remaining() / 24)
+            || metadata_count > MAX_METADATA.min(cursor.remaining() / 13)
+        {
             return Err(format!(
                 "says it has {tensor_count} tensors and {metadata_count} metadata entries, more than its size allows; \
                  the download is incomplete or the file is damaged, get it again"
             ));
         }
-        let mut header =
-            Self { version, metadata: HashMap::new(), keys: Vec::new(), tensors: HashMap::new(), names: Vec::new() };
+        let mut header = Self {
+            version,
+            metadata: HashMap::new(),
+            keys: Vec::new(),
+            tensors: HashMap::new(),
+            names: Vec::new(),
+        };
         for _ in 0..metadata_count {
             header.metadata_entry(&mut cursor)?;
         }
@@ -210,12 +287,15 @@ impl Header {
 
     fn metadata_entry(&mut self, cursor: &mut Cursor<'_>) -> Result<(), Fault> {
         let key = cursor.string(MAX_KEY, "a metadata key")?;
-        let key = std::str::from_utf8(key).map_err(|_| "has a metadata key that is not UTF-8; the file is damaged, get it again".to_owned())?;
+        let key = std::str::from_utf8(key)
+            .map_err(|_| "has a metadata key that is not UTF-8; the file is damaged, get it again".to_owned())?;
         let what = format!("metadata `{}`", shorten(key));
         let kind = cursor.u32(&what)?;
         let value = cursor.value(kind, &what)?;
         if self.metadata.insert(key.to_owned(), value).is_some() {
-            return Err(format!("{what} stands in the file twice; the file is damaged, get it again"));
+            return Err(format!(
+                "{what} stands in the file twice; the file is damaged, get it again"
+            ));
         }
         self.keys.push(key.to_owned());
         Ok(())
@@ -224,17 +304,22 @@ impl Header {
     /// Reads one tensor's name, shape, type and offset; returns the offset.
     fn tensor_info(&mut self, cursor: &mut Cursor<'_>) -> Result<u64, Fault> {
         let name = cursor.string(MAX_TENSOR_NAME, "a tensor name")?;
-        let name = std::str::from_utf8(name).map_err(|_| "has a tensor name that is not UTF-8; the file is damaged, get it again".to_owned())?;
+        let name = std::str::from_utf8(name)
+            .map_err(|_| "has a tensor name that is not UTF-8; the file is damaged, get it again".to_owned())?;
         let what = format!("tensor `{}`", shorten(name));
         let dimensions = cursor.u32(&what)?;
         if dimensions == 0 || dimensions > MAX_DIMENSIONS {
-            return Err(format!("{what} has {dimensions} dimensions, 1 to {MAX_DIMENSIONS} are possible; the file is damaged, get it again"));
+            return Err(format!(
+                "{what} has {dimensions} dimensions, 1 to {MAX_DIMENSIONS} are possible; the file is damaged, get it again"
+            ));
         }
         let mut shape = Vec::new();
         for _ in 0..dimensions {
             let len = cursor.u64(&what)?;
             let len = usize::try_from(len).ok().filter(|&len| len != 0);
-            shape.push(len.ok_or_else(|| format!("{what} has a dimension that is zero or too large; the file is damaged, get it again"))?);
+            shape.push(len.ok_or_else(|| {
+                format!("{what} has a dimension that is zero or too large; the file is damaged, get it again")
+            })?);
         }
         shape.reverse();
         let code = cursor.u32(&what)?;
@@ -245,9 +330,16 @@ impl Header {
             )
         })?;
         let offset = cursor.u64(&what)?;
-        let info = TensorInfo { format, shape, start: 0, end: 0 };
+        let info = TensorInfo {
+            format,
+            shape,
+            start: 0,
+            end: 0,
+        };
         if self.tensors.insert(name.to_owned(), info).is_some() {
-            return Err(format!("{what} stands in the file twice; the file is damaged, get it again"));
+            return Err(format!(
+                "{what} stands in the file twice; the file is damaged, get it again"
+            ));
         }
         self.names.push(name.to_owned());
         Ok(offset)
@@ -265,9 +357,13 @@ impl Header {
         let data = header_end.next_multiple_of(alignment); // header_end is within the file: far from overflow
         for (name, &offset) in self.names.iter().zip(offsets) {
             let what = format!("tensor `{}`", shorten(name));
-            let Some(info) = self.tensors.get_mut(name) else { continue };
+            let Some(info) = self.tensors.get_mut(name) else {
+                continue;
+            };
             if offset % alignment != 0 {
-                return Err(format!("{what} begins at {offset}, which is not a multiple of {alignment}; the file is damaged, get it again"));
+                return Err(format!(
+                    "{what} begins at {offset}, which is not a multiple of {alignment}; the file is damaged, get it again"
+                ));
             }
             let size = byte_size(info.format, &info.shape).ok_or_else(|| {
                 format!(
@@ -294,12 +390,19 @@ impl Header {
 fn byte_size(format: Format, shape: &[usize]) -> Option<usize> {
     let (cols, outer) = shape.split_last()?;
     let row = format.row_bytes(*cols)?;
-    outer.iter().try_fold(row, |size, &len| size.checked_mul(len)).filter(|&size| isize::try_from(size).is_ok())
+    outer
+        .iter()
+        .try_fold(row, |size, &len| size.checked_mul(len))
+        .filter(|&size| isize::try_from(size).is_ok())
 }
 
 /// Names from a file go into messages; a long one is cut.
 fn shorten(name: &str) -> String {
-    let mut short: String = name.chars().take(64).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+    let mut short: String = name
+        .chars()
+        .take(64)
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect();
     if short.len() < name.len() && name.chars().nth(64).is_some() {
         short.push('…');
     }

@@ -35,7 +35,9 @@ impl Kind {
     /// The type with this code.
     pub(super) fn from_code(code: u32) -> Option<Self> {
         use Kind::*;
-        [U8, I8, U16, I16, U32, I32, F32, Bool, String, Array, U64, I64, F64].get(code as usize).copied()
+        [U8, I8, U16, I16, U32, I32, F32, Bool, String, Array, U64, I64, F64]
+            .get(code as usize)
+            .copied()
     }
 
     /// Bytes per value; `None` where that depends on the value.

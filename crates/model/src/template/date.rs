@@ -4,9 +4,29 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use minijinja::{Error, ErrorKind};
 
-const MONTHS: [&str; 12] =
-    ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"];
-const DAYS: [&str; 7] = ["Thursday", "Friday", "Saturday", "Sunday", "Monday", "Tuesday", "Wednesday"]; // 1970-01-01 was the first
+const MONTHS: [&str; 12] = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+];
+const DAYS: [&str; 7] = [
+    "Thursday",
+    "Friday",
+    "Saturday",
+    "Sunday",
+    "Monday",
+    "Tuesday",
+    "Wednesday",
+]; // 1970-01-01 was the first
 
 /// `now` in the format of C's `strftime`, the directives that templates use.
 pub(super) fn strftime(format: &str, now: SystemTime) -> Result<String, Error> {
@@ -48,7 +68,10 @@ pub(super) fn strftime(format: &str, now: SystemTime) -> Result<String, Error> {
             Some('Z') => "UTC".to_owned(),
             Some('%') => "%".to_owned(),
             other => {
-                return Err(Error::new(ErrorKind::InvalidOperation, format!("strftime_now does not know %{}", other.unwrap_or(' '))));
+                return Err(Error::new(
+                    ErrorKind::InvalidOperation,
+                    format!("strftime_now does not know %{}", other.unwrap_or(' ')),
+                ));
             }
         });
     }
@@ -64,7 +87,11 @@ fn civil(days: u64) -> (u64, u64, u64) {
     let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let m = (5 * of_year + 2) / 153;
     let month = if m < 10 { m + 3 } else { m - 9 };
-    (year_of_era + era * 400 + u64::from(month <= 2), month, of_year - (153 * m + 2) / 5 + 1)
+    (
+        year_of_era + era * 400 + u64::from(month <= 2),
+        month,
+        of_year - (153 * m + 2) / 5 + 1,
+    )
 }
 
 #[cfg(test)]
@@ -77,7 +104,10 @@ mod tests {
     fn dates_are_those_of_the_calendar() {
         let at = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
         assert_eq!(strftime("%d %b %Y", at(0)).unwrap(), "01 Jan 1970");
-        assert_eq!(strftime("%A %-d %B %Y %H:%M", at(1_709_210_096)).unwrap(), "Thursday 29 February 2024 12:34");
+        assert_eq!(
+            strftime("%A %-d %B %Y %H:%M", at(1_709_210_096)).unwrap(),
+            "Thursday 29 February 2024 12:34"
+        );
         assert!(strftime("%Q", at(0)).is_err());
     }
 }

@@ -48,7 +48,9 @@ impl ChatTemplate {
             )));
         }
         if longest_run_of_signs(source) > MAX_SIGNS {
-            return Err(Error::Template(format!("it has more than {MAX_SIGNS} signs in a row; the file may be damaged or hostile")));
+            return Err(Error::Template(format!(
+                "it has more than {MAX_SIGNS} signs in a row; the file may be damaged or hostile"
+            )));
         }
         let mut environment = Environment::new();
         let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
@@ -58,15 +60,28 @@ impl ChatTemplate {
         environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
         environment.set_formatter(python::print);
         environment.add_filter("tojson", tojson);
-        environment.add_function("raise_exception", |message: String| -> Result<Value, minijinja::Error> {
-            Err(minijinja::Error::new(ErrorKind::InvalidOperation, message))
+        environment.add_function(
+            "raise_exception",
+            |message: String| -> Result<Value, minijinja::Error> {
+                Err(minijinja::Error::new(ErrorKind::InvalidOperation, message))
+            },
+        );
+        environment.add_function("strftime_now", |format: String| {
+            date::strftime(&format, std::time::SystemTime::now())
         });
-        environment.add_function("strftime_now", |format: String| date::strftime(&format, std::time::SystemTime::now()));
         let source_then = without_generation_tags(source);
         let environment = with_stack(COMPILE_STACK, move || {
-            environment.add_template_owned("chat_template", source_then).map(|()| environment).map_err(|e| fault(&e))
+            environment
+                .add_template_owned("chat_template", source_then)
+                .map(|()| environment)
+                .map_err(|e| fault(&e))
         })?;
-        Ok(Self { environment, source: source.to_owned(), bos: bos.to_owned(), eos: eos.to_owned() })
+        Ok(Self {
+            environment,
+            source: source.to_owned(),
+            bos: bos.to_owned(),
+            eos: eos.to_owned(),
+        })
     }
 
     /// The template's text.
@@ -91,7 +106,9 @@ impl ChatTemplate {
     ) -> Result<String, Error> {
         let size = weight(messages) + tools.map_or(0, weight);
         let fuel = BASE_FUEL + size as u64 / 8;
-        with_stack(fuel as usize * STACK_PER_FUEL, || self.run(messages, tools, add_generation_prompt, fuel, BASE_OUTPUT + 8 * size))
+        with_stack(fuel as usize * STACK_PER_FUEL, || {
+            self.run(messages, tools, add_generation_prompt, fuel, BASE_OUTPUT + 8 * size)
+        })
     }
 
     fn run(
@@ -113,8 +130,13 @@ impl ChatTemplate {
             bos_token => self.bos.as_str(),
             eos_token => self.eos.as_str(),
         };
-        let mut output = Limited { bytes: Vec::new(), limit };
-        template.render_captured_to(values, &mut output).map_err(|e| fault(&e))?;
+        let mut output = Limited {
+            bytes: Vec::new(),
+            limit,
+        };
+        template
+            .render_captured_to(values, &mut output)
+            .map_err(|e| fault(&e))?;
         String::from_utf8(output.bytes).map_err(|_| Error::Template("its output is not UTF-8".into()))
     }
 }
@@ -123,17 +145,32 @@ impl ChatTemplate {
 /// nest values as deeply as its fuel allows, and dropping them recurses.
 fn with_stack<T: Send>(bytes: usize, work: impl FnOnce() -> Result<T, Error> + Send) -> Result<T, Error> {
     std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().name("template".into()).stack_size(bytes.max(1 << 20)).spawn_scoped(scope, work);
-        let thread = thread.map_err(|e| Error::Template(format!("no thread could be started for it: {e}; try again when less is running")))?;
-        thread.join().unwrap_or_else(|_| Err(Error::Template("it broke the template engine; the file may be damaged or hostile".into())))
+        let thread = std::thread::Builder::new()
+            .name("template".into())
+            .stack_size(bytes.max(1 << 20))
+            .spawn_scoped(scope, work);
+        let thread = thread.map_err(|e| {
+            Error::Template(format!(
+                "no thread could be started for it: {e}; try again when less is running"
+            ))
+        })?;
+        thread.join().unwrap_or_else(|_| {
+            Err(Error::Template(
+                "it broke the template engine; the file may be damaged or hostile".into(),
+            ))
+        })
     })
 }
 
 /// A sentence for a Jinja error.
 fn fault(error: &minijinja::Error) -> Error {
     let what = match error.kind() {
-        ErrorKind::OutOfFuel => "it does more work than any conversation of this size needs; the file may be damaged or hostile".into(),
-        ErrorKind::InvalidOperation | ErrorKind::BadEscape => error.detail().map_or_else(|| error.to_string(), str::to_owned),
+        ErrorKind::OutOfFuel => {
+            "it does more work than any conversation of this size needs; the file may be damaged or hostile".into()
+        }
+        ErrorKind::InvalidOperation | ErrorKind::BadEscape => {
+            error.detail().map_or_else(|| error.to_string(), str::to_owned)
+        }
         _ => error.to_string(),
     };
     let line = error.line().map_or_else(String::new, |line| format!(" (line {line})"));
@@ -176,7 +213,11 @@ fn without_generation_tags(source: &str) -> String {
         out.push_str(before);
         let end = tag.find("%}").map_or(tag.len(), |end| end + 2);
         let (tag, after) = tag.split_at(end);
-        let word = tag.trim_start_matches("{%").trim_end_matches("%}").trim_matches(['-', '+']).trim();
+        let word = tag
+            .trim_start_matches("{%")
+            .trim_end_matches("%}")
+            .trim_matches(['-', '+'])
+            .trim();
         match word {
             "generation" => out.push_str(&tag.replace("generation", "if true")),
             "endgeneration" => out.push_str(&tag.replace("endgeneration", "endif")),
@@ -194,7 +235,11 @@ fn tojson(state: &State, value: &Value, args: Rest<Value>, options: Kwargs) -> R
         _ => None,
     };
     let sorted = options.get::<Option<bool>>("sort_keys")?.unwrap_or(false);
-    let _ = (options.get::<Option<Value>>("ensure_ascii")?, options.get::<Option<Value>>("separators")?, args);
+    let _ = (
+        options.get::<Option<Value>>("ensure_ascii")?,
+        options.get::<Option<Value>>("separators")?,
+        args,
+    );
     options.assert_all_used()?;
     let json = python::json(value, indent, sorted)?;
     state.consume_fuel(json.len() as u64 / 16)?;
@@ -210,7 +255,9 @@ struct Limited {
 impl std::io::Write for Limited {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         if self.bytes.len() + bytes.len() > self.limit {
-            return Err(std::io::Error::other("the prompt grows beyond any use; the template may be damaged or hostile"));
+            return Err(std::io::Error::other(
+                "the prompt grows beyond any use; the template may be damaged or hostile",
+            ));
         }
         self.bytes.extend_from_slice(bytes);
         Ok(bytes.len())

@@ -30,7 +30,11 @@ pub(super) fn print(out: &mut Output<'_>, _: &mut State<'_, '_>, value: &Value) 
         ValueKind::String => out.write_str(value.as_str().unwrap_or_default()).map_err(Error::from),
         _ => {
             let mut text = String::new();
-            Writer { out: &mut text, style: Style::Repr }.write(value, 0)?;
+            Writer {
+                out: &mut text,
+                style: Style::Repr,
+            }
+            .write(value, 0)?;
             out.write_str(&text).map_err(Error::from)
         }
     }
@@ -39,7 +43,14 @@ pub(super) fn print(out: &mut Output<'_>, _: &mut State<'_, '_>, value: &Value) 
 /// A value as JSON.
 pub(super) fn json(value: &Value, indent: Option<usize>, sorted: bool) -> Result<String, Error> {
     let mut out = String::new();
-    Writer { out: &mut out, style: Style::Json { indent: indent.map(|n| n.min(16)), sorted } }.write(value, 0)?;
+    Writer {
+        out: &mut out,
+        style: Style::Json {
+            indent: indent.map(|n| n.min(16)),
+            sorted,
+        },
+    }
+    .write(value, 0)?;
     Ok(out)
 }
 
@@ -57,7 +68,10 @@ struct Writer<'a> {
 impl Writer<'_> {
     fn write(&mut self, value: &Value, depth: usize) -> Result<(), Error> {
         if depth > MAX_DEPTH {
-            return Err(Error::new(ErrorKind::InvalidOperation, format!("a value is nested deeper than {MAX_DEPTH}")));
+            return Err(Error::new(
+                ErrorKind::InvalidOperation,
+                format!("a value is nested deeper than {MAX_DEPTH}"),
+            ));
         }
         let json = self.style != Style::Repr;
         match value.kind() {
@@ -117,7 +131,9 @@ impl Writer<'_> {
 
     fn separate(&mut self, i: usize, depth: usize) {
         match self.style {
-            Style::Json { indent: Some(indent), .. } => {
+            Style::Json {
+                indent: Some(indent), ..
+            } => {
                 self.out.push_str(if i == 0 { "\n" } else { ",\n" });
                 self.out.extend(std::iter::repeat_n(' ', indent * depth));
             }
@@ -127,7 +143,9 @@ impl Writer<'_> {
     }
 
     fn close(&mut self, empty: bool, depth: usize, bracket: char) {
-        if let Style::Json { indent: Some(indent), .. } = self.style
+        if let Style::Json {
+            indent: Some(indent), ..
+        } = self.style
             && !empty
         {
             self.out.push('\n');
@@ -151,7 +169,9 @@ impl Writer<'_> {
                 c if c == quote => self.out.extend(['\\', c]),
                 '\u{8}' if self.style != Style::Repr => self.out.push_str("\\b"),
                 '\u{c}' if self.style != Style::Repr => self.out.push_str("\\f"),
-                c if u32::from(c) < 0x20 && self.style == Style::Repr => self.out.push_str(&format!("\\x{:02x}", u32::from(c))),
+                c if u32::from(c) < 0x20 && self.style == Style::Repr => {
+                    self.out.push_str(&format!("\\x{:02x}", u32::from(c)))
+                }
                 c if u32::from(c) < 0x20 => self.out.push_str(&format!("\\u{:04x}", u32::from(c))),
                 c => self.out.push(c),
             }
@@ -186,6 +206,9 @@ mod tests {
     #[test]
     fn floats_look_like_pythons() {
         let shown: Vec<String> = [1.0, -0.5, 1e16, 1.5e-7, 0.0001, 123456789.125, 1e22].map(float).into();
-        assert_eq!(shown, ["1.0", "-0.5", "1e+16", "1.5e-07", "0.0001", "123456789.125", "1e+22"]);
+        assert_eq!(
+            shown,
+            ["1.0", "-0.5", "1e+16", "1.5e-07", "0.0001", "123456789.125", "1e+22"]
+        );
     }
 }

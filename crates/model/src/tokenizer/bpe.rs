@@ -22,8 +22,15 @@ pub(super) struct Bpe {
 
 /// GPT-2's way to write bytes as printable characters.
 pub(super) fn byte_to_char(byte: u8) -> char {
-    let (byte, shown) = (u32::from(byte), |b: u32| matches!(b, 0x21..=0x7e | 0xa1..=0xac | 0xae..=0xff));
-    let code = if shown(byte) { byte } else { 0x100 + (0..byte).filter(|&b| !shown(b)).count() as u32 };
+    let (byte, shown) = (
+        u32::from(byte),
+        |b: u32| matches!(b, 0x21..=0x7e | 0xa1..=0xac | 0xae..=0xff),
+    );
+    let code = if shown(byte) {
+        byte
+    } else {
+        0x100 + (0..byte).filter(|&b| !shown(b)).count() as u32
+    };
     char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER)
 }
 
@@ -31,7 +38,11 @@ pub(super) fn byte_to_char(byte: u8) -> char {
 pub(super) fn chars_to_bytes(text: &[u8]) -> Option<Vec<u8>> {
     static BACK: std::sync::OnceLock<HashMap<char, u8>> = std::sync::OnceLock::new();
     let back = BACK.get_or_init(|| (0..=255).map(|b| (byte_to_char(b), b)).collect());
-    std::str::from_utf8(text).ok()?.chars().map(|c| back.get(&c).copied()).collect()
+    std::str::from_utf8(text)
+        .ok()?
+        .chars()
+        .map(|c| back.get(&c).copied())
+        .collect()
 }
 
 #[derive(Clone, Copy)]
@@ -45,11 +56,18 @@ const NONE: u32 = u32::MAX;
 
 impl Bpe {
     /// `merges` in order of rank, each as "left right".
-    pub(super) fn new<'m>(vocab: &Vocab, split: Split, merges: impl Iterator<Item = &'m [u8]>, whole_words: bool) -> Self {
+    pub(super) fn new<'m>(
+        vocab: &Vocab,
+        split: Split,
+        merges: impl Iterator<Item = &'m [u8]>,
+        whole_words: bool,
+    ) -> Self {
         let mut map = hashbrown::HashMap::new();
         for (rank, merge) in merges.enumerate() {
             // A space cannot be part of a token's text here, so the first one separates (but not one at the very start).
-            let Some(space) = merge.iter().skip(1).position(|&b| b == b' ').map(|at| at + 1) else { continue };
+            let Some(space) = merge.iter().skip(1).position(|&b| b == b' ').map(|at| at + 1) else {
+                continue;
+            };
             let (left, right) = (&merge[..space], &merge[space + 1..]);
             let joined = [left, right].concat();
             if let (Some(left), Some(right), Some(joined)) = (vocab.id(left), vocab.id(right), vocab.id(&joined)) {
@@ -57,7 +75,12 @@ impl Bpe {
             }
         }
         let byte = |b: usize| vocab.id(byte_to_char(b as u8).encode_utf8(&mut [0; 4]).as_bytes());
-        Self { split, merges: map, bytes: std::array::from_fn(byte), whole_words }
+        Self {
+            split,
+            merges: map,
+            bytes: std::array::from_fn(byte),
+            whole_words,
+        }
     }
 
     /// Appends the tokens of `text`.
@@ -103,10 +126,19 @@ struct Merger {
 }
 
 impl Merger {
-    fn run(&mut self, merges: &hashbrown::HashMap<(u32, u32), (u32, u32)>, tokens: impl Iterator<Item = u32>, out: &mut Vec<u32>) {
+    fn run(
+        &mut self,
+        merges: &hashbrown::HashMap<(u32, u32), (u32, u32)>,
+        tokens: impl Iterator<Item = u32>,
+        out: &mut Vec<u32>,
+    ) {
         let Self { symbols, queue } = self;
         symbols.clear();
-        symbols.extend(tokens.enumerate().map(|(i, token)| Symbol { token, prev: (i as u32).wrapping_sub(1), next: i as u32 + 1 }));
+        symbols.extend(tokens.enumerate().map(|(i, token)| Symbol {
+            token,
+            prev: (i as u32).wrapping_sub(1),
+            next: i as u32 + 1,
+        }));
         let Some(last) = symbols.last_mut() else { return };
         last.next = NONE;
         queue.reset(symbols.len());
@@ -127,7 +159,11 @@ impl Merger {
             };
             let after = symbols[next as usize].next;
             symbols[next as usize].token = NONE;
-            symbols[at as usize] = Symbol { token: joined, prev, next: after };
+            symbols[at as usize] = Symbol {
+                token: joined,
+                prev,
+                next: after,
+            };
             if prev != NONE
                 && let Some(&(rank, _)) = merges.get(&(symbols[prev as usize].token, joined))
             {
@@ -154,7 +190,10 @@ mod tests {
 
     #[test]
     fn bytes_and_their_characters_are_one_to_one() {
-        assert_eq!((byte_to_char(b' '), byte_to_char(b'\n'), byte_to_char(b'a')), ('Ġ', 'Ċ', 'a'));
+        assert_eq!(
+            (byte_to_char(b' '), byte_to_char(b'\n'), byte_to_char(b'a')),
+            ('Ġ', 'Ċ', 'a')
+        );
         for b in 0..=255 {
             assert_eq!(chars_to_bytes(byte_to_char(b).to_string().as_bytes()), Some(vec![b]));
         }

@@ -38,7 +38,9 @@ pub(super) struct Parts {
 impl Json {
     /// Reads the description in `text`, the contents of the file at `path`.
     pub(super) fn parse(path: &Path, text: &[u8]) -> Result<Parts, Error> {
-        let fail = |cause: &dyn std::fmt::Display| Error::file(path, format!("is not a usable tokenizer.json: {cause}; get it again"));
+        let fail = |cause: &dyn std::fmt::Display| {
+            Error::file(path, format!("is not a usable tokenizer.json: {cause}; get it again"))
+        };
         let raw: Value = serde_json::from_slice(text).map_err(|e| fail(&e))?;
         let parsed = catch_unwind(|| tokenizers::Tokenizer::from_bytes(text))
             .map_err(|_| fail(&"the tokenizers library stopped on it"))?;
@@ -49,9 +51,15 @@ impl Json {
         plain.set_encode_special_tokens(true);
 
         let added = special.get_added_tokens_decoder();
-        let listed = special.get_vocab(true).into_values().max().map_or(0, |max| max as usize + 1);
+        let listed = special
+            .get_vocab(true)
+            .into_values()
+            .max()
+            .map_or(0, |max| max as usize + 1);
         if listed == 0 || listed > MAX_TOKENS {
-            return Err(fail(&format!("its highest token id is {listed}, 1 to {MAX_TOKENS} are possible")));
+            return Err(fail(&format!(
+                "its highest token id is {listed}, 1 to {MAX_TOKENS} are possible"
+            )));
         }
         let spelling = Spelling::of(&raw);
         let (mut texts, mut bytes, mut kinds) = (Strings::default(), Strings::default(), Vec::with_capacity(listed));
@@ -68,10 +76,23 @@ impl Json {
             kinds.push(kind);
         }
         let vocab = Vocab::new(texts, kinds);
-        let unknown = raw.pointer("/model/unk_token").and_then(Value::as_str).and_then(|t| vocab.id(t.as_bytes()));
-        let json = Self { special, plain, unknown };
+        let unknown = raw
+            .pointer("/model/unk_token")
+            .and_then(Value::as_str)
+            .and_then(|t| vocab.id(t.as_bytes()));
+        let json = Self {
+            special,
+            plain,
+            unknown,
+        };
         let (before, after) = json.frame();
-        Ok(Parts { json, vocab, bytes, before, after })
+        Ok(Parts {
+            json,
+            vocab,
+            bytes,
+            before,
+            after,
+        })
     }
 
     /// Appends the tokens of `text`.
@@ -103,14 +124,18 @@ impl Json {
 
     fn try_encode(&self, text: &str, special: bool, framed: bool) -> Option<Vec<u32>> {
         let tokenizer = if special { &self.special } else { &self.plain };
-        let encoded = catch_unwind(AssertUnwindSafe(|| tokenizer.encode_fast(text, framed))).ok()?.ok()?;
+        let encoded = catch_unwind(AssertUnwindSafe(|| tokenizer.encode_fast(text, framed)))
+            .ok()?
+            .ok()?;
         Some(encoded.get_ids().to_vec())
     }
 
     /// What the post-processor adds, seen on a text of one letter.
     fn frame(&self) -> (Vec<u32>, Vec<u32>) {
         let both = self.try_encode("a", true, false).zip(self.try_encode("a", true, true));
-        let Some((bare, framed)) = both.filter(|(bare, _)| !bare.is_empty()) else { return Default::default() };
+        let Some((bare, framed)) = both.filter(|(bare, _)| !bare.is_empty()) else {
+            return Default::default();
+        };
         match framed.windows(bare.len()).position(|window| window == bare) {
             Some(at) => (framed[..at].to_vec(), framed[at + bare.len()..].to_vec()),
             None => Default::default(),
@@ -122,8 +147,17 @@ impl Json {
 fn cut_before(text: &str, at: usize) -> usize {
     let at = text.floor_char_boundary(at);
     let head = &text[..at];
-    let best = head.rfind('\n').map(|i| i + 1).or_else(|| head.rfind(' ')).filter(|&i| i > at / 2).unwrap_or(at);
-    if best == 0 { text.chars().next().map_or(0, char::len_utf8) } else { best }
+    let best = head
+        .rfind('\n')
+        .map(|i| i + 1)
+        .or_else(|| head.rfind(' '))
+        .filter(|&i| i > at / 2)
+        .unwrap_or(at);
+    if best == 0 {
+        text.chars().next().map_or(0, char::len_utf8)
+    } else {
+        best
+    }
 }
 
 /// How token texts are written.

@@ -22,8 +22,18 @@ const MAX_TOKENS: usize = 1 << 22;
 
 /// Texts of tokens that end an answer in the families that are supported, whatever else the file says.
 const ENDS: [&str; 12] = [
-    "<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<end_of_turn>", "<|endoftext|>", "<|end_of_text|>", "<|end|>", "<|return|>",
-    "<EOT>", "<|EOT|>", "<｜end▁of▁sentence｜>", "</s>",
+    "<|im_end|>",
+    "<|eot_id|>",
+    "<|eom_id|>",
+    "<end_of_turn>",
+    "<|endoftext|>",
+    "<|end_of_text|>",
+    "<|end|>",
+    "<|return|>",
+    "<EOT>",
+    "<|EOT|>",
+    "<｜end▁of▁sentence｜>",
+    "</s>",
 ];
 
 /// A model's tokenizer.
@@ -56,25 +66,39 @@ impl Tokenizer {
     /// If there is none, it is of a kind that is not supported, or its parts contradict each other.
     pub fn from_gguf(gguf: &Gguf) -> Result<Self, Error> {
         let fail = |what: &str| Error::file(gguf.path(), what);
-        let model = gguf.str("tokenizer.ggml.model").ok_or_else(|| fail("has no tokenizer (`tokenizer.ggml.model`); get a file that was converted with one"))?;
-        let tokens = gguf.strings("tokenizer.ggml.tokens").ok_or_else(|| fail("has no list of tokens (`tokenizer.ggml.tokens`); get the file again"))?;
+        let model = gguf
+            .str("tokenizer.ggml.model")
+            .ok_or_else(|| fail("has no tokenizer (`tokenizer.ggml.model`); get a file that was converted with one"))?;
+        let tokens = gguf
+            .strings("tokenizer.ggml.tokens")
+            .ok_or_else(|| fail("has no list of tokens (`tokenizer.ggml.tokens`); get the file again"))?;
         let mut texts = Strings::default();
         tokens.for_each(|token| texts.push(token));
         if texts.len() == 0 || texts.len() > MAX_TOKENS {
-            return Err(fail(&format!("has {} tokens, 1 to {MAX_TOKENS} are possible; the file is damaged, get it again", texts.len())));
+            return Err(fail(&format!(
+                "has {} tokens, 1 to {MAX_TOKENS} are possible; the file is damaged, get it again",
+                texts.len()
+            )));
         }
         let list = |key: &str| match gguf.numbers(key) {
-            Some(list) if list.len() != texts.len() => {
-                Err(fail(&format!("has {} tokens but {} entries in `{key}`; the file is damaged, get it again", texts.len(), list.len())))
-            }
+            Some(list) if list.len() != texts.len() => Err(fail(&format!(
+                "has {} tokens but {} entries in `{key}`; the file is damaged, get it again",
+                texts.len(),
+                list.len()
+            ))),
             list => Ok(list),
         };
         let (kinds, scores) = (list("tokenizer.ggml.token_type")?, list("tokenizer.ggml.scores")?);
-        let kinds = kinds.unwrap_or_default().into_iter().map(|code| TokenKind::from_code(code as i64)).collect();
+        let kinds = kinds
+            .unwrap_or_default()
+            .into_iter()
+            .map(|code| TokenKind::from_code(code as i64))
+            .collect();
         let id = |key: &str| match gguf.u64(key) {
-            Some(id) if id >= texts.len() as u64 && id != u64::from(u32::MAX) => {
-                Err(fail(&format!("`{key}` is {id}, and there are only {} tokens; the file is damaged, get it again", texts.len())))
-            }
+            Some(id) if id >= texts.len() as u64 && id != u64::from(u32::MAX) => Err(fail(&format!(
+                "`{key}` is {id}, and there are only {} tokens; the file is damaged, get it again",
+                texts.len()
+            ))),
             id => Ok(id.filter(|&id| id < texts.len() as u64).map(|id| id as u32)),
         };
         let default = |id: u32| (model != "gpt2" && (id as usize) < texts.len()).then_some(id);
@@ -85,13 +109,25 @@ impl Tokenizer {
         let sep = id("tokenizer.ggml.seperator_token_id")?; // spelt so in the format
         let unknown = id("tokenizer.ggml.unknown_token_id")?.or(default(if wpm { 100 } else { 0 }));
         let more_ends = [id("tokenizer.ggml.eot_token_id")?, id("tokenizer.ggml.eom_token_id")?];
-        let bos = if wpm { cls.or(bos).or(default(101)) } else { bos.or(if spm { default(1) } else { None }) };
-        eos = if wpm { sep.or(eos).or(default(102)) } else { eos.or(if spm { default(2) } else { None }) };
+        let bos = if wpm {
+            cls.or(bos).or(default(101))
+        } else {
+            bos.or(if spm { default(1) } else { None })
+        };
+        eos = if wpm {
+            sep.or(eos).or(default(102))
+        } else {
+            eos.or(if spm { default(2) } else { None })
+        };
 
         let mut vocab = Vocab::new(texts, kinds);
         if !wpm {
             // Some files call them ordinary words; an end of text is structure all the same.
-            ENDS.iter().filter_map(|text| vocab.id(text.as_bytes())).collect::<Vec<_>>().into_iter().for_each(|id| vocab.make_control(id));
+            ENDS.iter()
+                .filter_map(|text| vocab.id(text.as_bytes()))
+                .collect::<Vec<_>>()
+                .into_iter()
+                .for_each(|id| vocab.make_control(id));
         }
         let pre = gguf.str("tokenizer.ggml.pre").unwrap_or("default");
         let mut bos_by_default = spm || wpm;
@@ -99,22 +135,34 @@ impl Tokenizer {
             "gpt2" => {
                 let (split, known) = split::Split::from_pre(pre);
                 if !known {
-                    tracing::warn!(pre, "unknown pre-tokenizer in {}; text is cut in the default way, which may cost quality", gguf.path().display());
+                    tracing::warn!(
+                        pre,
+                        "unknown pre-tokenizer in {}; text is cut in the default way, which may cost quality",
+                        gguf.path().display()
+                    );
                 }
                 let llama3 = matches!(split, split::Split::Tekken)
-                    || matches!(pre, "llama3" | "llama-v3" | "llama-bpe" | "falcon3" | "falcon-h1" | "pixtral" | "midm-2.0" | "lfm2");
+                    || matches!(
+                        pre,
+                        "llama3" | "llama-v3" | "llama-bpe" | "falcon3" | "falcon-h1" | "pixtral" | "midm-2.0" | "lfm2"
+                    );
                 bos_by_default = llama3;
-                let merges = gguf.strings("tokenizer.ggml.merges").ok_or_else(|| fail("has no merges (`tokenizer.ggml.merges`); get the file again"))?;
+                let merges = gguf
+                    .strings("tokenizer.ggml.merges")
+                    .ok_or_else(|| fail("has no merges (`tokenizer.ggml.merges`); get the file again"))?;
                 Algorithm::Bpe(Box::new(bpe::Bpe::new(&vocab, split, merges, llama3)))
             }
             "llama" => {
-                let scores = scores.ok_or_else(|| fail("has no scores (`tokenizer.ggml.scores`); get the file again"))?;
+                let scores =
+                    scores.ok_or_else(|| fail("has no scores (`tokenizer.ggml.scores`); get the file again"))?;
                 let space_prefix = gguf.bool("tokenizer.ggml.add_space_prefix").unwrap_or(true);
                 Algorithm::Spm(Box::new(spm::Spm::new(&vocab, &scores, unknown, space_prefix)))
             }
             "bert" => Algorithm::WordPiece(wordpiece::WordPiece::new(&vocab, unknown, true)),
             other => {
-                return Err(fail(&format!("has a tokenizer of the kind `{other}`; `gpt2`, `llama` and `bert` are supported, get another model")));
+                return Err(fail(&format!(
+                    "has a tokenizer of the kind `{other}`; `gpt2`, `llama` and `bert` are supported, get another model"
+                )));
             }
         };
         let mut bytes = Strings::default();
@@ -122,7 +170,17 @@ impl Tokenizer {
         let specials = Specials::new(&vocab);
         let add_bos = gguf.bool("tokenizer.ggml.add_bos_token").unwrap_or(bos_by_default);
         let add_eos = gguf.bool("tokenizer.ggml.add_eos_token").unwrap_or(false) || wpm;
-        let mut tokenizer = Self { vocab, bytes, specials, algorithm, bos, add_bos, eos, add_eos, ends: Vec::new() };
+        let mut tokenizer = Self {
+            vocab,
+            bytes,
+            specials,
+            algorithm,
+            bos,
+            add_bos,
+            eos,
+            add_eos,
+            ends: Vec::new(),
+        };
         tokenizer.find_ends(more_ends.into_iter().flatten().chain(if wpm { None } else { eos }));
         Ok(tokenizer)
     }
@@ -141,7 +199,13 @@ impl Tokenizer {
     /// # Errors
     /// If they cannot be read as a tokenizer.
     pub fn from_json_bytes(path: &Path, contents: &[u8], ends: &[u32]) -> Result<Self, Error> {
-        let json::Parts { json, vocab, bytes, before, after } = json::Json::parse(path, contents)?;
+        let json::Parts {
+            json,
+            vocab,
+            bytes,
+            before,
+            after,
+        } = json::Json::parse(path, contents)?;
         let specials = Specials::new(&vocab);
         let (bos, eos) = (before.last().copied(), after.first().copied());
         let mut tokenizer = Self {
@@ -174,12 +238,28 @@ impl Tokenizer {
         let mut bytes = Strings::default();
         (0..vocab.len() as u32).for_each(|id| bytes.push(&output_bytes(&vocab, id, &algorithm)));
         let specials = Specials::new(&vocab);
-        Self { vocab, bytes, specials, algorithm, bos, add_bos: true, eos, add_eos: true, ends: Vec::new() }
+        Self {
+            vocab,
+            bytes,
+            specials,
+            algorithm,
+            bos,
+            add_bos: true,
+            eos,
+            add_eos: true,
+            ends: Vec::new(),
+        }
     }
 
     fn find_ends(&mut self, named: impl Iterator<Item = u32>) {
-        let by_text = ENDS.iter().filter_map(|text| self.vocab.id(text.as_bytes())).filter(|&id| self.is_special(id));
-        let mut ends: Vec<u32> = named.filter(|&id| (id as usize) < self.vocab.len()).chain(by_text).collect();
+        let by_text = ENDS
+            .iter()
+            .filter_map(|text| self.vocab.id(text.as_bytes()))
+            .filter(|&id| self.is_special(id));
+        let mut ends: Vec<u32> = named
+            .filter(|&id| (id as usize) < self.vocab.len())
+            .chain(by_text)
+            .collect();
         ends.sort_unstable();
         ends.dedup();
         self.ends = ends;

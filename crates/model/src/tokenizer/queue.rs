@@ -79,7 +79,9 @@ mod tests {
 
     #[test]
     fn long_and_short_words_are_joined_in_the_same_order() {
-        let entries: Vec<(u32, u32)> = (0..5000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 28, i.wrapping_mul(40_503) % 5000)).collect();
+        let entries: Vec<(u32, u32)> = (0..5000u32)
+            .map(|i| (i.wrapping_mul(2_654_435_761) >> 28, i.wrapping_mul(40_503) % 5000))
+            .collect();
         let order = |symbols| {
             let mut queue = Queue::default();
             queue.reset(symbols);

@@ -30,21 +30,47 @@ struct Group {
 impl Specials {
     /// The special tokens of a vocabulary.
     pub(super) fn new(vocab: &Vocab) -> Self {
-        let is_special = |id: &u32| matches!(vocab.kind(*id), TokenKind::Control | TokenKind::UserDefined | TokenKind::Unknown);
-        let mut ids: Vec<u32> = (0..vocab.len() as u32).filter(is_special).filter(|&id| !vocab.text(id).is_empty()).collect();
+        let is_special = |id: &u32| {
+            matches!(
+                vocab.kind(*id),
+                TokenKind::Control | TokenKind::UserDefined | TokenKind::Unknown
+            )
+        };
+        let mut ids: Vec<u32> = (0..vocab.len() as u32)
+            .filter(is_special)
+            .filter(|&id| !vocab.text(id).is_empty())
+            .collect();
         ids.sort_by_key(|&id| std::cmp::Reverse(vocab.text(id).len()));
         let group = |same: &[u32]| {
-            let user: Vec<u32> = same.iter().copied().filter(|&id| vocab.kind(id) == TokenKind::UserDefined).collect();
-            Group { user: automaton(vocab, user), all: automaton(vocab, same.to_vec()) }
+            let user: Vec<u32> = same
+                .iter()
+                .copied()
+                .filter(|&id| vocab.kind(id) == TokenKind::UserDefined)
+                .collect();
+            Group {
+                user: automaton(vocab, user),
+                all: automaton(vocab, same.to_vec()),
+            }
         };
-        Self { groups: ids.chunk_by(|&a, &b| vocab.text(a).len() == vocab.text(b).len()).map(group).collect() }
+        Self {
+            groups: ids
+                .chunk_by(|&a, &b| vocab.text(a).len() == vocab.text(b).len())
+                .map(group)
+                .collect(),
+        }
     }
 
     /// Cuts `text` at special tokens: at all of them, or only at those that are part of ordinary text.
     pub(super) fn split<'t>(&self, text: &'t [u8], special: bool) -> Vec<Piece<'t>> {
-        let mut pieces = if text.is_empty() { vec![] } else { vec![Piece::Text(text)] };
+        let mut pieces = if text.is_empty() {
+            vec![]
+        } else {
+            vec![Piece::Text(text)]
+        };
         for group in &self.groups {
-            let Some((automaton, ids)) = (if special { &group.all } else { &group.user }) else { continue };
+            let Some((automaton, ids)) = (if special { &group.all } else { &group.user }) else {
+                continue;
+            };
             let occurs = |piece: &Piece<'_>| matches!(piece, Piece::Text(text) if automaton.is_match(*text));
             if !pieces.iter().any(occurs) {
                 continue;
@@ -77,6 +103,8 @@ fn automaton(vocab: &Vocab, ids: Vec<u32>) -> Option<(AhoCorasick, Vec<u32>)> {
     if ids.is_empty() {
         return None;
     }
-    let built = AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(ids.iter().map(|&id| vocab.text(id)));
+    let built = AhoCorasick::builder()
+        .match_kind(MatchKind::LeftmostFirst)
+        .build(ids.iter().map(|&id| vocab.text(id)));
     Some((built.ok()?, ids))
 }

@@ -24,11 +24,14 @@ impl Split {
     /// The variant that a file's `tokenizer.ggml.pre` names, and whether the name is known.
     pub(super) fn from_pre(pre: &str) -> (Self, bool) {
         let split = match pre {
-            "gpt-2" | "phi-2" | "jina-es" | "jina-de" | "gigachat" | "jina-v2-es" | "jina-v2-de" | "a.x-4.0" | "mellum" | "modern-bert"
-            | "roberta-bpe" | "exaone4" | "mpt" | "olmo" | "jais" | "trillion" | "granite-docling" => Self::Gpt2,
-            "smollm" | "starcoder" | "refact" | "command-r" | "codeshell" | "exaone" | "minerva-7b" => Self::DigitsThenGpt2,
-            "llama3" | "llama-v3" | "llama-bpe" | "falcon3" | "falcon-h1" | "pixtral" | "midm-2.0" | "lfm2" | "dbrx" | "smaug-bpe"
-            | "glm4" | "chatglm-bpe" => Self::Llama3,
+            "gpt-2" | "phi-2" | "jina-es" | "jina-de" | "gigachat" | "jina-v2-es" | "jina-v2-de" | "a.x-4.0"
+            | "mellum" | "modern-bert" | "roberta-bpe" | "exaone4" | "mpt" | "olmo" | "jais" | "trillion"
+            | "granite-docling" => Self::Gpt2,
+            "smollm" | "starcoder" | "refact" | "command-r" | "codeshell" | "exaone" | "minerva-7b" => {
+                Self::DigitsThenGpt2
+            }
+            "llama3" | "llama-v3" | "llama-bpe" | "falcon3" | "falcon-h1" | "pixtral" | "midm-2.0" | "lfm2"
+            | "dbrx" | "smaug-bpe" | "glm4" | "chatglm-bpe" => Self::Llama3,
             "qwen2" | "deepseek-r1-qwen" | "stablelm2" | "hunyuan" | "megrez" | "kormo" | "solar-open" => Self::Qwen2,
             "tekken" => Self::Tekken,
             "default" | "" => Self::Default,
@@ -41,13 +44,17 @@ impl Split {
     pub(super) fn words<'t>(self, text: &'t str, word: &mut dyn FnMut(&'t str)) {
         match self {
             Self::Gpt2 => scan(text, gpt2, word),
-            Self::DigitsThenGpt2 => scan(text, |at| at.matching_or_gap(1, Class::number), &mut |part| scan(part, gpt2, word)),
+            Self::DigitsThenGpt2 => scan(text, |at| at.matching_or_gap(1, Class::number), &mut |part| {
+                scan(part, gpt2, word)
+            }),
             Self::Llama3 => scan(text, |at| llama3(at, 3), word),
             Self::Qwen2 => scan(text, |at| llama3(at, 1), word),
             Self::Tekken => scan(text, tekken, word),
             Self::Default => scan(text, punctuation_or_gap, &mut |part| {
                 scan(part, gpt2, &mut |part| {
-                    scan(part, |at| at.matching_or_gap(usize::MAX, Class::number), &mut |part| scan(part, triples_or_gap, word));
+                    scan(part, |at| at.matching_or_gap(usize::MAX, Class::number), &mut |part| {
+                        scan(part, triples_or_gap, word)
+                    });
                 });
             }),
         }
@@ -81,7 +88,12 @@ impl<'t> At<'t> {
 
     /// Bytes of the run of at most `max` characters that pass.
     fn run_of(self, max: usize, test: impl Fn(char) -> bool) -> usize {
-        self.0.chars().take(max).take_while(|&c| test(c)).map(char::len_utf8).sum()
+        self.0
+            .chars()
+            .take(max)
+            .take_while(|&c| test(c))
+            .map(char::len_utf8)
+            .sum()
     }
 
     fn run(self, test: impl Fn(Class) -> bool) -> usize {
@@ -184,7 +196,11 @@ fn numbers_symbols_spaces(at: At<'_>, digits: usize, behind_symbols: impl Fn(cha
 fn spaces(at: At<'_>) -> usize {
     let run = at.run(Class::space);
     let last = at.0[..run].chars().next_back().map_or(0, char::len_utf8);
-    if run > last && run < at.0.len() { run - last } else { run }
+    if run > last && run < at.0.len() {
+        run - last
+    } else {
+        run
+    }
 }
 
 fn contraction(at: At<'_>, any_case: bool) -> Option<usize> {
@@ -229,7 +245,10 @@ mod tests {
 
     #[test]
     fn gpt2_keeps_one_space_with_the_next_word() {
-        assert_eq!(words(Split::Gpt2, "I'm  here, 2024\n\n x "), ["I", "'m", " ", " here", ",", " 2024", "\n\n", " x", " "]);
+        assert_eq!(
+            words(Split::Gpt2, "I'm  here, 2024\n\n x "),
+            ["I", "'m", " ", " here", ",", " 2024", "\n\n", " x", " "]
+        );
     }
 
     #[test]
@@ -239,13 +258,19 @@ mod tests {
 
     #[test]
     fn llama3_groups_three_digits_and_qwen2_none() {
-        assert_eq!(words(Split::Llama3, "12345 It'S\n\n  (ok)\n"), ["123", "45", " It", "'S", "\n\n", " ", " (", "ok", ")\n"]);
+        assert_eq!(
+            words(Split::Llama3, "12345 It'S\n\n  (ok)\n"),
+            ["123", "45", " It", "'S", "\n\n", " ", " (", "ok", ")\n"]
+        );
         assert_eq!(words(Split::Qwen2, "123"), ["1", "2", "3"]);
     }
 
     #[test]
     fn tekken_breaks_between_cases() {
-        assert_eq!(words(Split::Tekken, "HelloWorld XMLHttp 中AB"), ["Hello", "World", " XMLHttp", " 中", "AB"]);
+        assert_eq!(
+            words(Split::Tekken, "HelloWorld XMLHttp 中AB"),
+            ["Hello", "World", " XMLHttp", " 中", "AB"]
+        );
     }
 
     #[test]
@@ -257,7 +282,13 @@ mod tests {
     fn ten_megabytes_of_one_character_are_linear() {
         for c in [' ', 'a', '\n', '1', '!', '\''] {
             let text = c.to_string().repeat(10_000_000);
-            for split in [Split::Gpt2, Split::DigitsThenGpt2, Split::Llama3, Split::Tekken, Split::Default] {
+            for split in [
+                Split::Gpt2,
+                Split::DigitsThenGpt2,
+                Split::Llama3,
+                Split::Tekken,
+                Split::Default,
+            ] {
                 let mut bytes = 0;
                 split.words(&text, &mut |word| bytes += word.len());
                 assert_eq!(bytes, text.len());

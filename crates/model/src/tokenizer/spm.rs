@@ -37,7 +37,12 @@ impl Spm {
             if bits >> 31 == 1 { !bits } else { bits | 1 << 31 }
         };
         let byte = |b: usize| vocab.byte(b as u8).or_else(|| vocab.id(&[b as u8]));
-        Self { scores: (0..vocab.len()).map(sortable).collect(), bytes: std::array::from_fn(byte), unknown, space_prefix }
+        Self {
+            scores: (0..vocab.len()).map(sortable).collect(),
+            bytes: std::array::from_fn(byte),
+            unknown,
+            space_prefix,
+        }
     }
 
     /// Appends the tokens of `text`. `first`: nothing or a special token stands before it.
@@ -68,7 +73,12 @@ impl Spm {
         while start < text.len() {
             let len = utf8_len(text[start]).min(text.len() - start);
             let i = symbols.len() as u32;
-            symbols.push(Symbol { start: start as u32, len: len as u32, prev: i.wrapping_sub(1), next: i + 1 });
+            symbols.push(Symbol {
+                start: start as u32,
+                len: len as u32,
+                prev: i.wrapping_sub(1),
+                next: i + 1,
+            });
             start += len;
         }
         let Some(last) = symbols.last_mut() else { return };
@@ -94,7 +104,11 @@ impl Spm {
             }
             let r = symbols[l.next as usize];
             symbols[l.next as usize].len = 0;
-            symbols[at as usize] = Symbol { len: l.len + r.len, next: r.next, ..l };
+            symbols[at as usize] = Symbol {
+                len: l.len + r.len,
+                next: r.next,
+                ..l
+            };
             if l.prev != NONE
                 && let Some(key) = key(&symbols, l.prev, at)
             {
@@ -112,7 +126,11 @@ impl Spm {
             let symbol = symbols[at as usize];
             match vocab.id(piece(symbol)) {
                 Some(id) => out.push(id),
-                None => out.extend(piece(symbol).iter().filter_map(|&b| self.bytes[b as usize].or(self.unknown))),
+                None => out.extend(
+                    piece(symbol)
+                        .iter()
+                        .filter_map(|&b| self.bytes[b as usize].or(self.unknown)),
+                ),
             }
             at = symbol.next;
         }

@@ -18,13 +18,24 @@ static TABLE: OnceLock<Vec<u8>> = OnceLock::new();
 fn table() -> &'static [u8] {
     TABLE.get_or_init(|| {
         let mut table = vec![0; 0x11_0000];
-        let classes =
-            [(r"\p{L}", LETTER), (r"\p{N}", NUMBER), (r"\p{P}", PUNCTUATION), (r"\s", SPACE), (r"\p{Mn}", NONSPACING_MARK)];
+        let classes = [
+            (r"\p{L}", LETTER),
+            (r"\p{N}", NUMBER),
+            (r"\p{P}", PUNCTUATION),
+            (r"\s", SPACE),
+            (r"\p{Mn}", NONSPACING_MARK),
+        ];
         for (pattern, bit) in classes {
-            let Ok(hir) = regex_syntax::parse(pattern) else { continue };
-            let regex_syntax::hir::HirKind::Class(regex_syntax::hir::Class::Unicode(class)) = hir.kind() else { continue };
+            let Ok(hir) = regex_syntax::parse(pattern) else {
+                continue;
+            };
+            let regex_syntax::hir::HirKind::Class(regex_syntax::hir::Class::Unicode(class)) = hir.kind() else {
+                continue;
+            };
             for range in class.ranges() {
-                table[range.start() as usize..=range.end() as usize].iter_mut().for_each(|bits| *bits |= bit);
+                table[range.start() as usize..=range.end() as usize]
+                    .iter_mut()
+                    .for_each(|bits| *bits |= bit);
             }
         }
         table

@@ -90,7 +90,13 @@ impl Vocab {
                 }
             }
         }
-        Self { texts, kinds, index, hasher, longest }
+        Self {
+            texts,
+            kinds,
+            index,
+            hasher,
+            longest,
+        }
     }
 
     /// The id of a text.
@@ -98,7 +104,9 @@ impl Vocab {
         if text.len() > self.longest {
             return None;
         }
-        self.index.find(self.hasher.hash_one(text), |&id| self.texts.get(id) == text).copied()
+        self.index
+            .find(self.hasher.hash_one(text), |&id| self.texts.get(id) == text)
+            .copied()
     }
 
     /// The text of an id, as the file has it.
@@ -131,5 +139,9 @@ impl Vocab {
 /// The byte that a byte token's text (`<0xNN>`) names.
 pub(super) fn parse_byte_token(text: &[u8]) -> Option<u8> {
     let hex = text.strip_prefix(b"<0x")?.strip_suffix(b">")?;
-    if hex.len() != 2 { None } else { u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok() }
+    if hex.len() != 2 {
+        None
+    } else {
+        u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok()
+    }
 }

@@ -24,7 +24,12 @@ impl WordPiece {
         let continued = (0..vocab.len() as u32).any(|id| vocab.text(id).starts_with(b"##") && vocab.text(id).len() > 2);
         let (first, later) = if continued { ("", "##") } else { ("\u{2581}", "") };
         let unknown = unknown.or_else(|| vocab.id(b"[UNK]"));
-        Self { first, later, unknown, lowercase }
+        Self {
+            first,
+            later,
+            unknown,
+            lowercase,
+        }
     }
 
     /// Appends the tokens of `text`.
@@ -59,7 +64,11 @@ impl WordPiece {
             }
         };
         if self.lowercase {
-            std::iter::once(c).nfd().filter(|&c| !class(c).nonspacing_mark()).flat_map(char::to_lowercase).for_each(&mut push);
+            std::iter::once(c)
+                .nfd()
+                .filter(|&c| !class(c).nonspacing_mark())
+                .flat_map(char::to_lowercase)
+                .for_each(&mut push);
         } else {
             push(c);
         }
@@ -82,7 +91,11 @@ impl WordPiece {
         let mut rest = word;
         let mut candidate = String::new();
         while !rest.is_empty() {
-            let prefix = if rest.len() == word.len() { self.first } else { self.later };
+            let prefix = if rest.len() == word.len() {
+                self.first
+            } else {
+                self.later
+            };
             candidate.clear();
             candidate.push_str(prefix);
             candidate.push_str(rest);
@@ -105,12 +118,25 @@ impl WordPiece {
 /// Control and format characters, and what is not assigned, except the white space among them.
 fn is_control(c: char) -> bool {
     static OTHER: std::sync::OnceLock<Option<regex_syntax::hir::ClassUnicode>> = std::sync::OnceLock::new();
-    let other = OTHER.get_or_init(|| match regex_syntax::parse(r"[\p{Cc}\p{Cf}\p{Co}]").ok()?.into_kind() {
-        regex_syntax::hir::HirKind::Class(regex_syntax::hir::Class::Unicode(class)) => Some(class),
-        _ => None,
-    });
+    let other = OTHER.get_or_init(
+        || match regex_syntax::parse(r"[\p{Cc}\p{Cf}\p{Co}]").ok()?.into_kind() {
+            regex_syntax::hir::HirKind::Class(regex_syntax::hir::Class::Unicode(class)) => Some(class),
+            _ => None,
+        },
+    );
     let within = |class: &regex_syntax::hir::ClassUnicode| {
-        class.ranges().binary_search_by(|r| if r.end() < c { std::cmp::Ordering::Less } else if r.start() > c { std::cmp::Ordering::Greater } else { std::cmp::Ordering::Equal }).is_ok()
+        class
+            .ranges()
+            .binary_search_by(|r| {
+                if r.end() < c {
+                    std::cmp::Ordering::Less
+                } else if r.start() > c {
+                    std::cmp::Ordering::Greater
+                } else {
+                    std::cmp::Ordering::Equal
+                }
+            })
+            .is_ok()
     };
     !matches!(c, '\t' | '\n' | '\r') && !c.is_ascii_graphic() && c != ' ' && other.as_ref().is_some_and(within)
 }

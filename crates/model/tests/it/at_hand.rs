@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 /// The file `name` of the shared data; `None` (with a note) where there is none and nobody insists.
 pub(crate) fn shared(name: &str) -> Option<PathBuf> {
-    let base = std::env::var_os("CANDOR_SHARED")
-        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared"), PathBuf::from);
+    let base = std::env::var_os("CANDOR_SHARED").map_or_else(
+        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared"),
+        PathBuf::from,
+    );
     found(base.join(name), "CANDOR_REQUIRE_SHARED")
 }
 
@@ -34,14 +36,21 @@ pub(crate) fn model(name: &str) -> Option<PathBuf> {
     };
     let flat = models().join(file);
     let own = models().join(folder).join(file);
-    found(if !file.is_empty() && flat.exists() { flat } else { own }, "CANDOR_REQUIRE_MODELS")
+    found(
+        if !file.is_empty() && flat.exists() { flat } else { own },
+        "CANDOR_REQUIRE_MODELS",
+    )
 }
 
 fn found(path: PathBuf, insist: &str) -> Option<PathBuf> {
     if path.exists() {
         return Some(path);
     }
-    assert!(std::env::var(insist).as_deref() != Ok("1"), "{} is missing and {insist}=1 insists on it", path.display());
+    assert!(
+        std::env::var(insist).as_deref() != Ok("1"),
+        "{} is missing and {insist}=1 insists on it",
+        path.display()
+    );
     println!("not run: {} is not at hand", path.display());
     None
 }

@@ -39,8 +39,20 @@ fn open_and_use(path: &Path) -> Option<String> {
     let tokens = [0, 7, 3];
     if let Kind::Decoder(decoder) = &model.kind {
         let mut kv = decoder.new_kv(1).unwrap();
-        let segments = [Segment { past: 0, len: 3, pages: &[0] }];
-        decoder.forward(&Team::new(1), &Step { tokens: &tokens, segments: &segments, wanted: &[2] }, &mut kv);
+        let segments = [Segment {
+            past: 0,
+            len: 3,
+            pages: &[0],
+        }];
+        decoder.forward(
+            &Team::new(1),
+            &Step {
+                tokens: &tokens,
+                segments: &segments,
+                wanted: &[2],
+            },
+            &mut kv,
+        );
     }
     let ids = model.tokenizer.encode_bytes(b"ab <eos> \xff\xf0\x9f", true);
     model.tokenizer.decode(&ids);
@@ -48,16 +60,25 @@ fn open_and_use(path: &Path) -> Option<String> {
 }
 
 fn position(bytes: &[u8], needle: &str) -> usize {
-    bytes.windows(needle.len()).position(|window| window == needle.as_bytes()).unwrap()
+    bytes
+        .windows(needle.len())
+        .position(|window| window == needle.as_bytes())
+        .unwrap()
 }
 
 #[test]
 fn a_gguf_file_cut_anywhere_is_refused_with_a_sentence() {
     let (bytes, scratch) = (std::fs::read(fixture("llama.gguf")).unwrap(), Scratch::new("cut"));
-    let lengths = (0..7000).step_by(97).chain((7000..bytes.len()).step_by(9001)).chain([bytes.len() - 1]);
+    let lengths = (0..7000)
+        .step_by(97)
+        .chain((7000..bytes.len()).step_by(9001))
+        .chain([bytes.len() - 1]);
     for len in lengths {
         let said = open_and_use(&scratch.file("cut.gguf", &bytes[..len])).unwrap();
-        assert!(said.contains("cut.gguf: ") && (said.contains("get it again") || said.contains("name a .gguf")), "{len}: {said}");
+        assert!(
+            said.contains("cut.gguf: ") && (said.contains("get it again") || said.contains("name a .gguf")),
+            "{len}: {said}"
+        );
     }
 }
 
@@ -76,17 +97,32 @@ fn a_gguf_file_with_any_damaged_byte_in_its_header_does_not_panic() {
 #[test]
 fn lying_sizes_are_refused_with_a_sentence() {
     let (bytes, scratch) = (std::fs::read(fixture("llama.gguf")).unwrap(), Scratch::new("lying"));
-    for key in ["embedding_length", "block_count", "attention.head_count", "attention.head_count_kv", "feed_forward_length", "context_length"] {
+    for key in [
+        "embedding_length",
+        "block_count",
+        "attention.head_count",
+        "attention.head_count_kv",
+        "feed_forward_length",
+        "context_length",
+    ] {
         let at = position(&bytes, &format!("llama.{key}")) + "llama.".len() + key.len() + 4;
         for value in [0u32, 3, 5, 65, 1 << 20, u32::MAX] {
             let mut lying = bytes.clone();
             // `attention.head_count` is also the beginning of the other key; each is followed by its type, 4 bytes.
             lying[at..at + 4].copy_from_slice(&value.to_le_bytes());
             let said = open_and_use(&scratch.file("lying.gguf", &lying));
-            assert!(said.is_some() || key == "context_length" && value != 0, "{key} = {value}");
+            assert!(
+                said.is_some() || key == "context_length" && value != 0,
+                "{key} = {value}"
+            );
         }
     }
-    for (what, at, value) in [("tensors", 8, u64::MAX), ("tensors", 8, 1 << 19), ("metadata", 16, u64::MAX), ("metadata", 16, 1 << 15)] {
+    for (what, at, value) in [
+        ("tensors", 8, u64::MAX),
+        ("tensors", 8, 1 << 19),
+        ("metadata", 16, u64::MAX),
+        ("metadata", 16, 1 << 15),
+    ] {
         let mut lying = bytes.clone();
         lying[at..at + 8].copy_from_slice(&value.to_le_bytes());
         let said = open_and_use(&scratch.file("lying.gguf", &lying)).unwrap();
@@ -126,7 +162,10 @@ fn damaged_folders_are_refused_with_a_sentence() {
     for len in [0, 7, 8, 9, 100, 1000, 3000, tensors.len() / 2, tensors.len() - 1] {
         scratch.file("model.safetensors", &tensors[..len]);
         let said = open_and_use(&scratch.0).unwrap();
-        assert!(said.contains("model.safetensors") && said.contains("get it again"), "{len}: {said}");
+        assert!(
+            said.contains("model.safetensors") && said.contains("get it again"),
+            "{len}: {said}"
+        );
     }
     for value in [u64::MAX, 1 << 40, 0] {
         let mut lying = tensors.clone();
@@ -158,8 +197,15 @@ fn damaged_folders_are_refused_with_a_sentence() {
         assert!(said.contains(&scratch.0.display().to_string()), "{to}: {said}");
     }
     scratch.file("config.json", config.as_bytes());
-    scratch.file("model.safetensors.index.json", br#"{"weight_map": {"a": "../../etc/passwd.safetensors"}}"#);
-    assert!(open_and_use(&scratch.0).unwrap().contains("plain .safetensors file name"));
+    scratch.file(
+        "model.safetensors.index.json",
+        br#"{"weight_map": {"a": "../../etc/passwd.safetensors"}}"#,
+    );
+    assert!(
+        open_and_use(&scratch.0)
+            .unwrap()
+            .contains("plain .safetensors file name")
+    );
     std::fs::remove_file(scratch.0.join("model.safetensors.index.json")).unwrap();
     let tokenizer = copy("tokenizer.json");
     for len in [0, 1, 500, tokenizer.len() - 1] {
@@ -171,7 +217,15 @@ fn damaged_folders_are_refused_with_a_sentence() {
 #[test]
 fn what_is_no_model_is_named() {
     let scratch = Scratch::new("none");
-    assert!(open_and_use(&scratch.file("x.gguf", b"hello")).unwrap().contains("is not a GGUF file"));
+    assert!(
+        open_and_use(&scratch.file("x.gguf", b"hello"))
+            .unwrap()
+            .contains("is not a GGUF file")
+    );
     assert!(open_and_use(&scratch.0).unwrap().contains("config.json"));
-    assert!(open_and_use(Path::new("/nonexistent/x.gguf")).unwrap().contains("cannot be opened"));
+    assert!(
+        open_and_use(Path::new("/nonexistent/x.gguf"))
+            .unwrap()
+            .contains("cannot be opened")
+    );
 }

@@ -11,7 +11,9 @@ use crate::tiny::fixture;
 fn random(seed: u64) -> impl FnMut(usize) -> usize {
     let mut state = seed;
     move |below| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) as usize % below
     }
 }
@@ -36,21 +38,37 @@ fn run(decoder: &dyn Decoder, threads: usize, tokens: &[u32], chunk: usize, othe
             let table = |n: usize| &pages[n * per_sequence..(n + 1) * per_sequence];
             if other == place {
                 first = all.len();
-                segments.push(Segment { past: i * chunk, len: part.len(), pages: table(others) });
+                segments.push(Segment {
+                    past: i * chunk,
+                    len: part.len(),
+                    pages: table(others),
+                });
                 all.extend_from_slice(part);
             }
             if other < others {
                 let room = per_sequence * PAGE_TOKENS - past[other];
                 let len = (1 + random(9)).min(room);
                 if len > 0 {
-                    segments.push(Segment { past: past[other], len, pages: table(other) });
+                    segments.push(Segment {
+                        past: past[other],
+                        len,
+                        pages: table(other),
+                    });
                     all.extend((0..len).map(|_| random(decoder.vocab()) as u32));
                     past[other] += len;
                 }
             }
         }
         let wanted: Vec<usize> = (first..first + part.len()).collect();
-        let logits = decoder.forward(&team, &Step { tokens: &all, segments: &segments, wanted: &wanted }, &mut kv);
+        let logits = decoder.forward(
+            &team,
+            &Step {
+                tokens: &all,
+                segments: &segments,
+                wanted: &wanted,
+            },
+            &mut kv,
+        );
         out.extend(logits.into_iter().map(f32::to_bits));
     }
     out
@@ -61,18 +79,47 @@ fn same_bits(model: &Model, len: usize) {
     let mut random = random(3);
     let tokens: Vec<u32> = (0..len).map(|_| random(decoder.vocab()) as u32).collect();
     let alone = run(decoder, 1, &tokens, len, 0, 1);
-    for (threads, chunk, others) in [(2, len, 0), (1, 7, 0), (2, 16, 0), (1, 1, 0), (2, len, 15), (1, 5, 15), (2, 1, 15)] {
+    for (threads, chunk, others) in [
+        (2, len, 0),
+        (1, 7, 0),
+        (2, 16, 0),
+        (1, 1, 0),
+        (2, len, 15),
+        (1, 5, 15),
+        (2, 1, 15),
+    ] {
         let other = run(decoder, threads, &tokens, chunk, others, 2);
-        assert!(alone == other, "{threads} threads, chunks of {chunk}, beside {others} others");
+        assert!(
+            alone == other,
+            "{threads} threads, chunks of {chunk}, beside {others} others"
+        );
     }
 }
 
 #[test]
 fn tiny_models_give_the_same_bits_in_every_arrangement() {
-    for name in ["llama.gguf", "qwen2.gguf", "mistral", "qwen3", "qwen3_moe", "gemma3_text"] {
+    for name in [
+        "llama.gguf",
+        "qwen2.gguf",
+        "mistral",
+        "qwen3",
+        "qwen3_moe",
+        "gemma3_text",
+    ] {
         for (precision, kv) in [(Precision::Quantized, KvFormat::F16), (Precision::F32, KvFormat::F32)] {
             println!("{name}, {precision:?}");
-            same_bits(&Model::open(&fixture(name), &LoadOptions { precision, kv, threads: 1 }).unwrap(), 45);
+            same_bits(
+                &Model::open(
+                    &fixture(name),
+                    &LoadOptions {
+                        precision,
+                        kv,
+                        threads: 1,
+                    },
+                )
+                .unwrap(),
+                45,
+            );
         }
     }
 }
@@ -83,7 +130,18 @@ fn real_models_give_the_same_bits_in_every_arrangement() {
         let Some(path) = model(name) else { return };
         for (precision, kv) in [(Precision::Quantized, KvFormat::F16), (Precision::F32, KvFormat::F32)] {
             println!("{name}, {precision:?}");
-            same_bits(&Model::open(&path, &LoadOptions { precision, kv, threads: 2 }).unwrap(), 20);
+            same_bits(
+                &Model::open(
+                    &path,
+                    &LoadOptions {
+                        precision,
+                        kv,
+                        threads: 2,
+                    },
+                )
+                .unwrap(),
+                20,
+            );
         }
     }
 }

@@ -7,17 +7,24 @@ use crate::at_hand::{golden, shared};
 
 #[test]
 fn the_golden_conversations_render_to_the_byte() {
-    let (Some(lines), Some(source)) = (golden("chat_template.jsonl"), shared("golden/chat_template.jinja")) else { return };
+    let (Some(lines), Some(source)) = (golden("chat_template.jsonl"), shared("golden/chat_template.jinja")) else {
+        return;
+    };
     let template = ChatTemplate::new(&std::fs::read_to_string(source).unwrap(), "<|im_start|>", "<|im_end|>").unwrap();
     for line in lines {
         let add = line["add_generation_prompt"].as_bool().unwrap();
-        assert_eq!(template.render(&line["messages"], None, add).unwrap(), line["rendered"].as_str().unwrap());
+        assert_eq!(
+            template.render(&line["messages"], None, add).unwrap(),
+            line["rendered"].as_str().unwrap()
+        );
     }
 }
 
 fn render(source: &str, messages: serde_json::Value, tools: Option<serde_json::Value>) -> Result<String, String> {
     let template = ChatTemplate::new(source, "<s>", "</s>").map_err(|e| e.to_string())?;
-    template.render(&messages, tools.as_ref(), true).map_err(|e| e.to_string())
+    template
+        .render(&messages, tools.as_ref(), true)
+        .map_err(|e| e.to_string())
 }
 
 #[test]
@@ -34,16 +41,27 @@ fn tools_are_written_as_python_writes_json() {
 #[test]
 fn llama_style_templates_indent_json_and_know_the_date() {
     let source = "{{- bos_token }}{%- if not date_string is defined %}{%- if strftime_now is defined %}{%- set date_string = strftime_now(\"%d %b %Y\") %}{%- endif %}{%- endif %}\n{{- \"Today Date: \" + date_string + \"\\n\" }}{%- for t in tools %}{{- t | tojson(indent=4) }}{%- endfor %}{%- for message in messages %}{{ message['content'] | trim }}{%- endfor %}";
-    let out = render(source, json!([{"role": "user", "content": " x "}]), Some(json!([{"a": [1, {}]}]))).unwrap();
+    let out = render(
+        source,
+        json!([{"role": "user", "content": " x "}]),
+        Some(json!([{"a": [1, {}]}])),
+    )
+    .unwrap();
     assert!(out.starts_with("<s>Today Date: "));
-    assert!(out.ends_with("\n{\n    \"a\": [\n        1,\n        {}\n    ]\n}x"), "{out}");
+    assert!(
+        out.ends_with("\n{\n    \"a\": [\n        1,\n        {}\n    ]\n}x"),
+        "{out}"
+    );
 }
 
 #[test]
 fn gemma_style_templates_refuse_with_their_own_words() {
     let source = "{% for message in messages %}{% if (message['role'] == 'user') != (loop.index0 % 2 == 0) %}{{ raise_exception('Conversation roles must alternate user/assistant/user/assistant/...') }}{% endif %}{% if message['role'] == 'assistant' %}{% set role = 'model' %}{% else %}{% set role = message['role'] %}{% endif %}{{ '<start_of_turn>' + role + '\n' + message['content'] | trim + '<end_of_turn>\n' }}{% endfor %}";
     let turn = |role: &str| json!({"role": role, "content": " hi "});
-    assert_eq!(render(source, json!([turn("user"), turn("assistant")]), None).unwrap(), "<start_of_turn>user\nhi<end_of_turn>\n<start_of_turn>model\nhi<end_of_turn>\n");
+    assert_eq!(
+        render(source, json!([turn("user"), turn("assistant")]), None).unwrap(),
+        "<start_of_turn>user\nhi<end_of_turn>\n<start_of_turn>model\nhi<end_of_turn>\n"
+    );
     let refused = render(source, json!([turn("user"), turn("user")]), None).unwrap_err();
     assert!(refused.contains("roles must alternate"), "{refused}");
 }
@@ -51,7 +69,12 @@ fn gemma_style_templates_refuse_with_their_own_words() {
 #[test]
 fn python_string_methods_namespaces_and_slices_work() {
     let source = "{%- set ns = namespace(last=0) %}{%- for message in messages[::-1] %}{%- set ns.last = ns.last + 1 %}{%- endfor %}{%- set c = messages[0].content %}{{ c.split('</think>')[-1].lstrip('\\n') }}|{{ ns.last }}|{{ true }}|{{ none }}|{{ ['a', 1] }}|{{ c.startswith('<think>') }}|{% generation %}g{% endgeneration %}";
-    let out = render(source, json!([{"role": "user", "content": "<think>x</think>\n\ny"}]), None).unwrap();
+    let out = render(
+        source,
+        json!([{"role": "user", "content": "<think>x</think>\n\ny"}]),
+        None,
+    )
+    .unwrap();
     assert_eq!(out, "y|1|True|None|['a', 1]|True|g");
 }
 
@@ -84,8 +107,17 @@ fn hostile_templates_end_with_a_sentence() {
         let start = std::time::Instant::now();
         let messages = json!([{"role": "user", "content": "hi"}]);
         let result = render(&source, messages, None);
-        println!("{:?} -> {:?} in {:?}", &source[..source.len().min(60)], result.as_ref().map(String::len), start.elapsed());
+        println!(
+            "{:?} -> {:?} in {:?}",
+            &source[..source.len().min(60)],
+            result.as_ref().map(String::len),
+            start.elapsed()
+        );
         assert!(start.elapsed().as_secs() < 10);
-        assert!(result.as_ref().map_or(true, |out| out.len() < 1 << 20 || source.len() > 1 << 20));
+        assert!(
+            result
+                .as_ref()
+                .map_or(true, |out| out.len() < 1 << 20 || source.len() > 1 << 20)
+        );
     }
 }

@@ -6,7 +6,11 @@ use candor_kernels::team::Team;
 use candor_model::{Kind, KvFormat, LoadOptions, Model, PAGE_TOKENS, Precision, Segment, Step};
 use safetensors::SafeTensors;
 
-pub(crate) const EXACT: LoadOptions = LoadOptions { precision: Precision::F32, kv: KvFormat::F32, threads: 1 };
+pub(crate) const EXACT: LoadOptions = LoadOptions {
+    precision: Precision::F32,
+    kv: KvFormat::F32,
+    threads: 1,
+};
 
 pub(crate) fn fixture(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)
@@ -16,8 +20,15 @@ fn expected(name: &str) -> (Vec<u32>, Vec<f32>) {
     let bytes = std::fs::read(fixture(name).join("expected.safetensors")).unwrap();
     let tensors = SafeTensors::deserialize(&bytes).unwrap();
     let words = |name: &str| -> Vec<[u8; 4]> { tensors.tensor(name).unwrap().data().as_chunks().0.to_vec() };
-    let values = if tensors.names().iter().any(|n| *n == "hidden") { "hidden" } else { "logits" };
-    (words("tokens").into_iter().map(u32::from_le_bytes).collect(), words(values).into_iter().map(f32::from_le_bytes).collect())
+    let values = if tensors.names().iter().any(|n| *n == "hidden") {
+        "hidden"
+    } else {
+        "logits"
+    };
+    (
+        words("tokens").into_iter().map(u32::from_le_bytes).collect(),
+        words(values).into_iter().map(f32::from_le_bytes).collect(),
+    )
 }
 
 fn computed(model: &Model, tokens: &[u32]) -> Vec<f32> {
@@ -28,8 +39,20 @@ fn computed(model: &Model, tokens: &[u32]) -> Vec<f32> {
             let pages: Vec<u32> = (0..tokens.len().div_ceil(PAGE_TOKENS) as u32).rev().collect();
             let mut kv = decoder.new_kv(pages.len()).unwrap();
             let wanted: Vec<usize> = (0..tokens.len()).collect();
-            let segments = [Segment { past: 0, len: tokens.len(), pages: &pages }];
-            decoder.forward(&team, &Step { tokens, segments: &segments, wanted: &wanted }, &mut kv)
+            let segments = [Segment {
+                past: 0,
+                len: tokens.len(),
+                pages: &pages,
+            }];
+            decoder.forward(
+                &team,
+                &Step {
+                    tokens,
+                    segments: &segments,
+                    wanted: &wanted,
+                },
+                &mut kv,
+            )
         }
     }
 }
@@ -40,14 +63,27 @@ fn agrees(file: &str, with: &str) {
     let ours = computed(&model, &tokens);
     assert_eq!(ours.len(), expected.len());
     let size = expected.iter().fold(0.0f32, |m, v| m.max(v.abs()));
-    let worst = ours.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    let worst = ours
+        .iter()
+        .zip(&expected)
+        .map(|(a, b)| (a - b).abs())
+        .fold(0.0, f32::max);
     println!("{file}: largest difference {worst:.2e}, largest value {size:.2}");
     assert!(worst < 1e-4, "{file}: {worst}");
 }
 
 #[test]
 fn every_architecture_computes_what_transformers_computes() {
-    for name in ["llama", "llama3", "mistral", "qwen2", "qwen3", "qwen3_moe", "gemma3_text", "bert"] {
+    for name in [
+        "llama",
+        "llama3",
+        "mistral",
+        "qwen2",
+        "qwen3",
+        "qwen3_moe",
+        "gemma3_text",
+        "bert",
+    ] {
         agrees(name, name);
     }
 }
@@ -62,10 +98,21 @@ fn gguf_files_compute_the_same() {
 #[test]
 fn a_model_says_what_it_is() {
     let (info, tensors) = Model::inspect(&fixture("qwen3")).unwrap();
-    assert_eq!((info.arch.as_str(), info.layers, info.context, info.quantization.as_str()), ("qwen3", 2, 256, "BF16"));
+    assert_eq!(
+        (
+            info.arch.as_str(),
+            info.layers,
+            info.context,
+            info.quantization.as_str()
+        ),
+        ("qwen3", 2, 256, "BF16")
+    );
     assert_eq!(tensors.len(), 2 * 11 + 2);
     let model = Model::open(&fixture("llama.gguf"), &EXACT).unwrap();
     assert_eq!((model.info.arch.as_str(), model.info.vocab), ("llama", 260));
     assert_eq!(model.sha256().unwrap().len(), 64);
-    assert_eq!(model.tokenizer.encode("a<eos>\u{e9}", true), [model.tokenizer.id_of("a").unwrap(), 257, 195, 169]);
+    assert_eq!(
+        model.tokenizer.encode("a<eos>\u{e9}", true),
+        [model.tokenizer.id_of("a").unwrap(), 257, 195, 169]
+    );
 }

@@ -11,7 +11,9 @@ fn gguf_tokenizer(name: &str) -> Option<Tokenizer> {
 }
 
 fn ids(value: &Value) -> Option<Vec<u32>> {
-    value.as_array().map(|ids| ids.iter().map(|id| id.as_u64().unwrap() as u32).collect())
+    value
+        .as_array()
+        .map(|ids| ids.iter().map(|id| id.as_u64().unwrap() as u32).collect())
 }
 
 fn text(line: &Value) -> Vec<u8> {
@@ -22,7 +24,9 @@ fn text(line: &Value) -> Vec<u8> {
 }
 
 fn agrees_with_llama_cpp(name: &str) {
-    let (Some(lines), Some(tokenizer)) = (golden("tokenize.jsonl"), gguf_tokenizer(name)) else { return };
+    let (Some(lines), Some(tokenizer)) = (golden("tokenize.jsonl"), gguf_tokenizer(name)) else {
+        return;
+    };
     let mut wrong = Vec::new();
     for line in &lines {
         let text = text(line);
@@ -30,9 +34,16 @@ fn agrees_with_llama_cpp(name: &str) {
             let ours = tokenizer.encode_bytes(&text, special);
             let Some(theirs) = ids(&line[name][kind]) else { continue };
             if ours != theirs && line.get("bytes_hex").is_none() {
-                wrong.push(format!("{} {kind} {:?}\n ours {ours:?}\n llama.cpp {theirs:?}", line["i"], String::from_utf8_lossy(&text)));
+                wrong.push(format!(
+                    "{} {kind} {:?}\n ours {ours:?}\n llama.cpp {theirs:?}",
+                    line["i"],
+                    String::from_utf8_lossy(&text)
+                ));
             } else if ours != theirs {
-                println!("invalid UTF-8, for information: {} ours {ours:?} llama.cpp {theirs:?}", line["bytes_hex"]);
+                println!(
+                    "invalid UTF-8, for information: {} ours {ours:?} llama.cpp {theirs:?}",
+                    line["bytes_hex"]
+                );
             }
             if line.get("bytes_hex").is_none() && special {
                 assert_eq!(tokenizer.decode(&ours), text, "decoding gives the text back");
@@ -54,11 +65,15 @@ fn sentencepiece_gives_the_ids_of_llama_cpp() {
 
 #[test]
 fn tokenizer_json_and_our_wordpiece_give_the_ids_of_the_tokenizers_package() {
-    let (Some(lines), Some(folder)) = (golden("tokenize.jsonl"), model("minilm")) else { return };
+    let (Some(lines), Some(folder)) = (golden("tokenize.jsonl"), model("minilm")) else {
+        return;
+    };
     let json = Tokenizer::from_json(&folder.join("tokenizer.json"), &[]).unwrap();
     let own = Tokenizer::from_wordpiece_vocab(&std::fs::read_to_string(folder.join("vocab.txt")).unwrap());
     for line in &lines {
-        let Some(theirs) = ids(&line["minilm"]["ids_no_special"]) else { continue };
+        let Some(theirs) = ids(&line["minilm"]["ids_no_special"]) else {
+            continue;
+        };
         let text = line["text"].as_str().unwrap();
         assert_eq!(json.encode(text, true), theirs, "tokenizer.json, {text:?}");
         assert_eq!(own.encode(text, true), theirs, "our own, {text:?}");
@@ -68,9 +83,14 @@ fn tokenizer_json_and_our_wordpiece_give_the_ids_of_the_tokenizers_package() {
 
 #[test]
 fn prompts_of_the_golden_conversations_have_the_same_ids() {
-    let Some(tokenizer) = gguf_tokenizer("smollm2") else { return };
+    let Some(tokenizer) = gguf_tokenizer("smollm2") else {
+        return;
+    };
     for line in golden("chat_template.jsonl").unwrap_or_default() {
-        assert_eq!(tokenizer.encode(line["rendered"].as_str().unwrap(), true), ids(&line["ids_special"]).unwrap());
+        assert_eq!(
+            tokenizer.encode(line["rendered"].as_str().unwrap(), true),
+            ids(&line["ids_special"]).unwrap()
+        );
     }
 }
 
@@ -82,7 +102,11 @@ fn ten_megabytes_of_anything_repetitive_take_seconds() {
             let text = unit.repeat(10_000_000 / unit.len());
             let start = std::time::Instant::now();
             let ids = tokenizer.encode(&text, true);
-            println!("{name}: {:>8} tokens from 10 MB of {unit:?} in {:?}", ids.len(), start.elapsed());
+            println!(
+                "{name}: {:>8} tokens from 10 MB of {unit:?} in {:?}",
+                ids.len(),
+                start.elapsed()
+            );
             assert!(start.elapsed().as_secs() < 60);
             assert_eq!(tokenizer.decode(&ids).len(), text.len());
         }

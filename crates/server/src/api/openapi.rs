@@ -125,7 +125,10 @@ pub(crate) fn described() -> &'static Value {
 fn streams(value: &mut Value) {
     match value {
         Value::Object(fields) => {
-            if let Some(schema) = fields.get_mut("text/event-stream").and_then(|stream| stream.get_mut("schema")) {
+            if let Some(schema) = fields
+                .get_mut("text/event-stream")
+                .and_then(|stream| stream.get_mut("schema"))
+            {
                 let object = json!({ "anyOf": [schema.take(), { "$ref": "#/components/schemas/ErrorResponse" }] });
                 let text = json!({ "type": "string", "contentMediaType": "application/json", "contentSchema": object });
                 let data = json!({ "anyOf": [{ "const": "[DONE]" }, text] });
@@ -183,9 +186,24 @@ fn refine(schemas: &mut serde_json::Map<String, Value>) {
         message["properties"]["content"] = json!({ "$ref": "#/components/schemas/Content" });
     }
     // A JSON schema is an object or a boolean; vLLM's fields take its text as well.
-    set(schemas, "JsonSchemaFormat", "schema", json!({ "type": ["object", "boolean", "string", "null"] }));
-    set(schemas, "Options", "guided_json", json!({ "type": ["object", "boolean", "string", "null"] }));
-    set(schemas, "StructuredOutputs", "json", json!({ "type": ["object", "boolean", "string", "null"] }));
+    set(
+        schemas,
+        "JsonSchemaFormat",
+        "schema",
+        json!({ "type": ["object", "boolean", "string", "null"] }),
+    );
+    set(
+        schemas,
+        "Options",
+        "guided_json",
+        json!({ "type": ["object", "boolean", "string", "null"] }),
+    );
+    set(
+        schemas,
+        "StructuredOutputs",
+        "json",
+        json!({ "type": ["object", "boolean", "string", "null"] }),
+    );
     for name in ["ResponsesToolChoice", "Input", "InputContent"] {
         // What fits two alternatives is taken as the first.
         if let Some(schema) = schemas.get_mut(name).and_then(Value::as_object_mut) {
@@ -216,7 +234,12 @@ fn bounded_integers(schemas: &mut serde_json::Map<String, Value>) {
             Value::Object(fields) => {
                 let format = fields.get("format").and_then(Value::as_str).map(str::to_owned);
                 let limits = match format.as_deref() {
-                    Some("int32") if fields.get("minimum").and_then(Value::as_i64).is_some_and(|least| least >= 0) => {
+                    Some("int32")
+                        if fields
+                            .get("minimum")
+                            .and_then(Value::as_i64)
+                            .is_some_and(|least| least >= 0) =>
+                    {
                         Some((json!(0), json!(u32::MAX)))
                     }
                     Some("int32") => Some((json!(i32::MIN), json!(i32::MAX))),

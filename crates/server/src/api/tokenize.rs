@@ -74,10 +74,7 @@ pub(super) struct Which {
 
 /// The special tokens and the chat template, for clients that use `/tokenize` as their tokenizer.
 #[utoipa::path(get, path = "/tokenizer_info", tag = "tokens", params(Which), responses((status = 200, body = TokenizerInfo), super::openapi::Errors))]
-pub(super) async fn info(
-    State(app): State<App>,
-    Query(which): Query<Which>,
-) -> Result<Json<TokenizerInfo>, ApiError> {
+pub(super) async fn info(State(app): State<App>, Query(which): Query<Which>) -> Result<Json<TokenizerInfo>, ApiError> {
     let model = find(&app, which.model.as_deref()).await?;
     let info = model.tokenizer_info().unwrap_or_default();
     Ok(Json(TokenizerInfo {

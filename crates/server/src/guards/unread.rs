@@ -21,11 +21,16 @@ pub(super) async fn close(request: Request, next: Next) -> Response {
         return next.run(Request::from_parts(parts, body)).await;
     }
     let read = Arc::new(AtomicBool::new(false));
-    let body = Watched { body, read: Arc::clone(&read) };
+    let body = Watched {
+        body,
+        read: Arc::clone(&read),
+    };
     let mut response = next.run(Request::from_parts(parts, Body::new(body))).await;
     let failed = response.status().is_client_error() || response.status().is_server_error();
     if failed && !read.load(Ordering::Acquire) {
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        response
+            .headers_mut()
+            .insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response
 }

@@ -37,13 +37,21 @@ impl Running {
         store::keep(&*made.store, &answer, made.input.clone()).await?;
         let (end, ended) = watch::channel(());
         let stop = CancellationToken::new();
-        self.lock().insert(answer.id.clone(), Job { stop: stop.clone(), ended });
+        self.lock().insert(
+            answer.id.clone(),
+            Job {
+                stop: stop.clone(),
+                ended,
+            },
+        );
         let (running, id) = (self.clone(), answer.id.clone());
         tokio::spawn(async move {
             let (store, input, began) = (made.store.clone(), made.input.clone(), made.answer.clone());
             let work = AssertUnwindSafe(run(made, stop)).catch_unwind().await;
             let answer = work.unwrap_or_else(|_| {
-                let error = EngineError::Internal { message: ApiError::Panic.to_string() };
+                let error = EngineError::Internal {
+                    message: ApiError::Panic.to_string(),
+                };
                 Output::new(began, false).fail(&error, &mut Vec::new())
             });
             if let Err(error) = store::keep(&*store, &answer, input).await {

@@ -31,31 +31,48 @@ impl Checked {
     pub(super) fn new(request: CreateResponse) -> Result<Self, ApiError> {
         refuse_what_is_not_here(&request)?;
         let model = request.model.filter(|model| !model.is_empty());
-        let model = model.ok_or_else(|| ApiError::param("model", "`model` is missing; /v1/models lists the models there are"))?;
+        let model = model
+            .ok_or_else(|| ApiError::param("model", "`model` is missing; /v1/models lists the models there are"))?;
         let input = match request.input {
             None => Vec::new(),
             Some(Input::Text(text)) => vec![items::user(text)],
             Some(Input::Items(items)) => items::all(items)?,
         };
         if input.is_empty() && request.previous_response_id.is_none() {
-            return Err(ApiError::param("input", "`input` is missing or empty; send a string or at least one item"));
+            return Err(ApiError::param(
+                "input",
+                "`input` is missing or empty; send a string or at least one item",
+            ));
         }
         let (stream, background) = (request.stream.unwrap_or(false), request.background.unwrap_or(false));
         let store = request.store.unwrap_or(true);
         if background && !store {
-            return Err(ApiError::param("store", "a response in the background must be stored; leave `store` out"));
+            return Err(ApiError::param(
+                "store",
+                "a response in the background must be stored; leave `store` out",
+            ));
         }
         if background && stream {
-            return Err(ApiError::param("stream", "a response in the background is not streamed; fetch it when it is done"));
+            return Err(ApiError::param(
+                "stream",
+                "a response in the background is not streamed; fetch it when it is done",
+            ));
         }
         let offered = tools(request.tools.unwrap_or_default())?;
         let echoed = request.tool_choice.clone().unwrap_or(ToolChoice::Mode("auto".into()));
         let (tools, tool_choice) = choose(&offered, request.tool_choice)?;
         let format = request.text.and_then(|text| text.format).unwrap_or_default();
         let constraint = constraint(&format)?;
-        let asked = request.include.iter().flatten().any(|what| what == "message.output_text.logprobs");
+        let asked = request
+            .include
+            .iter()
+            .flatten()
+            .any(|what| what == "message.output_text.logprobs");
         let top = whole("top_logprobs", request.top_logprobs.unwrap_or(0), 0, 20)?;
-        let max = request.max_output_tokens.map(|max| whole("max_output_tokens", max, 1, i64::from(u32::MAX))).transpose()?;
+        let max = request
+            .max_output_tokens
+            .map(|max| whole("max_output_tokens", max, 1, i64::from(u32::MAX)))
+            .transpose()?;
         let sampling = Sampling {
             temperature: number("temperature", request.temperature, 1.0, 0.0, 2.0)?,
             top_k: 0,
@@ -65,7 +82,12 @@ impl Checked {
             repetition_penalty: 1.0,
             presence_penalty: number("presence_penalty", request.presence_penalty, 0.0, -2.0, 2.0)?,
             frequency_penalty: number("frequency_penalty", request.frequency_penalty, 0.0, -2.0, 2.0)?,
-            dry: Dry { multiplier: 0.0, base: 1.75, allowed_length: 2, sequence_breakers: Vec::new() },
+            dry: Dry {
+                multiplier: 0.0,
+                base: 1.75,
+                allowed_length: 2,
+                sequence_breakers: Vec::new(),
+            },
             logit_bias: Vec::new(),
             seed: None,
         };
@@ -103,9 +125,22 @@ impl Checked {
             prompt_cache_key: request.prompt_cache_key.filter(|key| !key.is_empty()),
             user: None,
         };
-        let stop = Stop { max_tokens: max.map(|max| max as usize), ..Stop::default() };
+        let stop = Stop {
+            max_tokens: max.map(|max| max as usize),
+            ..Stop::default()
+        };
         let logprobs = (asked || top > 0).then_some(top);
-        Ok(Self { answer, input, tools, tool_choice, sampling, stop, constraint, logprobs, stream })
+        Ok(Self {
+            answer,
+            input,
+            tools,
+            tool_choice,
+            sampling,
+            stop,
+            constraint,
+            logprobs,
+            stream,
+        })
     }
 }
 
@@ -115,8 +150,16 @@ fn refuse_what_is_not_here(request: &CreateResponse) -> Result<(), ApiError> {
     let verbosity = request.text.as_ref().and_then(|text| text.verbosity.as_deref());
     let known = ["message.output_text.logprobs", "reasoning.encrypted_content"];
     let refusals = [
-        (something(&request.conversation), "conversation", "conversations are not kept under ids of their own; use `previous_response_id`"),
-        (something(&request.prompt), "prompt", "stored prompts are not kept here; send `instructions` and `input`"),
+        (
+            something(&request.conversation),
+            "conversation",
+            "conversations are not kept under ids of their own; use `previous_response_id`",
+        ),
+        (
+            something(&request.prompt),
+            "prompt",
+            "stored prompts are not kept here; send `instructions` and `input`",
+        ),
         (
             request.truncation.as_deref().is_some_and(|how| how != "disabled"),
             "truncation",
@@ -128,7 +171,10 @@ fn refuse_what_is_not_here(request: &CreateResponse) -> Result<(), ApiError> {
             "functions are called by you, so their number is yours to limit; leave `max_tool_calls` out",
         ),
         (
-            request.service_tier.as_deref().is_some_and(|tier| !matches!(tier, "auto" | "default")),
+            request
+                .service_tier
+                .as_deref()
+                .is_some_and(|tier| !matches!(tier, "auto" | "default")),
             "service_tier",
             "there is one service tier; `service_tier` must be `auto` or `default`",
         ),
@@ -143,7 +189,11 @@ fn refuse_what_is_not_here(request: &CreateResponse) -> Result<(), ApiError> {
             "how much a model says cannot be set; ask for it in `instructions`",
         ),
         (
-            request.include.iter().flatten().any(|what| !known.contains(&what.as_str())),
+            request
+                .include
+                .iter()
+                .flatten()
+                .any(|what| !known.contains(&what.as_str())),
             "include",
             "`include` knows `message.output_text.logprobs` only",
         ),
@@ -159,14 +209,18 @@ fn constraint(format: &TextFormat) -> Result<Constraint, ApiError> {
         TextFormat::Text => Ok(Constraint::None),
         TextFormat::JsonObject => Ok(Constraint::JsonObject),
         TextFormat::JsonSchema { schema, .. } if schema.is_object() => Ok(Constraint::JsonSchema(schema.clone())),
-        TextFormat::JsonSchema { .. } => Err(ApiError::param("text.format.schema", "`text.format.schema` must be a JSON schema: an object")),
+        TextFormat::JsonSchema { .. } => Err(ApiError::param(
+            "text.format.schema",
+            "`text.format.schema` must be a JSON schema: an object",
+        )),
     }
 }
 
 /// Fields that outlive the request are bounded as OpenAI bounds them.
 fn metadata(given: Map<String, Value>) -> Result<Map<String, Value>, ApiError> {
     let short = |text: &str, most| text.chars().count() <= most;
-    let fits = |(key, value): (&String, &Value)| short(key, 64) && value.as_str().is_some_and(|value| short(value, 512));
+    let fits =
+        |(key, value): (&String, &Value)| short(key, 64) && value.as_str().is_some_and(|value| short(value, 512));
     if given.len() > 16 || !given.iter().all(fits) {
         let message = "`metadata` takes at most 16 pairs of strings, keys up to 64 and values up to 512 characters";
         return Err(ApiError::param("metadata", message));
@@ -181,11 +235,15 @@ fn tools(given: Vec<ToolParam>) -> Result<Vec<FunctionTool>, ApiError> {
     let tool = |(at, tool): (usize, ToolParam)| {
         if tool.kind != "function" {
             let kind: String = tool.kind.chars().take(50).collect();
-            let message = format!("this server runs no tools of its own, so there is no `{kind}`; only tools of type `function` work");
+            let message = format!(
+                "this server runs no tools of its own, so there is no `{kind}`; only tools of type `function` work"
+            );
             return Err(ApiError::param(format!("tools[{at}].type"), message));
         }
         let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-        let name = tool.name.filter(|name| !name.is_empty() && name.len() <= 64 && name.chars().all(fits));
+        let name = tool
+            .name
+            .filter(|name| !name.is_empty() && name.len() <= 64 && name.chars().all(fits));
         let name = name.ok_or_else(|| {
             let message = "a function's name has 1 to 64 letters, digits, dashes, dots and underscores";
             ApiError::param(format!("tools[{at}].name"), message)
@@ -195,7 +253,13 @@ fn tools(given: Vec<ToolParam>) -> Result<Vec<FunctionTool>, ApiError> {
             let message = "a function's parameters are a JSON schema: an object";
             return Err(ApiError::param(format!("tools[{at}].parameters"), message));
         }
-        Ok(FunctionTool { kind: tool.kind, name, description: tool.description, parameters, strict: tool.strict })
+        Ok(FunctionTool {
+            kind: tool.kind,
+            name,
+            description: tool.description,
+            parameters,
+            strict: tool.strict,
+        })
     };
     given.into_iter().enumerate().map(tool).collect()
 }
@@ -218,17 +282,28 @@ fn choose(offered: &[FunctionTool], choice: Option<ToolChoice>) -> Result<(Vec<T
             let choice = mode(&word, &all)?;
             (all, choice)
         }
-        Some(ToolChoice::Function(named)) if named.kind == "function" && known(&named.name) => (all, EngineChoice::Function(named.name)),
-        Some(ToolChoice::Allowed { kind, mode: word, tools }) if kind == "allowed_tools" => {
+        Some(ToolChoice::Function(named)) if named.kind == "function" && known(&named.name) => {
+            (all, EngineChoice::Function(named.name))
+        }
+        Some(ToolChoice::Allowed {
+            kind,
+            mode: word,
+            tools,
+        }) if kind == "allowed_tools" => {
             if tools.is_empty() || tools.iter().any(|tool| tool.kind != "function" || !known(&tool.name)) {
                 return Err(wrong("`tool_choice.tools` must name functions that are among `tools`"));
             }
-            let some: Vec<&FunctionTool> = all.into_iter().filter(|tool| tools.iter().any(|named| named.name == tool.name)).collect();
+            let some: Vec<&FunctionTool> = all
+                .into_iter()
+                .filter(|tool| tools.iter().any(|named| named.name == tool.name))
+                .collect();
             let choice = mode(word.as_deref().unwrap_or("auto"), &some)?;
             (some, choice)
         }
         Some(ToolChoice::Function(_)) => return Err(wrong("`tool_choice` names a function that is not among `tools`")),
-        Some(ToolChoice::Allowed { .. }) => return Err(wrong("`tool_choice.type` must be `function` or `allowed_tools`")),
+        Some(ToolChoice::Allowed { .. }) => {
+            return Err(wrong("`tool_choice.type` must be `function` or `allowed_tools`"));
+        }
     };
     let tool = |tool: &FunctionTool| Tool {
         kind: "function".into(),
@@ -263,5 +338,7 @@ pub(super) fn id(kind: &str) -> String {
 
 /// Seconds since 1970.
 pub(super) fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
 }

@@ -21,12 +21,18 @@ pub(super) async fn messages(store: &dyn ResponseStore, checked: &Checked) -> Re
     let mut before = checked.answer.previous_response_id.clone();
     while let Some(id) = before {
         if turns.len() > MAX_CHAIN {
-            let message = format!("more than {MAX_CHAIN} responses come before this one; begin anew with a summary as `input`");
+            let message =
+                format!("more than {MAX_CHAIN} responses come before this one; begin anew with a summary as `input`");
             return Err(ApiError::param("previous_response_id", message));
         }
-        let Some(stored) = store.get(&id).await? else { return Err(missing(&id)) };
+        let Some(stored) = store.get(&id).await? else {
+            return Err(missing(&id));
+        };
         if matches!(stored.response.status.as_str(), "in_progress" | "queued" | "failed") {
-            let message = format!("the response `{id}` is {}; only one that has ended well can be continued", stored.response.status.replace('_', " "));
+            let message = format!(
+                "the response `{id}` is {}; only one that has ended well can be continued",
+                stored.response.status.replace('_', " ")
+            );
             return Err(ApiError::param("previous_response_id", message));
         }
         turns.push(stored.response.output);
@@ -35,9 +41,17 @@ pub(super) async fn messages(store: &dyn ResponseStore, checked: &Checked) -> Re
     }
     let mut messages = Vec::new();
     if let Some(text) = checked.answer.instructions.clone().filter(|text| !text.is_empty()) {
-        messages.push(Message { role: "system".into(), content: Some(Content::Text(text)), ..Message::default() });
+        messages.push(Message {
+            role: "system".into(),
+            content: Some(Content::Text(text)),
+            ..Message::default()
+        });
     }
-    turns.into_iter().rev().flatten().for_each(|item| push(&mut messages, item));
+    turns
+        .into_iter()
+        .rev()
+        .flatten()
+        .for_each(|item| push(&mut messages, item));
     Ok(messages)
 }
 
@@ -46,13 +60,30 @@ fn push(messages: &mut Vec<Message>, item: Item) {
     match item {
         Item::Message { role, content, .. } => {
             let text: String = content.iter().map(ContentPart::text).collect();
-            messages.push(Message { role, content: Some(Content::Text(text)), ..Message::default() });
+            messages.push(Message {
+                role,
+                content: Some(Content::Text(text)),
+                ..Message::default()
+            });
         }
-        Item::FunctionCall { call_id, name, arguments, .. } => {
-            let call = ToolCall { id: call_id, kind: "function".into(), function: FunctionCall { name, arguments } };
+        Item::FunctionCall {
+            call_id,
+            name,
+            arguments,
+            ..
+        } => {
+            let call = ToolCall {
+                id: call_id,
+                kind: "function".into(),
+                function: FunctionCall { name, arguments },
+            };
             match messages.last_mut().filter(|last| last.role == "assistant") {
                 Some(last) => last.tool_calls.get_or_insert_default().push(call),
-                None => messages.push(Message { role: "assistant".into(), tool_calls: Some(vec![call]), ..Message::default() }),
+                None => messages.push(Message {
+                    role: "assistant".into(),
+                    tool_calls: Some(vec![call]),
+                    ..Message::default()
+                }),
             }
         }
         Item::FunctionCallOutput { call_id, output, .. } => messages.push(Message {
@@ -66,5 +97,7 @@ fn push(messages: &mut Vec<Message>, item: Item) {
 
 /// Events of a request that begins only when they are read.
 pub(super) fn later(model: Arc<dyn Generator>, request: GenerateRequest) -> EventStream {
-    futures::stream::once(async move { model.generate(request).await }).try_flatten().boxed()
+    futures::stream::once(async move { model.generate(request).await })
+        .try_flatten()
+        .boxed()
 }

@@ -3,8 +3,8 @@
 use candor_engine::{EngineError, Event, FinishReason, TokenLogprob, Usage as Counted};
 use candor_wire::chat::ToolCall;
 use candor_wire::responses::{
-    ContentPart, IncompleteDetails, InputTokensDetails, Item, ItemStatus, Logprob, OutputText, Response, ResponseError, StreamEvent,
-    TopLogprob, Usage,
+    ContentPart, IncompleteDetails, InputTokensDetails, Item, ItemStatus, Logprob, OutputText, Response, ResponseError,
+    StreamEvent, TopLogprob, Usage,
 };
 
 use super::check::{id, now};
@@ -22,13 +22,24 @@ pub(super) struct Output {
 impl Output {
     /// `single_call`: of several calls only the first counts.
     pub(super) fn new(response: Response, single_call: bool) -> Self {
-        Self { response, open: None, single_call, calls: 0, end: None }
+        Self {
+            response,
+            open: None,
+            single_call,
+            calls: 0,
+            end: None,
+        }
     }
 
     /// The first events.
     pub(super) fn begin(&self) -> Vec<StreamEvent> {
         let response = Box::new(self.response.clone());
-        vec![StreamEvent::Created { response: response.clone() }, StreamEvent::InProgress { response }]
+        vec![
+            StreamEvent::Created {
+                response: response.clone(),
+            },
+            StreamEvent::InProgress { response },
+        ]
     }
 
     /// Takes an event of the engine.
@@ -52,19 +63,35 @@ impl Output {
         let logprobs: Vec<Logprob> = tokens.into_iter().filter_map(logprob).collect();
         said.text.push_str(&text);
         said.logprobs.extend(logprobs.iter().cloned());
-        out.push(StreamEvent::OutputTextDelta { item_id: item_id.clone(), output_index, content_index: 0, delta: text, logprobs });
+        out.push(StreamEvent::OutputTextDelta {
+            item_id: item_id.clone(),
+            output_index,
+            content_index: 0,
+            delta: text,
+            logprobs,
+        });
     }
 
     fn open_message(&mut self, out: &mut Vec<StreamEvent>) {
         let (item_id, output_index) = (id("msg"), self.response.output.len());
-        out.push(StreamEvent::OutputItemAdded { output_index, item: message(item_id.clone(), ItemStatus::InProgress, Vec::new()) });
+        out.push(StreamEvent::OutputItemAdded {
+            output_index,
+            item: message(item_id.clone(), ItemStatus::InProgress, Vec::new()),
+        });
         let part = ContentPart::OutputText(OutputText::default());
-        out.push(StreamEvent::ContentPartAdded { item_id: item_id.clone(), output_index, content_index: 0, part });
+        out.push(StreamEvent::ContentPartAdded {
+            item_id: item_id.clone(),
+            output_index,
+            content_index: 0,
+            part,
+        });
         self.open = Some((item_id, OutputText::default()));
     }
 
     fn close_message(&mut self, status: ItemStatus, out: &mut Vec<StreamEvent>) {
-        let Some((item_id, said)) = self.open.take() else { return };
+        let Some((item_id, said)) = self.open.take() else {
+            return;
+        };
         let output_index = self.response.output.len();
         out.push(StreamEvent::OutputTextDone {
             item_id: item_id.clone(),
@@ -74,12 +101,20 @@ impl Output {
             logprobs: said.logprobs.clone(),
         });
         let part = ContentPart::OutputText(said);
-        out.push(StreamEvent::ContentPartDone { item_id: item_id.clone(), output_index, content_index: 0, part: part.clone() });
+        out.push(StreamEvent::ContentPartDone {
+            item_id: item_id.clone(),
+            output_index,
+            content_index: 0,
+            part: part.clone(),
+        });
         self.item_done(message(item_id, status, vec![part]), out);
     }
 
     fn item_done(&mut self, item: Item, out: &mut Vec<StreamEvent>) {
-        out.push(StreamEvent::OutputItemDone { output_index: self.response.output.len(), item: item.clone() });
+        out.push(StreamEvent::OutputItemDone {
+            output_index: self.response.output.len(),
+            item: item.clone(),
+        });
         self.response.output.push(item);
     }
 
@@ -96,10 +131,22 @@ impl Output {
             arguments,
             status,
         };
-        out.push(StreamEvent::OutputItemAdded { output_index, item: item(String::new(), ItemStatus::InProgress) });
-        out.push(StreamEvent::ArgumentsDelta { item_id: item_id.clone(), output_index, delta: arguments.clone() });
+        out.push(StreamEvent::OutputItemAdded {
+            output_index,
+            item: item(String::new(), ItemStatus::InProgress),
+        });
+        out.push(StreamEvent::ArgumentsDelta {
+            item_id: item_id.clone(),
+            output_index,
+            delta: arguments.clone(),
+        });
         let (id, all) = (item_id.clone(), arguments.clone());
-        out.push(StreamEvent::ArgumentsDone { item_id: id, output_index, name: name.clone(), arguments: all });
+        out.push(StreamEvent::ArgumentsDone {
+            item_id: id,
+            output_index,
+            name: name.clone(),
+            arguments: all,
+        });
         let done = item(arguments, ItemStatus::Completed);
         self.item_done(done, out);
     }
@@ -107,23 +154,38 @@ impl Output {
     /// The engine's stream has ended.
     pub(super) fn end(mut self, out: &mut Vec<StreamEvent>) -> Response {
         let Some((reason, usage)) = self.end else {
-            let error = EngineError::Internal { message: "the answer ended without an end".into() };
+            let error = EngineError::Internal {
+                message: "the answer ended without an end".into(),
+            };
             return self.fail(&error, out);
         };
         if self.response.output.is_empty() && self.open.is_none() {
             self.open_message(out); // an empty answer is an answer
         }
         let cut = reason == FinishReason::Length;
-        self.close_message(if cut { ItemStatus::Incomplete } else { ItemStatus::Completed }, out);
+        self.close_message(
+            if cut {
+                ItemStatus::Incomplete
+            } else {
+                ItemStatus::Completed
+            },
+            out,
+        );
         self.response.usage = Some(usage_of(usage));
         if cut {
             self.response.status = "incomplete".into();
-            self.response.incomplete_details = Some(IncompleteDetails { reason: "max_output_tokens".into() });
-            out.push(StreamEvent::Incomplete { response: Box::new(self.response.clone()) });
+            self.response.incomplete_details = Some(IncompleteDetails {
+                reason: "max_output_tokens".into(),
+            });
+            out.push(StreamEvent::Incomplete {
+                response: Box::new(self.response.clone()),
+            });
         } else {
             self.response.status = "completed".into();
             self.response.completed_at = Some(now());
-            out.push(StreamEvent::Completed { response: Box::new(self.response.clone()) });
+            out.push(StreamEvent::Completed {
+                response: Box::new(self.response.clone()),
+            });
         }
         self.response
     }
@@ -137,8 +199,13 @@ impl Output {
             _ => "server_error",
         };
         self.response.status = "failed".into();
-        self.response.error = Some(ResponseError { code: code.into(), message: error.to_string() });
-        out.push(StreamEvent::Failed { response: Box::new(self.response.clone()) });
+        self.response.error = Some(ResponseError {
+            code: code.into(),
+            message: error.to_string(),
+        });
+        out.push(StreamEvent::Failed {
+            response: Box::new(self.response.clone()),
+        });
         self.response
     }
 
@@ -151,14 +218,22 @@ impl Output {
 }
 
 fn message(id: String, status: ItemStatus, content: Vec<ContentPart>) -> Item {
-    Item::Message { id, status, role: "assistant".into(), content }
+    Item::Message {
+        id,
+        status,
+        role: "assistant".into(),
+        content,
+    }
 }
 
 fn usage_of(counted: Counted) -> Usage {
     let (input, output) = (counted.prompt_tokens as u64, counted.completion_tokens as u64);
     Usage {
         input_tokens: input,
-        input_tokens_details: InputTokensDetails { cached_tokens: counted.cached_tokens as u64, cache_write_tokens: 0 },
+        input_tokens_details: InputTokensDetails {
+            cached_tokens: counted.cached_tokens as u64,
+            cache_write_tokens: 0,
+        },
         output_tokens: output,
         output_tokens_details: candor_wire::responses::OutputTokensDetails::default(),
         total_tokens: input + output,
@@ -166,7 +241,16 @@ fn usage_of(counted: Counted) -> Usage {
 }
 
 fn logprob(token: TokenLogprob) -> Option<Logprob> {
-    let top = |(_, bytes, logprob): (_, Vec<u8>, f32)| TopLogprob { token: String::from_utf8_lossy(&bytes).into_owned(), logprob, bytes };
+    let top = |(_, bytes, logprob): (_, Vec<u8>, f32)| TopLogprob {
+        token: String::from_utf8_lossy(&bytes).into_owned(),
+        logprob,
+        bytes,
+    };
     let top_logprobs = token.top.into_iter().map(top).collect();
-    Some(Logprob { token: token.text, logprob: token.logprob?, bytes: token.bytes, top_logprobs })
+    Some(Logprob {
+        token: token.text,
+        logprob: token.logprob?,
+        bytes: token.bytes,
+        top_logprobs,
+    })
 }

@@ -36,7 +36,8 @@ pub(super) fn of(app: &App) -> Option<Arc<dyn ResponseStore>> {
     if let Some(store) = app.extension::<Arc<dyn ResponseStore>>() {
         return Some(store.clone());
     }
-    app.extension::<Store>().map(|store| Arc::new(Database(store.clone())) as Arc<dyn ResponseStore>)
+    app.extension::<Store>()
+        .map(|store| Arc::new(Database(store.clone())) as Arc<dyn ResponseStore>)
 }
 
 /// Keeps a response that wants to be kept.
@@ -44,13 +45,20 @@ pub(super) async fn keep(store: &dyn ResponseStore, response: &Response, input: 
     if !response.store {
         return Ok(());
     }
-    store.put(&Stored { response: response.clone(), input }).await
+    store
+        .put(&Stored {
+            response: response.clone(),
+            input,
+        })
+        .await
 }
 
 /// The 404 for a response that is not there.
 pub(super) fn missing(id: &str) -> ApiError {
     let id: String = id.chars().take(100).collect();
-    ApiError::NotFound(format!("there is no response `{id}`; it was never stored, was deleted, or is too old"))
+    ApiError::NotFound(format!(
+        "there is no response `{id}`; it was never stored, was deleted, or is too old"
+    ))
 }
 
 /// Keeps the newest responses until the program ends.
@@ -76,7 +84,11 @@ impl Default for Memory {
 impl Memory {
     /// Keeps at most so many, and so many bytes of JSON.
     pub fn new(most: usize, most_bytes: usize) -> Self {
-        Self { kept: Mutex::default(), most, most_bytes }
+        Self {
+            kept: Mutex::default(),
+            most,
+            most_bytes,
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Kept> {
@@ -93,7 +105,10 @@ impl Kept {
 }
 
 fn broken(error: &serde_json::Error) -> ApiError {
-    EngineError::Internal { message: format!("a stored response cannot be read ({error})") }.into()
+    EngineError::Internal {
+        message: format!("a stored response cannot be read ({error})"),
+    }
+    .into()
 }
 
 #[async_trait::async_trait]
@@ -101,12 +116,18 @@ impl ResponseStore for Memory {
     async fn put(&self, stored: &Stored) -> Result<(), ApiError> {
         let text = serde_json::to_string(stored).map_err(|error| broken(&error))?;
         if text.len() > self.most_bytes {
-            return Err(ApiError::invalid("the response is too large to be stored; send `store: false`"));
+            return Err(ApiError::invalid(
+                "the response is too large to be stored; send `store: false`",
+            ));
         }
         let mut kept = self.lock();
         kept.remove(&stored.response.id);
         while kept.by_id.len() >= self.most || kept.bytes + text.len() > self.most_bytes {
-            let oldest = kept.by_id.iter().min_by_key(|(_, (turn, _))| *turn).map(|(id, _)| id.clone());
+            let oldest = kept
+                .by_id
+                .iter()
+                .min_by_key(|(_, (turn, _))| *turn)
+                .map(|(id, _)| id.clone());
             let Some(oldest) = oldest else { break };
             kept.remove(&oldest);
         }
@@ -119,7 +140,8 @@ impl ResponseStore for Memory {
 
     async fn get(&self, id: &str) -> Result<Option<Stored>, ApiError> {
         let text = self.lock().by_id.get(id).map(|(_, text)| text.clone());
-        text.map(|text| serde_json::from_str(&text).map_err(|error| broken(&error))).transpose()
+        text.map(|text| serde_json::from_str(&text).map_err(|error| broken(&error)))
+            .transpose()
     }
 
     async fn delete(&self, id: &str) -> Result<bool, ApiError> {
@@ -133,7 +155,10 @@ struct Database(Store);
 fn failed(error: StoreError) -> ApiError {
     match error {
         StoreError::Invalid(message) => ApiError::invalid(message),
-        other => EngineError::Unavailable { message: other.to_string() }.into(),
+        other => EngineError::Unavailable {
+            message: other.to_string(),
+        }
+        .into(),
     }
 }
 
@@ -146,7 +171,8 @@ impl ResponseStore for Database {
 
     async fn get(&self, id: &str) -> Result<Option<Stored>, ApiError> {
         let row = self.0.response(id).await.map_err(failed)?;
-        row.map(|row| serde_json::from_value(row.value).map_err(|error| broken(&error))).transpose()
+        row.map(|row| serde_json::from_value(row.value).map_err(|error| broken(&error)))
+            .transpose()
     }
 
     async fn delete(&self, id: &str) -> Result<bool, ApiError> {

@@ -63,10 +63,15 @@ pub(super) fn respond(app: &App, made: Made) -> Response {
         Ok::<_, Infallible>(line)
     });
     let pause = Duration::from_secs(app.config.keep_alive_s.max(1));
-    let mut response = axum::response::Sse::new(lines).keep_alive(KeepAlive::new().interval(pause).text("keep-alive")).into_response();
+    let mut response = axum::response::Sse::new(lines)
+        .keep_alive(KeepAlive::new().interval(pause).text("keep-alive"))
+        .into_response();
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    headers.insert(
+        HeaderName::from_static("x-accel-buffering"),
+        HeaderValue::from_static("no"),
+    );
     response
 }
 
@@ -75,7 +80,9 @@ pub(super) fn respond(app: &App, made: Made) -> Response {
 async fn kept(made: Made, answer: Answer, mut events: Vec<StreamEvent>) -> Vec<StreamEvent> {
     if let Err(error) = store::keep(&*made.store, &answer, made.input).await {
         events.pop();
-        let error = EngineError::Internal { message: format!("the response was made but could not be stored: {error}") };
+        let error = EngineError::Internal {
+            message: format!("the response was made but could not be stored: {error}"),
+        };
         Output::new(answer, false).fail(&error, &mut events);
     }
     events

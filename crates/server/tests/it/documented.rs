@@ -70,7 +70,14 @@ async fn unsigned_numbers_are_described_up_to_their_largest_value() {
 #[tokio::test]
 async fn tokenizer_info_has_every_field_that_a_remote_tokenizer_reads() {
     let info = get(&app(), "/tokenizer_info").await.json();
-    for field in ["tokenizer_class", "bos_token", "eos_token", "pad_token", "chat_template", "model_max_length"] {
+    for field in [
+        "tokenizer_class",
+        "bos_token",
+        "eos_token",
+        "pad_token",
+        "chat_template",
+        "model_max_length",
+    ] {
         assert!(info.get(field).is_some(), "{field}");
     }
 }

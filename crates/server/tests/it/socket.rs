@@ -213,14 +213,24 @@ async fn a_silent_stream_is_kept_open_by_comments() {
 #[tokio::test]
 async fn an_error_that_leaves_a_body_unread_says_that_the_connection_closes() {
     let server = start(ServerConfig::default()).await;
-    for (method, path, closes) in [("POST", "/no-such-route", true), ("PUT", "/v1/completions", true), ("POST", "/detokenize", false)] {
+    for (method, path, closes) in [
+        ("POST", "/no-such-route", true),
+        ("PUT", "/v1/completions", true),
+        ("POST", "/detokenize", false),
+    ] {
         let mut socket = TcpStream::connect(server.address).await.unwrap();
-        let head = format!("{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{{}}");
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{{}}"
+        );
         socket.write_all(head.as_bytes()).await.unwrap();
         let mut answer = vec![0; 4096];
         let read = socket.read(&mut answer).await.unwrap();
         let answer = String::from_utf8_lossy(&answer[..read]).to_ascii_lowercase();
         assert!(answer.starts_with("http/1.1 4"), "{answer}");
-        assert_eq!(answer.contains("connection: close"), closes, "{method} {path}: {answer}");
+        assert_eq!(
+            answer.contains("connection: close"),
+            closes,
+            "{method} {path}: {answer}"
+        );
     }
 }

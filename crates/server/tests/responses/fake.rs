@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use axum::body::Body;
 use candor_engine::{
-    Abilities, EmbedInput, Embeddings, EngineError, Event, EventStream, FinishReason, GenerateRequest, Generator, ModelCard, Prompt, Tokenized,
-    Usage,
+    Abilities, EmbedInput, Embeddings, EngineError, Event, EventStream, FinishReason, GenerateRequest, Generator,
+    ModelCard, Prompt, Tokenized, Usage,
 };
 use candor_server::{App, Models, ServerConfig};
 use candor_wire::chat::{FunctionCall, Message, Tool, ToolCall};
@@ -36,10 +36,19 @@ impl Drop for Running {
 #[async_trait::async_trait]
 impl Generator for Fake {
     fn abilities(&self) -> Abilities {
-        Abilities { generate: true, chat: true, logprobs: true, constraints: true, ..Abilities::default() }
+        Abilities {
+            generate: true,
+            chat: true,
+            logprobs: true,
+            constraints: true,
+            ..Abilities::default()
+        }
     }
     fn card(&self) -> ModelCard {
-        ModelCard { id: "m".into(), ..ModelCard::default() }
+        ModelCard {
+            id: "m".into(),
+            ..ModelCard::default()
+        }
     }
     async fn generate(&self, request: GenerateRequest) -> Result<EventStream, EngineError> {
         *self.asked.lock().unwrap() = Some(request);
@@ -77,16 +86,33 @@ impl Generator for Fake {
 }
 
 pub(crate) fn text(text: &str) -> Event {
-    Event::Text { text: text.into(), tokens: Vec::new() }
+    Event::Text {
+        text: text.into(),
+        tokens: Vec::new(),
+    }
 }
 
 pub(crate) fn call(id: &str, name: &str, arguments: &str) -> Event {
-    let function = FunctionCall { name: name.into(), arguments: arguments.into() };
-    Event::ToolCall(ToolCall { id: id.into(), kind: "function".into(), function })
+    let function = FunctionCall {
+        name: name.into(),
+        arguments: arguments.into(),
+    };
+    Event::ToolCall(ToolCall {
+        id: id.into(),
+        kind: "function".into(),
+        function,
+    })
 }
 
 fn end(reason: FinishReason) -> Event {
-    Event::Finish { reason, usage: Usage { prompt_tokens: 7, cached_tokens: 5, completion_tokens: 3 } }
+    Event::Finish {
+        reason,
+        usage: Usage {
+            prompt_tokens: 7,
+            cached_tokens: 5,
+            completion_tokens: 3,
+        },
+    }
 }
 
 pub(crate) fn finish() -> Event {
@@ -104,14 +130,22 @@ pub(crate) struct Server {
 
 impl Server {
     fn build(script: Script, endless: bool, store: Option<candor_store::Store>) -> Self {
-        let fake = Arc::new(Fake { script, endless, asked: Mutex::default(), running: Arc::default() });
+        let fake = Arc::new(Fake {
+            script,
+            endless,
+            asked: Mutex::default(),
+            running: Arc::default(),
+        });
         let models = Models::new();
         models.insert("m", fake.clone());
         let mut app = App::new(Arc::new(models), ServerConfig::default());
         if let Some(store) = store {
             app = app.with(store);
         }
-        Self { router: candor_server::router(app), fake }
+        Self {
+            router: candor_server::router(app),
+            fake,
+        }
     }
 
     pub(crate) fn new(script: Script) -> Self {
@@ -131,9 +165,14 @@ impl Server {
     }
 
     pub(crate) async fn raw(&self, method: &str, path: &str, body: Option<Value>) -> axum::response::Response {
-        let request = Request::builder().method(method).uri(path).header(header::HOST, "127.0.0.1:8080");
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::HOST, "127.0.0.1:8080");
         let request = match body {
-            Some(body) => request.header(header::CONTENT_TYPE, "application/json").body(Body::from(body.to_string())),
+            Some(body) => request
+                .header(header::CONTENT_TYPE, "application/json")
+                .body(Body::from(body.to_string())),
             None => request.body(Body::empty()),
         };
         self.router.clone().oneshot(request.unwrap()).await.unwrap()
@@ -164,7 +203,12 @@ impl Server {
     }
 
     pub(crate) fn messages(&self) -> Vec<(String, String)> {
-        let Prompt::Chat { messages, .. } = self.asked().prompt else { panic!("not a conversation") };
-        messages.into_iter().map(|m| (m.role, m.content.map(|content| content.text()).unwrap_or_default())).collect()
+        let Prompt::Chat { messages, .. } = self.asked().prompt else {
+            panic!("not a conversation")
+        };
+        messages
+            .into_iter()
+            .map(|m| (m.role, m.content.map(|content| content.text()).unwrap_or_default()))
+            .collect()
     }
 }

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::item::{ContentPart, Item};
 use super::Response;
+use super::item::{ContentPart, Item};
 
 /// An event; on the wire it has a `sequence_number` besides.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]

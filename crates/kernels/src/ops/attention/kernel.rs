@@ -88,7 +88,14 @@ fn attend_block<L: Lanes>(out: &Shared<'_, f32>, q: &[f32], block: &Block<'_>, p
             to[row % TILE] = *x;
         }
     }
-    let view = View { rows, dim, stride, group, block, params };
+    let view = View {
+        rows,
+        dim,
+        stride,
+        group,
+        block,
+        params,
+    };
     for page in first_page..last_page {
         let column = (page - first_page) * PAGE_TOKENS;
         let scores = &mut scores[column..];

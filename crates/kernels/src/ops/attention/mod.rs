@@ -114,15 +114,23 @@ fn store_as<T: Copy>(
 ) {
     let width = kv_heads * head_dim;
     let tokens: usize = segments.iter().map(|s| s.len).sum();
-    assert!(k.len() == tokens * width && v.len() == k.len(), "k and v are [T, kv_heads * head_dim]");
-    let positions = segments.iter().flat_map(|s| (s.past..s.past + s.len).map(|p| (s.pages[p / PAGE_TOKENS], p)));
+    assert!(
+        k.len() == tokens * width && v.len() == k.len(),
+        "k and v are [T, kv_heads * head_dim]"
+    );
+    let positions = segments
+        .iter()
+        .flat_map(|s| (s.past..s.past + s.len).map(|p| (s.pages[p / PAGE_TOKENS], p)));
     for ((page, p), (k, v)) in positions.zip(k.chunks_exact(width).zip(v.chunks_exact(width))) {
         let slot = p % PAGE_TOKENS;
         let start = page as usize * width * PAGE_TOKENS;
         for head in 0..kv_heads {
             let at = start + head * head_dim * PAGE_TOKENS;
             let (k, v) = (&k[head * head_dim..][..head_dim], &v[head * head_dim..][..head_dim]);
-            for (lane, x) in keys[at..][..head_dim * PAGE_TOKENS].chunks_exact_mut(PAGE_TOKENS).zip(k) {
+            for (lane, x) in keys[at..][..head_dim * PAGE_TOKENS]
+                .chunks_exact_mut(PAGE_TOKENS)
+                .zip(k)
+            {
                 lane[slot] = narrow(*x);
             }
             for (y, x) in values[at + slot * head_dim..][..head_dim].iter_mut().zip(v) {
@@ -151,8 +159,15 @@ pub(crate) fn attend_on(
     params: &Params,
 ) {
     let width = params.heads * params.head_dim;
-    assert!(params.kv_heads > 0 && params.heads.is_multiple_of(params.kv_heads), "query heads share key/value heads");
-    assert_eq!(q.len(), segments.iter().map(|s| s.len).sum::<usize>() * width, "q is [T, heads * head_dim]");
+    assert!(
+        params.kv_heads > 0 && params.heads.is_multiple_of(params.kv_heads),
+        "query heads share key/value heads"
+    );
+    assert_eq!(
+        q.len(),
+        segments.iter().map(|s| s.len).sum::<usize>() * width,
+        "q is [T, heads * head_dim]"
+    );
     assert_eq!(q.len(), out.len(), "out is as q");
     let mut blocks = Vec::new();
     let mut row = 0;
@@ -169,7 +184,10 @@ pub(crate) fn attend_on(
                 len,
                 first_end: start + 1,
                 causal: true,
-                source: Source { layer: *layer, pages: segment.pages },
+                source: Source {
+                    layer: *layer,
+                    pages: segment.pages,
+                },
             }));
         }
         row += segment.len;
@@ -180,7 +198,9 @@ pub(crate) fn attend_on(
 fn run(isa: Isa, team: &Team, out: &mut [f32], q: &[f32], blocks: &[Block<'_>], params: &Params) {
     let out = Shared::new(out);
     // Longest first, so that no thread is left with a long one at the end.
-    team.run(blocks.len(), &|i| kernel::block_on(isa, &out, q, &blocks[blocks.len() - 1 - i], params));
+    team.run(blocks.len(), &|i| {
+        kernel::block_on(isa, &out, q, &blocks[blocks.len() - 1 - i], params)
+    });
 }
 
 /// Attention of sequences whose tokens all see each other, for encoders. `lengths` are the sequences' tokens.
@@ -188,15 +208,7 @@ fn run(isa: Isa, team: &Team, out: &mut [f32], q: &[f32], blocks: &[Block<'_>], 
 ///
 /// # Panics
 /// If lengths do not fit these shapes.
-pub fn attend_all(
-    team: &Team,
-    out: &mut [f32],
-    q: &[f32],
-    k: &[f32],
-    v: &[f32],
-    lengths: &[usize],
-    params: &Params,
-) {
+pub fn attend_all(team: &Team, out: &mut [f32], q: &[f32], k: &[f32], v: &[f32], lengths: &[usize], params: &Params) {
     attend_all_on(isa(), team, out, (q, k, v), lengths, params);
 }
 
@@ -208,9 +220,16 @@ pub(crate) fn attend_all_on(
     lengths: &[usize],
     params: &Params,
 ) {
-    assert!(params.kv_heads > 0 && params.heads.is_multiple_of(params.kv_heads), "query heads share key/value heads");
+    assert!(
+        params.kv_heads > 0 && params.heads.is_multiple_of(params.kv_heads),
+        "query heads share key/value heads"
+    );
     let tokens: usize = lengths.iter().sum();
-    assert_eq!(q.len(), tokens * params.heads * params.head_dim, "q is [T, heads * head_dim]");
+    assert_eq!(
+        q.len(),
+        tokens * params.heads * params.head_dim,
+        "q is [T, heads * head_dim]"
+    );
     assert_eq!(q.len(), out.len(), "out is as q");
     let counts = lengths.iter().map(|n| n.div_ceil(PAGE_TOKENS));
     let total: usize = counts.clone().sum();
@@ -223,12 +242,22 @@ pub(crate) fn attend_all_on(
         .zip(counts)
         .map(|(&len, pages)| {
             start += pages;
-            Segment { past: 0, len, pages: &table[start - pages..start] }
+            Segment {
+                past: 0,
+                len,
+                pages: &table[start - pages..start],
+            }
         })
         .collect();
-    let kv = KvLayerMut::F32 { keys: &mut keys, values: &mut values };
+    let kv = KvLayerMut::F32 {
+        keys: &mut keys,
+        values: &mut values,
+    };
     store(kv, &segments, k, v, params.kv_heads, params.head_dim);
-    let layer = KvLayer::F32 { keys: &keys, values: &values };
+    let layer = KvLayer::F32 {
+        keys: &keys,
+        values: &values,
+    };
     let mut blocks = Vec::new();
     let mut row = 0;
     for segment in &segments {
@@ -241,7 +270,10 @@ pub(crate) fn attend_all_on(
                 len,
                 first_end: segment.len,
                 causal: false,
-                source: Source { layer, pages: segment.pages },
+                source: Source {
+                    layer,
+                    pages: segment.pages,
+                },
             }));
         }
         row += segment.len;

@@ -31,7 +31,14 @@ fn case(params: Params, total: usize, n: &mut Numbers) -> Case {
     }
     let (heads, kv) = (params.heads * params.head_dim, params.kv_heads * params.head_dim);
     let (q, k, v) = (floats(total * heads, n), floats(total * kv, n), floats(total * kv, n));
-    Case { params, total, pages, q, k, v }
+    Case {
+        params,
+        total,
+        pages,
+        q,
+        k,
+        v,
+    }
 }
 
 /// Runs the case in chunks of the given lengths, each stored and then attended.
@@ -45,14 +52,47 @@ fn chunked(isa: Isa, team: &Team, case: &Case, chunks: &[usize], half: bool) -> 
     let (width, kv_width) = (p.heads * p.head_dim, p.kv_heads * p.head_dim);
     let mut past = 0;
     for &len in chunks {
-        let segments = [Segment { past, len, pages: &case.pages }];
-        let (k, v) = (&case.k[past * kv_width..][..len * kv_width], &case.v[past * kv_width..][..len * kv_width]);
+        let segments = [Segment {
+            past,
+            len,
+            pages: &case.pages,
+        }];
+        let (k, v) = (
+            &case.k[past * kv_width..][..len * kv_width],
+            &case.v[past * kv_width..][..len * kv_width],
+        );
         let layer = if half {
-            store(KvLayerMut::F16 { keys: &mut k16, values: &mut v16 }, &segments, k, v, p.kv_heads, p.head_dim);
-            KvLayer::F16 { keys: &k16, values: &v16 }
+            store(
+                KvLayerMut::F16 {
+                    keys: &mut k16,
+                    values: &mut v16,
+                },
+                &segments,
+                k,
+                v,
+                p.kv_heads,
+                p.head_dim,
+            );
+            KvLayer::F16 {
+                keys: &k16,
+                values: &v16,
+            }
         } else {
-            store(KvLayerMut::F32 { keys: &mut k32, values: &mut v32 }, &segments, k, v, p.kv_heads, p.head_dim);
-            KvLayer::F32 { keys: &k32, values: &v32 }
+            store(
+                KvLayerMut::F32 {
+                    keys: &mut k32,
+                    values: &mut v32,
+                },
+                &segments,
+                k,
+                v,
+                p.kv_heads,
+                p.head_dim,
+            );
+            KvLayer::F32 {
+                keys: &k32,
+                values: &v32,
+            }
         };
         let range = past * width..(past + len) * width;
         attend_on(isa, team, &mut out[range.clone()], &case.q[range], &segments, &layer, p);
@@ -66,7 +106,10 @@ fn reference(case: &Case, t: usize, h: usize, sees: std::ops::Range<usize>) -> V
     let p = &case.params;
     let kv_head = h / (p.heads / p.kv_heads);
     let row = |x: &[f32], pos: usize| -> Vec<f64> {
-        x[(pos * p.kv_heads + kv_head) * p.head_dim..][..p.head_dim].iter().map(|v| f64::from(*v)).collect()
+        x[(pos * p.kv_heads + kv_head) * p.head_dim..][..p.head_dim]
+            .iter()
+            .map(|v| f64::from(*v))
+            .collect()
     };
     let q = &case.q[(t * p.heads + h) * p.head_dim..][..p.head_dim];
     let scores: Vec<f64> = sees
@@ -74,7 +117,8 @@ fn reference(case: &Case, t: usize, h: usize, sees: std::ops::Range<usize>) -> V
         .map(|pos| {
             let dot: f64 = row(&case.k, pos).iter().zip(q).map(|(k, q)| k * f64::from(*q)).sum();
             let score = dot * f64::from(p.scale);
-            p.softcap.map_or(score, |cap| f64::from(cap) * (score / f64::from(cap)).tanh())
+            p.softcap
+                .map_or(score, |cap| f64::from(cap) * (score / f64::from(cap)).tanh())
         })
         .collect();
     let max = scores.iter().copied().fold(f64::MIN, f64::max);
@@ -82,7 +126,9 @@ fn reference(case: &Case, t: usize, h: usize, sees: std::ops::Range<usize>) -> V
     let sum: f64 = e.iter().sum();
     let mut out = vec![0.0; p.head_dim];
     for (e, pos) in e.iter().zip(sees) {
-        out.iter_mut().zip(row(&case.v, pos)).for_each(|(y, v)| *y += e / sum * v);
+        out.iter_mut()
+            .zip(row(&case.v, pos))
+            .for_each(|(y, v)| *y += e / sum * v);
     }
     out
 }
@@ -93,16 +139,21 @@ fn bits(x: &[f32]) -> Vec<u32> {
 
 fn shapes() -> impl Strategy<Value = Params> {
     let window = proptest::option::of(1usize..40);
-    (1usize..4, 1usize..5, 1usize..21, window, proptest::option::of(1f32..20.0)).prop_map(
-        |(kv_heads, group, dim, window, softcap)| Params {
+    (
+        1usize..4,
+        1usize..5,
+        1usize..21,
+        window,
+        proptest::option::of(1f32..20.0),
+    )
+        .prop_map(|(kv_heads, group, dim, window, softcap)| Params {
             heads: kv_heads * group,
             kv_heads,
             head_dim: dim * 4,
             scale: 1.0 / ((dim * 4) as f32).sqrt(),
             window,
             softcap,
-        },
-    )
+        })
 }
 
 proptest! {
