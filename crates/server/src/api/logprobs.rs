@@ -154,9 +154,9 @@ mod tests {
     fn a_tokens_score_reads_the_same_in_both_lists() {
         let mut lists = Lists::default();
         lists.push(&[token(1, b"a", Some(-0.41876978))], false);
-        let lists = serde_json::to_value(lists.take()).unwrap();
-        assert_eq!(lists["token_logprobs"][0].to_string(), "-0.41876978");
-        assert_eq!(lists["top_logprobs"][0]["a"].to_string(), "-0.41876978");
+        let text = serde_json::to_string(&lists.take()).unwrap();
+        assert!(text.contains(r#""token_logprobs":[-0.41876978]"#), "{text}");
+        assert!(text.contains(r#""a":-0.41876978"#), "{text}");
     }
 
     #[test]
