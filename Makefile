@@ -13,7 +13,7 @@ web:                ## build the chat page, where its sources are newer than wha
 	@scripts/build_page.sh
 
 build: web          ## build the program with the page in it
-	@$(CARGO) build --release --locked --quiet -p candor || $(CARGO) build --release --locked -p candor
+	@$(CARGO) build --release --locked --workspace
 
 test:               ## everything: crates, page, clients, browser; installs what it needs
 	@python3 scripts/test.py

@@ -163,7 +163,7 @@ def main():
         status, _ = stream("page build", ["bash", "scripts/build_page.sh"])
         if status != 0:
             tally.broken("page build", "see above")
-    status, _ = stream("build", ["cargo", "build", "--release", "--locked", "-p", "candor"])
+    status, _ = stream("build", ["cargo", "build", "--release", "--locked", "--workspace"])
     if status != 0:
         tally.broken("build", "see above")
         return tally.finish()

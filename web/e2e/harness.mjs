@@ -2,7 +2,7 @@
 // CANDOR_BIN (default target/release/candor), CANDOR_E2E_MODEL (name or path; default the packaged small model),
 // CANDOR_E2E_FAKE=1 (the example server with a pretended model instead), CHROMIUM (default /usr/bin/chromium).
 
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -24,6 +24,9 @@ const freePort = () =>
     });
   });
 
+/** Where `candor pull` put the models: the server under test has a data directory of its own, without any. */
+const modelsFolder = (candor) => join(/^# data: (.+)$/m.exec(execFileSync(candor, ["config"], { encoding: "utf8" }))[1], "models");
+
 export class Server {
   base = process.env.CANDOR_E2E_BASE ?? "";
 
@@ -39,7 +42,7 @@ export class Server {
       : [process.env.CANDOR_BIN ?? join(release, "candor"), this.serveArguments()];
     if (!existsSync(file)) throw new Error(`${file} is not there; build it with cargo build --release`);
     this.process = spawn(file, args, {
-      env: { ...process.env, CANDOR_DATA_DIR: this.folder, BASE_PATH: this.base },
+      env: { CANDOR_MODELS: fake ? "" : modelsFolder(file), ...process.env, CANDOR_DATA_DIR: this.folder, BASE_PATH: this.base },
       stdio: ["ignore", "pipe", "pipe"],
     });
     let output = "";
