@@ -26,9 +26,10 @@ fuzz_target!(|input: (bool, String)| {
         let ids = tokenizer.encode(&text, special);
         assert!(begin.elapsed() < Duration::from_secs(5), "{} bytes took {:?}", text.len(), begin.elapsed());
         assert!(ids.iter().all(|&id| (id as usize) < tokenizer.vocab()));
-        // Some vocabularies have no token for a few control bytes, which every tokenizer of them drops.
+        // Some vocabularies have no token for a few control bytes, which every tokenizer of them drops; SentencePiece
+        // writes a space as U+2581, and cannot tell the two apart.
         let known = |byte: u8| !tokenizer.encode_bytes(&[byte], false).is_empty();
-        if !special && text.bytes().all(known) {
+        if !special && !text.contains('\u{2581}') && text.bytes().all(known) {
             let bytes = tokenizer.decode(&ids);
             assert_eq!(String::from_utf8_lossy(&bytes), text);
         }
