@@ -1,5 +1,5 @@
-//! Any text through the tokenizers of tiny models and, where `CANDOR_MODELS` has GGUF files, of real ones: the ids give the
-//! text back, none is outside the vocabulary, and time stays in proportion.
+//! Any text through the tokenizers of tiny models and, where `CANDOR_MODELS` has GGUF files, of real ones: the ids give
+//! the text back, none is outside the vocabulary, and time stays in proportion.
 #![no_main]
 
 use std::path::PathBuf;
@@ -26,12 +26,11 @@ fuzz_target!(|input: (bool, String)| {
         let ids = tokenizer.encode(&text, special);
         assert!(begin.elapsed() < Duration::from_secs(5), "{} bytes took {:?}", text.len(), begin.elapsed());
         assert!(ids.iter().all(|&id| (id as usize) < tokenizer.vocab()));
-        // Some vocabularies have no token for a few control bytes, which every tokenizer of them drops; SentencePiece
-        // writes a space as U+2581, and cannot tell the two apart.
-        let known = |byte: u8| !tokenizer.encode_bytes(&[byte], false).is_empty();
-        if !special && !text.contains('\u{2581}') && text.bytes().all(known) {
-            let bytes = tokenizer.decode(&ids);
-            assert_eq!(String::from_utf8_lossy(&bytes), text);
+        // Some vocabularies have no token for a few bytes, which every tokenizer of them drops; SentencePiece writes a
+        // space as U+2581, and cannot tell the two apart. Nothing is invented and nothing changes its place.
+        if !special && !text.contains('\u{2581}') {
+            let mut rest = text.bytes();
+            assert!(tokenizer.decode(&ids).iter().all(|&byte| rest.any(|other| other == byte)), "{text:?}");
         }
     }
 });
