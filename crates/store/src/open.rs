@@ -121,44 +121,35 @@ async fn connect(
     Database::connect(connect).await
 }
 
-/// Looks at an existing file without changing it.
+/// Refuses a file that is damaged, another program's, or a newer Candor's.
 async fn refuse_what_is_not_ours(file: &Path, path: &str) -> Result<(), StoreError> {
-    let empty = std::fs::metadata(file).map_err(|_| StoreError::CannotOpen { path: path.to_owned() })?;
-    if empty.is_dir() {
+    let metadata = std::fs::metadata(file).map_err(|_| StoreError::CannotOpen { path: path.to_owned() })?;
+    if metadata.is_dir() {
         return Err(StoreError::CannotOpen { path: path.to_owned() });
     }
-    if empty.len() == 0 {
+    if metadata.len() == 0 {
         return Ok(());
     }
     let sentence = |error: DbErr| StoreError::from_db(&error, path);
-    let look = connect(file, 1, |options| options.read_only(true))
-        .await
-        .map_err(sentence)?;
-    let backend = look.get_database_backend();
-    let tables = Statement::from_string(backend, "SELECT name FROM sqlite_master WHERE type = 'table'");
-    let tables = look.query_all_raw(tables).await.map_err(sentence)?;
-    let tables: Vec<String> = tables.iter().filter_map(|row| row.try_get_by_index(0).ok()).collect();
-    if !tables.iter().any(|name| name == "seaql_migrations") {
-        look.close().await.map_err(sentence)?;
-        // Another program's database: adding our tables to it would harm both. A program that died before its first
-        // migration left no tables at all.
-        return if tables.is_empty() {
-            Ok(())
-        } else {
-            Err(StoreError::Corrupt { path: path.to_owned() })
-        };
+    let (tables, applied) = match look(file, true).await.map_err(sentence) {
+        // A program that was killed before the file had its write-ahead log leaves a rollback journal, which only a
+        // connection that may write can play back.
+        Err(StoreError::ReadOnly { .. }) => look(file, false).await.map_err(sentence)?,
+        looked => looked?,
+    };
+    // Another program's database: adding our tables to it would harm both. A program that died before its first
+    // migration left no tables at all.
+    if applied.is_none() && !tables.is_empty() {
+        return Err(StoreError::Corrupt { path: path.to_owned() });
     }
-    let applied = Statement::from_string(backend, "SELECT version FROM seaql_migrations ORDER BY version");
-    let applied = look.query_all_raw(applied).await.map_err(sentence)?;
-    look.close().await.map_err(sentence)?;
     let known: Vec<String> = Migrator::migrations()
         .iter()
         .map(|migration| migration.name().to_owned())
         .collect();
     let unknown = applied
-        .iter()
-        .filter_map(|row| row.try_get_by_index::<String>(0).ok())
-        .find(|version| !known.contains(version));
+        .unwrap_or_default()
+        .into_iter()
+        .find(|name| !known.contains(name));
     match unknown {
         Some(found) => Err(StoreError::Newer {
             path: path.to_owned(),
@@ -166,4 +157,22 @@ async fn refuse_what_is_not_ours(file: &Path, path: &str) -> Result<(), StoreErr
         }),
         None => Ok(()),
     }
+}
+
+/// The names of the file's tables, and of the migrations it had, `None` where it has no list of them. Changes nothing.
+async fn look(file: &Path, read_only: bool) -> Result<(Vec<String>, Option<Vec<String>>), DbErr> {
+    let connection = connect(file, 1, move |options| options.read_only(read_only)).await?;
+    let names = async |query: &str| -> Result<Vec<String>, DbErr> {
+        let statement = Statement::from_string(connection.get_database_backend(), query);
+        let rows = connection.query_all_raw(statement).await?;
+        Ok(rows.iter().filter_map(|row| row.try_get_by_index(0).ok()).collect())
+    };
+    let tables = names("SELECT name FROM sqlite_master WHERE type = 'table'").await?;
+    let applied = if tables.iter().any(|name| name == "seaql_migrations") {
+        Some(names("SELECT version FROM seaql_migrations ORDER BY version").await?)
+    } else {
+        None
+    };
+    connection.close().await?;
+    Ok((tables, applied))
 }

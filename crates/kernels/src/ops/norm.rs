@@ -53,17 +53,11 @@ fn apply<L: Lanes>(y: &mut [f32], x: &[f32], shift: f32, factor: f32, w: &[f32],
     let (ws, w_tail) = w.as_chunks::<16>();
     let biases = b.map(|b| b.as_chunks::<16>());
     for (i, y) in whole.iter_mut().enumerate() {
-        let b = match biases {
-            Some((b, _)) => Some(L::load(&b[i])),
-            None => None,
-        };
+        let b = biases.map(|(b, _)| L::load(&b[i]));
         one(L::load(&xs[i]), shift, factor, L::load(&ws[i]), b).store(y);
     }
     if !tail.is_empty() {
-        let b = match biases {
-            Some((_, b)) => Some(L::load_tail(b, 0.0)),
-            None => None,
-        };
+        let b = biases.map(|(_, b)| L::load_tail(b, 0.0));
         let mut lanes = [0.0; 16];
         one(L::load_tail(x_tail, 0.0), shift, factor, L::load_tail(w_tail, 0.0), b).store(&mut lanes);
         tail.copy_from_slice(&lanes[..tail.len()]);

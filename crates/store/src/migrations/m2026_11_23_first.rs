@@ -28,6 +28,11 @@ fn belongs_to_conversation(from: &'static str) -> ForeignKeyCreateStatement {
 
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
+    // All or nothing: a program that is killed in the middle would otherwise leave tables that the next start trips over.
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
+    }
+
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         manager
             .create_table(

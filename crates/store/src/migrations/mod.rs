@@ -1,4 +1,5 @@
-//! Changes of the schema, oldest first. A change that was released is never edited; a new one is added below it.
+//! Changes of the schema, oldest first. A change that was released is never edited; a new one is added below it. Each
+//! is one transaction (`use_transaction`).
 
 mod m2026_11_23_first;
 

@@ -34,6 +34,34 @@ async fn the_child_that_writes() {
 }
 
 #[tokio::test]
+async fn a_kill_while_the_store_is_made_leaves_one_that_opens() {
+    for round in 0..25 {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("candor.db");
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["killed::the_child_that_writes", "--exact", "--test-threads=1"])
+            .env(FILE, &file)
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        // From the moment on when the file is there, a little later in every round.
+        for _ in 0..2000 {
+            if file.exists() {
+                break;
+            }
+            std::thread::sleep(Duration::from_micros(500));
+        }
+        std::thread::sleep(Duration::from_micros(500 * round));
+        child.kill().unwrap(); // SIGKILL
+        child.wait().unwrap();
+        let store = Store::open(&file)
+            .await
+            .unwrap_or_else(|error| panic!("round {round}: {error}"));
+        store.create_conversation(NewConversation::default()).await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn kill_9_fifty_times_loses_nothing_that_was_acknowledged() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("candor.db");
