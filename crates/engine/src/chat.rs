@@ -130,6 +130,8 @@ fn describe_tools(turns: &mut Vec<Value>, tools: &[Tool]) {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+
     use candor_wire::chat::{ContentPart, Function, FunctionCall, ToolCall};
 
     use super::*;

@@ -164,6 +164,8 @@ impl PrefixTree {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+
     use proptest::prelude::*;
 
     use super::*;

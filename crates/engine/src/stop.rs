@@ -133,6 +133,8 @@ pub(crate) fn incomplete(bytes: &[u8]) -> usize {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+
     use proptest::prelude::*;
 
     use super::*;

@@ -3,7 +3,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, TryRecvError};
+use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -64,11 +64,8 @@ impl Worker {
                 Err(_) => return false,
             }
         }
-        loop {
-            match requests.try_recv() {
-                Ok(sequence) => self.arrive(sequence),
-                Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
-            }
+        while let Ok(sequence) = requests.try_recv() {
+            self.arrive(sequence);
         }
         self.scheduler.drop_abandoned();
         let shares = self.scheduler.plan();

@@ -1,5 +1,7 @@
 //! Log-probabilities of the model's own distribution: log-softmax in f64 over the logits as they come.
 
+use std::cmp::Ordering;
+
 use crate::TokenLogprob;
 use crate::lexicon::Lexicon;
 
@@ -32,7 +34,7 @@ impl<'a> Logprobs<'a> {
         let mut best: Vec<u32> = Vec::with_capacity(n + 1);
         for (id, logit) in self.logits.iter().enumerate() {
             let worst = best.last().map_or(f32::NEG_INFINITY, |id| self.logits[*id as usize]);
-            if best.len() == n && !(*logit > worst) {
+            if best.len() == n && logit.partial_cmp(&worst) != Some(Ordering::Greater) {
                 continue;
             }
             let at = best.partition_point(|other| self.logits[*other as usize] >= *logit);

@@ -20,7 +20,7 @@ fn expected(name: &str) -> (Vec<u32>, Vec<f32>) {
     let bytes = std::fs::read(fixture(name).join("expected.safetensors")).unwrap();
     let tensors = SafeTensors::deserialize(&bytes).unwrap();
     let words = |name: &str| -> Vec<[u8; 4]> { tensors.tensor(name).unwrap().data().as_chunks().0.to_vec() };
-    let values = if tensors.names().iter().any(|n| *n == "hidden") {
+    let values = if tensors.names().contains(&"hidden") {
         "hidden"
     } else {
         "logits"

@@ -210,7 +210,7 @@ fn empty_choice(index: usize, logprobs: bool) -> ChatChoice {
 
 fn add_call(message: &mut AssistantMessage, call: ToolCall, one_call: bool) {
     let calls = message.tool_calls.get_or_insert_default();
-    if !(one_call && !calls.is_empty()) {
+    if !one_call || calls.is_empty() {
         calls.push(call);
     }
 }

@@ -216,7 +216,7 @@ impl Answer {
                 if self.echo && self.logprobs {
                     slot.lists.push_prompt(&tokens, self.tokens_as_ids, &slot.echo);
                 }
-                return None;
+                None
             }
             Event::Text { text: more, tokens } => {
                 slot.begun = true;

@@ -206,10 +206,10 @@ fn refine(schemas: &mut serde_json::Map<String, Value>) {
     );
     for name in ["ResponsesToolChoice", "Input", "InputContent"] {
         // What fits two alternatives is taken as the first.
-        if let Some(schema) = schemas.get_mut(name).and_then(Value::as_object_mut) {
-            if let Some(alternatives) = schema.remove("oneOf") {
-                schema.insert("anyOf".into(), alternatives);
-            }
+        if let Some(schema) = schemas.get_mut(name).and_then(Value::as_object_mut)
+            && let Some(alternatives) = schema.remove("oneOf")
+        {
+            schema.insert("anyOf".into(), alternatives);
         }
     }
     bounded_integers(schemas);

@@ -113,7 +113,7 @@ fn routes(document: &Value) -> Vec<(String, String)> {
             .unwrap()
             .keys()
             .filter(|key| key.as_str() != "parameters");
-        methods.map(|method| (method.to_uppercase(), path.replace('{', "").replace('}', "")))
+        methods.map(|method| (method.to_uppercase(), path.replace(['{', '}'], "")))
     });
     let more = [
         ("POST", "/v1/responses"),

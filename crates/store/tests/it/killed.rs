@@ -85,10 +85,10 @@ async fn kill_9_fifty_times_loses_nothing_that_was_acknowledged() {
             let mut stdout = stdout;
             let mut line = String::new();
             while stdout.read_line(&mut line).is_ok_and(|read| read > 0) {
-                if line.ends_with('\n') {
-                    if let Some(at) = line.find("ACK ") {
-                        lines.push(line[at + 4..].trim_end().to_owned());
-                    }
+                if line.ends_with('\n')
+                    && let Some(at) = line.find("ACK ")
+                {
+                    lines.push(line[at + 4..].trim_end().to_owned());
                 }
                 line.clear();
             }
