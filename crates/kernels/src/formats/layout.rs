@@ -60,7 +60,7 @@ impl Layout {
     pub(crate) const fn mins(&self) -> bool {
         matches!(self.scales, Scales::HalfMin | Scales::SuperMin)
     }
-    /// Bytes before the steps of a unit: f16 [16] of `d`, then of `dmin`.
+    /// Bytes before the steps of a unit: 16 f16 of `d`, then of `dmin`.
     pub(crate) const fn header(&self) -> usize {
         match self.scales {
             Scales::Half | Scales::HalfMin => 0,

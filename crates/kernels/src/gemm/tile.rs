@@ -26,7 +26,7 @@ pub(super) trait Tile: Lanes {
     fn right(a: Self::Int, by: i32) -> Self::Int;
     /// Shifts words left.
     fn left(a: Self::Int, by: i32) -> Self::Int;
-    /// acc + w[2i] a[2i] + w[2i + 1] a[2i + 1], as 32-bit integers.
+    /// `acc + w[2i] a[2i] + w[2i + 1] a[2i + 1]`, as 32-bit integers.
     fn dot(acc: Self::Int, w: Self::Int, a: Self::Int) -> Self::Int;
     /// 32-bit integers to f32, to the nearest.
     fn float(a: Self::Int) -> Self;

@@ -1,7 +1,7 @@
 //! RMSNorm (Zhang & Sennrich 2019, arXiv:1910.07467): y = x / sqrt(mean(x^2) + eps) * w, and LayerNorm (Ba et al. 2016,
 //! arXiv:1607.06450): y = (x - mean) / sqrt(mean((x - mean)^2) + eps) * w + b, row by row.
 //!
-//! Sums run in 16 lanes: lane l takes x[l], x[l + 16], ..., squares by fused multiply-add; lanes fold 16 -> 8 -> 4 -> 2 -> 1.
+//! Sums run in 16 lanes: lane `l` takes `x[l]`, `x[l + 16]`, ..., squares by fused multiply-add; lanes fold 16 -> 8 -> 4 -> 2 -> 1.
 
 use crate::cpu::{Isa, isa};
 use crate::lanes::{Lanes, dispatch};
