@@ -69,6 +69,7 @@ pub(crate) enum Command {
     Config(commands::config::Config),
     Completions(commands::completions::Completions),
     Man(commands::man::Man),
+    ExtractChild(commands::extract_child::ExtractChild),
 }
 
 impl Command {
@@ -84,6 +85,7 @@ impl Cli {
         match self.command {
             Command::Completions(command) => command.run(),
             Command::Man(command) => command.run(),
+            Command::ExtractChild(command) => Ok(command.run()),
             Command::Config(command) => command.run(&self.global),
             Command::Doctor(command) => command.run(&self.global),
             Command::Serve(command) => command.run(&Context::new(&self.global)?),

@@ -5,6 +5,7 @@ pub(crate) mod chat;
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod doctor;
+pub(crate) mod extract_child;
 pub(crate) mod generate;
 pub(crate) mod inspect;
 pub(crate) mod man;

@@ -9,6 +9,7 @@
 )]
 
 mod config;
+mod extracting;
 mod help;
 mod models;
 mod pipes;
