@@ -1,7 +1,8 @@
-//! What must not be lost: conversations, stored responses, feedback, settings. SQLite; a write that returned `Ok` is on
+//! What must not be lost: conversations, stored responses, feedback, settings, sources and their texts. SQLite; a write that returned `Ok` is on
 //! the disk. The store knows no model and no HTTP.
 
 mod clock;
+mod collections;
 mod conversations;
 mod entity;
 mod error;
@@ -11,12 +12,17 @@ mod migrations;
 mod open;
 mod responses;
 mod settings;
+mod sources;
+mod texts;
 mod transfer;
 
+pub use collections::{Collection, CollectionChange, NewCollection};
 pub use conversations::{Conversation, ConversationChange, Hit, NewConversation};
 pub use error::StoreError;
 pub use feedback::{Feedback, NewFeedback, Verdict};
 pub use messages::{Message, MessageUpdate, NewMessage, Role, State};
 pub use open::Store;
 pub use responses::StoredResponse;
+pub use sources::{NewSource, Put, PutOutcome, Source, SourceFilter, SourceState};
+pub use texts::{NewText, TextInfo};
 pub use transfer::{Document, FORMAT};

@@ -1,8 +1,13 @@
 //! One file per table, as sea-orm wants them. Nothing outside this crate sees these types.
 #![allow(missing_docs, unreachable_pub)]
 
+pub mod collection;
+pub mod collection_source;
 pub mod conversation;
 pub mod feedback;
 pub mod message;
 pub mod response;
 pub mod setting;
+pub mod source;
+pub mod source_text;
+pub mod text_piece;

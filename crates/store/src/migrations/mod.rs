@@ -2,6 +2,7 @@
 //! is one transaction (`use_transaction`).
 
 mod m2026_11_23_first;
+mod m2026_11_25_sources;
 
 use sea_orm_migration::prelude::*;
 
@@ -11,6 +12,9 @@ pub(crate) struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m2026_11_23_first::Migration)]
+        vec![
+            Box::new(m2026_11_23_first::Migration),
+            Box::new(m2026_11_25_sources::Migration),
+        ]
     }
 }

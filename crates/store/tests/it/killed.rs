@@ -1,11 +1,11 @@
-//! `kill -9` while conversations are written: nothing acknowledged is lost. The test starts this very test binary as the
+//! `kill -9` while conversations and sources are written: nothing acknowledged is lost. The test starts this very test binary as the
 //! child that writes; it prints an id after the store has answered.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use candor_store::{MessageUpdate, NewConversation, NewMessage, State, Store};
+use candor_store::{MessageUpdate, NewConversation, NewMessage, NewSource, NewText, State, Store};
 
 const ROUNDS: u64 = 50;
 const FILE: &str = "CANDOR_TEST_STORE";
@@ -23,6 +23,16 @@ async fn the_child_that_writes() {
             .await
             .unwrap();
         println!("ACK {id} {}", added[0].id);
+        let source = NewSource {
+            origin: Some(format!("/file/{id}")),
+            text: Some(NewText {
+                text: format!("source {n} {}", "words ".repeat(n * 97 % 30_000)),
+                layout: serde_json::json!({}),
+            }),
+            ..NewSource::default()
+        };
+        store.put_sources(vec![source]).await.unwrap();
+        println!("ACK source /file/{id} {n}");
         let update = MessageUpdate {
             content: Some(format!("updated {n}")),
             state: Some(State::Done),
@@ -108,6 +118,16 @@ async fn kill_9_fifty_times_loses_nothing_that_was_acknowledged() {
     );
     for line in &acknowledged {
         let parts: Vec<&str> = line.split(' ').collect();
+        if parts[0] == "source" {
+            let source = store
+                .source_by_origin(parts[1])
+                .await
+                .unwrap()
+                .unwrap_or_else(|| panic!("{line}"));
+            let text = store.text(&source.text_sha256.unwrap()).await.unwrap();
+            assert!(text.starts_with(&format!("source {} ", parts[2])), "{line}");
+            continue;
+        }
         store
             .conversation(parts[0])
             .await

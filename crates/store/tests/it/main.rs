@@ -4,6 +4,7 @@
 mod bad_files;
 mod conversations;
 mod killed;
+mod sources;
 
 use candor_store::Store;
 
