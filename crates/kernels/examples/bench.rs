@@ -44,7 +44,7 @@ fn weights(format: Format, rows: usize, cols: usize, n: &mut Numbers) -> Vec<u8>
             }
             &[]
         }
-        Format::Q4_0 | Format::Q5_0 | Format::Q8_0 => &[0],
+        Format::Q4_0 | Format::Q5_0 | Format::Q8_0 | Format::I12 => &[0],
         Format::Q4_1 | Format::Q5_1 | Format::Q4K | Format::Q5K => &[0, 2],
         Format::Q2K => &[80, 82],
         Format::Q3K => &[108],

@@ -10,6 +10,7 @@ pub mod formats;
 pub mod gemm;
 mod lanes;
 pub mod ops;
+pub mod scan;
 mod shared;
 pub mod team;
 

@@ -1,7 +1,8 @@
 //! BERT encoders (Devlin et al. 2018, arXiv:1810.04805) as sentence embedders (Reimers & Gurevych 2019,
 //! arXiv:1908.10084): the mean over all tokens, or the first token, scaled to length 1.
 
-use std::sync::Arc;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use candor_kernels::ops::attention::{Params as Shape, attend_all};
 use candor_kernels::ops::{add, gelu_erf};
@@ -11,6 +12,9 @@ use crate::Error;
 use crate::encoder::Encoder;
 use crate::linear::{Linear, Loader, Norm};
 use crate::params::Pooling;
+
+/// Tokens of a group: enough to read the weights seldom, few enough for the cache.
+const GROUP: usize = 256;
 
 struct Bert {
     words: Linear,
@@ -41,13 +45,13 @@ pub(super) fn load(loader: &Loader<'_>) -> Result<Arc<dyn Encoder>, Error> {
     let layer = |i: usize| {
         let name = |part: &str| format!("blk.{i}.{part}");
         Ok(Layer {
-            q: loader.linear(&name("attn_q"), p.dim, p.dim)?,
-            k: loader.linear(&name("attn_k"), p.dim, p.dim)?,
-            v: loader.linear(&name("attn_v"), p.dim, p.dim)?,
-            out: loader.linear(&name("attn_output"), p.dim, p.dim)?,
+            q: loader.batch_linear(&name("attn_q"), p.dim, p.dim)?,
+            k: loader.batch_linear(&name("attn_k"), p.dim, p.dim)?,
+            v: loader.batch_linear(&name("attn_v"), p.dim, p.dim)?,
+            out: loader.batch_linear(&name("attn_output"), p.dim, p.dim)?,
             after_attn: loader.norm(&name("attn_output_norm"), p.dim)?,
-            up: loader.linear(&name("ffn_up"), p.feed_forward, p.dim)?,
-            down: loader.linear(&name("ffn_down"), p.dim, p.feed_forward)?,
+            up: loader.batch_linear(&name("ffn_up"), p.feed_forward, p.dim)?,
+            down: loader.batch_linear(&name("ffn_down"), p.dim, p.feed_forward)?,
             after_ffn: loader.norm(&name("layer_output_norm"), p.dim)?,
         })
     };
@@ -76,20 +80,8 @@ pub(super) fn load(loader: &Loader<'_>) -> Result<Arc<dyn Encoder>, Error> {
     }))
 }
 
-impl Encoder for Bert {
-    fn dim(&self) -> usize {
-        self.dim
-    }
-
-    fn vocab(&self) -> usize {
-        self.words.outputs()
-    }
-
-    fn max_tokens(&self) -> usize {
-        self.max_tokens
-    }
-
-    fn hidden(&self, team: &Team, texts: &[Vec<u32>]) -> Vec<Vec<f32>> {
+impl Bert {
+    fn forward(&self, team: &Team, texts: &[Vec<u32>]) -> Vec<Vec<f32>> {
         let lengths: Vec<usize> = texts.iter().map(Vec::len).collect();
         let ids: Vec<usize> = texts.iter().flatten().map(|&id| id as usize).collect();
         if ids.is_empty() {
@@ -126,6 +118,55 @@ impl Encoder for Bert {
             head.to_vec()
         };
         lengths.iter().map(|&len| take(len)).collect()
+    }
+}
+
+/// Texts that are computed together: as many as make up [`GROUP`] tokens.
+fn groups(texts: &[Vec<u32>]) -> Vec<Range<usize>> {
+    let mut groups = Vec::new();
+    let (mut from, mut tokens) = (0, 0);
+    for (n, text) in texts.iter().enumerate() {
+        tokens += text.len();
+        if tokens >= GROUP {
+            groups.push(from..n + 1);
+            (from, tokens) = (n + 1, 0);
+        }
+    }
+    if from < texts.len() {
+        groups.push(from..texts.len());
+    }
+    groups
+}
+
+impl Encoder for Bert {
+    fn dim(&self) -> usize {
+        self.dim
+    }
+
+    fn vocab(&self) -> usize {
+        self.words.outputs()
+    }
+
+    fn max_tokens(&self) -> usize {
+        self.max_tokens
+    }
+
+    fn hidden(&self, team: &Team, texts: &[Vec<u32>]) -> Vec<Vec<f32>> {
+        let groups = groups(texts);
+        if groups.len() < 2 {
+            return self.forward(team, texts);
+        }
+        // A thread takes a group through all layers: nobody waits between layers, norms and activations are shared out
+        // too, and a group's activations stay in the cache. A text's bits do not depend on what runs beside it.
+        let done: Vec<Mutex<Vec<Vec<f32>>>> = groups.iter().map(|_| Mutex::default()).collect();
+        team.run(groups.len(), &|g| {
+            let hidden = self.forward(team, &texts[groups[g].clone()]);
+            *done[g].lock().unwrap_or_else(PoisonError::into_inner) = hidden;
+        });
+        let done = done
+            .into_iter()
+            .map(|one| one.into_inner().unwrap_or_else(PoisonError::into_inner));
+        done.flatten().collect()
     }
 
     fn embed(&self, team: &Team, texts: &[Vec<u32>]) -> Vec<Vec<f32>> {
