@@ -1,0 +1,85 @@
+//! Vectors of passages and questions, from whatever generator makes embeddings. Inputs that are longer than the model
+//! takes are cut, as the model's own library does.
+
+use std::sync::Arc;
+
+use candor_engine::{EmbedInput, EngineError, Generator};
+
+/// Bytes of an input to a model whose tokenizer is not at hand.
+const MOST_BYTES: usize = 1000;
+
+/// An embedding model.
+#[derive(Clone)]
+pub struct Embedder {
+    generator: Arc<dyn Generator>,
+    name: String,
+    /// Tokens of an input, where it is known.
+    limit: Option<usize>,
+}
+
+impl Embedder {
+    /// Uses `generator`; an error where it makes no embeddings.
+    ///
+    /// # Errors
+    /// If it makes none.
+    pub fn new(generator: Arc<dyn Generator>) -> Result<Self, EngineError> {
+        let card = generator.card();
+        if !generator.abilities().embed {
+            return Err(EngineError::Invalid {
+                param: Some("model".into()),
+                message: format!(
+                    "`{}` makes no embeddings; choose an embedding model such as all-minilm-l6-v2",
+                    card.id
+                ),
+            });
+        }
+        Ok(Self {
+            limit: card.context.filter(|_| generator.abilities().tokens),
+            name: card.id,
+            generator,
+        })
+    }
+
+    /// Names the model in an index: vectors of different models are not compared.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// One vector of length 1 per text.
+    ///
+    /// # Errors
+    /// If the model fails.
+    pub async fn embed(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, EngineError> {
+        let mut inputs = Vec::with_capacity(texts.len());
+        for text in texts {
+            inputs.push(self.input(text).await?);
+        }
+        Ok(self.generator.embed(inputs).await?.vectors)
+    }
+
+    async fn input(&self, text: &str) -> Result<EmbedInput, EngineError> {
+        let Some(limit) = self.limit else {
+            return Ok(EmbedInput::Text(head(text, MOST_BYTES).to_owned()));
+        };
+        // A token has at least one byte.
+        if text.len() + 2 <= limit {
+            return Ok(EmbedInput::Text(text.to_owned()));
+        }
+        let mut ids = self.generator.tokenize(text, false, true).await?.ids;
+        if ids.len() > limit {
+            // The last token closes the frame.
+            let last = ids.last().copied();
+            ids.truncate(limit - 1);
+            ids.extend(last);
+        }
+        Ok(EmbedInput::Tokens(ids))
+    }
+}
+
+fn head(text: &str, bytes: usize) -> &str {
+    let mut end = text.len().min(bytes);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}

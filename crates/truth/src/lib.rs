@@ -1,0 +1,25 @@
+//! Sources to passages to evidence: what is imported, how it is found, and quotes that equal their source by construction.
+//! Knows the store, `extract`, the engine's embeddings and the kernels; knows no HTTP.
+
+mod embedder;
+mod error;
+pub mod index;
+pub mod ingest;
+mod language;
+mod passages;
+mod quote;
+mod reading;
+mod retrieve;
+mod sentences;
+mod words;
+
+pub use embedder::Embedder;
+pub use error::TruthError;
+pub use index::{Index, SyncProgress, Synced};
+pub use language::language;
+pub use passages::{Heading, Layout, passages};
+pub use quote::{Evidence, Quote};
+pub use reading::{Document, Input, PlainText, ReadError, Reader};
+pub use retrieve::{Found, Library, Query, Scores, Stages};
+pub use sentences::{Sentence, sentences};
+pub use words::words;

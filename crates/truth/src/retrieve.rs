@@ -1,0 +1,242 @@
+//! Finding passages: by words (BM25) and by meaning (vectors), fused by reciprocal rank (Cormack, Clarke and Büttcher 2009:
+//! the sum of 1 / (60 + rank)). A reranker comes after this, in a file of its own.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use candor_store::{Source, SourceFilter, Store, TextInfo};
+use serde::Serialize;
+
+use crate::error::blocking;
+use crate::index::TextSet;
+use crate::passages::Layout;
+use crate::{Embedder, Evidence, Index, Quote, TruthError};
+
+/// The constant of reciprocal-rank fusion.
+const K: f32 = 60.0;
+/// Passages that each way of searching hands to the fusion, at least.
+const DEPTH: usize = 50;
+/// Passages of an answer.
+const MOST: usize = 1000;
+
+/// Which ways of searching are used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Stages {
+    /// Both, fused.
+    #[default]
+    Fused,
+    /// Words only.
+    Words,
+    /// Meaning only.
+    Meaning,
+}
+
+/// What to find.
+#[derive(Debug, Clone, Default)]
+pub struct Query {
+    /// The question.
+    pub text: String,
+    /// At most so many passages.
+    pub limit: usize,
+    /// Only in these sources.
+    pub filter: SourceFilter,
+    /// How.
+    pub stages: Stages,
+}
+
+/// How a passage was found.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+pub struct Scores {
+    /// The sum of reciprocal ranks; what the order goes by.
+    pub fused: f32,
+    /// BM25, where its words were found.
+    pub words: Option<f32>,
+    /// Cosine, where its meaning was near.
+    pub meaning: Option<f32>,
+}
+
+/// A passage that was found.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Found {
+    /// The passage, to the byte.
+    #[serde(flatten)]
+    pub quote: Quote,
+    /// The source that has it; the oldest, where several have the same text.
+    pub source: Source,
+    /// The page where it begins, from 1.
+    pub page: Option<usize>,
+    /// The headings above it, the highest first.
+    pub headings: Vec<String>,
+    /// How it was found.
+    pub scores: Scores,
+}
+
+/// A store with its index and, where there is one, an embedding model.
+#[derive(Clone)]
+pub struct Library {
+    /// Sources and texts.
+    pub store: Store,
+    /// The index over them.
+    pub index: Arc<Index>,
+    /// Makes vectors.
+    pub embedder: Option<Embedder>,
+}
+
+impl Library {
+    /// Finds passages, the best first.
+    ///
+    /// # Errors
+    /// If the store or index cannot be read, or the embedding model fails.
+    pub async fn search(&self, query: &Query) -> Result<Vec<Found>, TruthError> {
+        let limit = query.limit.min(MOST);
+        if limit == 0 || query.text.trim().is_empty() {
+            return Ok(Vec::new());
+        }
+        let index = Arc::clone(&self.index);
+        blocking(move || index.refresh()).await?;
+        let allowed = if query.filter.is_empty() {
+            None
+        } else {
+            Some(Arc::new(TextSet::new(self.store.texts_of(&query.filter).await?)))
+        };
+        let vector = self.vector(query).await?;
+        let mut depth = DEPTH.max(limit * 2);
+        loop {
+            let (index, text, stages) = (Arc::clone(&self.index), query.text.clone(), query.stages);
+            let (vector, allowed) = (vector.clone(), allowed.clone());
+            let (fused, exhausted) = blocking(move || {
+                let by_words = match stages {
+                    Stages::Meaning => Vec::new(),
+                    _ => index.by_words(&text, depth, allowed.as_ref())?,
+                };
+                let by_meaning = match &vector {
+                    Some(vector) => index.by_meaning(vector, depth, allowed.as_ref()),
+                    None => Vec::new(),
+                };
+                let exhausted = by_words.len() < depth && by_meaning.len() < depth;
+                Ok((fuse(&by_words, &by_meaning), exhausted))
+            })
+            .await?;
+            let found = self.resolve(&fused, limit, &query.filter).await?;
+            // Passages of deleted texts are passed over; where too many were in the way, look further.
+            if found.len() >= limit || exhausted {
+                return Ok(found);
+            }
+            depth *= 4;
+        }
+    }
+
+    async fn vector(&self, query: &Query) -> Result<Option<Arc<Vec<f32>>>, TruthError> {
+        let Some(embedder) = &self.embedder else {
+            return Ok(None);
+        };
+        if query.stages == Stages::Words || self.index.model() != embedder.name() {
+            return Ok(None);
+        }
+        let mut vectors = embedder.embed(std::slice::from_ref(&query.text)).await?;
+        Ok(vectors.pop().map(Arc::new))
+    }
+
+    async fn resolve(
+        &self,
+        fused: &[(usize, Scores)],
+        limit: usize,
+        filter: &SourceFilter,
+    ) -> Result<Vec<Found>, TruthError> {
+        let mut found = Vec::with_capacity(limit);
+        let mut known: HashMap<u64, Option<(TextInfo, Layout, Source)>> = HashMap::new();
+        for part in fused.chunks(limit.max(8)) {
+            let rows: Vec<_> = part
+                .iter()
+                .filter_map(|(row, scores)| Some((self.index.row(*row)?, *scores)))
+                .collect();
+            let new: Vec<u64> = rows
+                .iter()
+                .map(|(row, _)| row.text)
+                .filter(|id| !known.contains_key(id))
+                .collect();
+            self.learn(&new, filter, &mut known).await?;
+            for (row, scores) in rows {
+                let Some(Some((info, layout, source))) = known.get(&row.text) else {
+                    continue;
+                };
+                let range = row.start as usize..row.end as usize;
+                let evidence = Evidence::of(&self.store, info, range.clone()).await?;
+                let mut headings = Vec::new();
+                for heading in layout.path(range.start) {
+                    let bytes = self.store.text_bytes(info, heading.start, heading.end).await?;
+                    headings.push(String::from_utf8_lossy(&bytes).trim().to_owned());
+                }
+                found.push(Found {
+                    page: layout.page(range.start),
+                    quote: evidence.quote(range)?,
+                    source: source.clone(),
+                    headings,
+                    scores,
+                });
+                if found.len() == limit {
+                    return Ok(found);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    async fn learn(
+        &self,
+        ids: &[u64],
+        filter: &SourceFilter,
+        known: &mut HashMap<u64, Option<(TextInfo, Layout, Source)>>,
+    ) -> Result<(), TruthError> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        known.extend(ids.iter().map(|id| (*id, None)));
+        let ids: Vec<i64> = ids.iter().filter_map(|id| i64::try_from(*id).ok()).collect();
+        let infos = self.store.text_infos(&ids).await?;
+        let texts: Vec<&str> = infos.iter().map(|info| info.sha256.as_str()).collect();
+        let sources = self.store.sources_of_texts(&texts, filter).await?;
+        for info in infos {
+            let source = sources
+                .iter()
+                .find(|one| one.text_sha256.as_deref() == Some(&info.sha256));
+            if let Some(source) = source {
+                let layout = serde_json::from_value(info.layout.clone()).unwrap_or_default();
+                known.insert(info.id.unsigned_abs(), Some((info, layout, source.clone())));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reciprocal ranks, summed; equal sums in order of the passages.
+fn fuse(by_words: &[(usize, f32)], by_meaning: &[(usize, f32)]) -> Vec<(usize, Scores)> {
+    let mut fused: HashMap<usize, Scores> = HashMap::with_capacity(by_words.len() + by_meaning.len());
+    let share = |rank: usize| 1.0 / (K + 1.0 + rank as f32);
+    for (rank, (row, score)) in by_words.iter().enumerate() {
+        let scores = fused.entry(*row).or_default();
+        scores.fused += share(rank);
+        scores.words = Some(*score);
+    }
+    for (rank, (row, score)) in by_meaning.iter().enumerate() {
+        let scores = fused.entry(*row).or_default();
+        scores.fused += share(rank);
+        scores.meaning = Some(*score);
+    }
+    let mut fused: Vec<_> = fused.into_iter().collect();
+    fused.sort_by(|(a_row, a), (b_row, b)| b.fused.total_cmp(&a.fused).then(a_row.cmp(b_row)));
+    fused
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fuse;
+
+    #[test]
+    fn what_both_ways_find_comes_first() {
+        let fused = fuse(&[(7, 9.0), (3, 8.0)], &[(3, 0.9), (5, 0.8)]);
+        assert_eq!(fused.iter().map(|(row, _)| *row).collect::<Vec<_>>(), [3, 7, 5]);
+        assert_eq!((fused[0].1.words, fused[0].1.meaning), (Some(8.0), Some(0.9)));
+        assert_eq!((fused[1].1.words, fused[1].1.meaning), (Some(9.0), None));
+    }
+}
