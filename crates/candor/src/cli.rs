@@ -14,6 +14,7 @@ Examples:
   candor chat                               talk to the default model in this terminal
   git diff | candor generate \"explain\"      ask about what comes through a pipe
   candor pull smollm2-135m-instruct         get a model; `candor models` lists them
+  candor sources add ~/papers               import documents; `candor search` finds passages in them
   candor doctor                             see whether this machine is ready
 
 Configuration: `candor config` prints where it is and what is in force.";
@@ -63,6 +64,8 @@ pub(crate) enum Command {
     Pull(commands::pull::Pull),
     Models(commands::models::Models),
     Rm(commands::rm::Rm),
+    Sources(commands::sources::Sources),
+    Search(commands::search::Search),
     Inspect(commands::inspect::Inspect),
     Bench(commands::bench::Bench),
     Doctor(commands::doctor::Doctor),
@@ -95,6 +98,8 @@ impl Cli {
             Command::Generate(command) => command.run(&Context::new(&self.global)?),
             Command::Pull(command) => command.run(&Context::new(&self.global)?),
             Command::Models(command) => command.run(&Context::new(&self.global)?),
+            Command::Sources(command) => command.run(&Context::new(&self.global)?),
+            Command::Search(command) => command.run(&Context::new(&self.global)?),
             Command::Rm(command) => command.run(&Context::new(&self.global)?),
         }
     }

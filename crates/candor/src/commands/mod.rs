@@ -12,4 +12,6 @@ pub(crate) mod man;
 pub(crate) mod models;
 pub(crate) mod pull;
 pub(crate) mod rm;
+pub(crate) mod search;
 pub(crate) mod serve;
+pub(crate) mod sources;

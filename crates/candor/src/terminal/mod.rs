@@ -1,11 +1,13 @@
 //! What is known of the terminal, and the few ways in which Candor writes to it.
 
+mod importing;
 mod live;
 mod markdown;
 mod progress;
 
 use std::io::{IsTerminal, Write};
 
+pub(crate) use importing::ImportDisplay;
 pub(crate) use live::Live;
 pub(crate) use progress::PullDisplay;
 

@@ -2,13 +2,15 @@
 
 use crate::program::{Place, assert_snapshot};
 
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 14] = [
     "serve",
     "chat",
     "generate",
     "pull",
     "models",
     "rm",
+    "sources",
+    "search",
     "inspect",
     "bench",
     "doctor",

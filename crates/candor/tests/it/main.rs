@@ -15,3 +15,4 @@ mod models;
 mod pipes;
 mod program;
 mod serving;
+mod sources;

@@ -1,0 +1,48 @@
+//! Opening the library: the store, its search index, and the model that makes vectors, where it is on this machine.
+
+use std::sync::Arc;
+
+use candor_catalog::Error;
+use candor_engine::{Generator, Local};
+use candor_truth::{Embedder, Index, Library};
+
+use crate::context::{Context, STORE};
+use crate::models;
+use crate::open::{self, EngineArgs};
+
+/// The index, in the data directory. It can be deleted at any time.
+const INDEX: &str = "index";
+/// The model that makes vectors.
+const EMBEDDING: &str = "all-minilm-l6-v2";
+
+/// Opens the library; `meaning` asks for vectors.
+pub(crate) async fn open(context: &Context, args: &EngineArgs, meaning: bool) -> anyhow::Result<Library> {
+    let folder = context.made_data_dir()?.to_owned();
+    let store = candor_store::Store::open(folder.join(STORE)).await?;
+    let threads = open::threads(context, args);
+    let index = tokio::task::spawn_blocking(move || Index::open(folder.join(INDEX), threads)).await??;
+    Ok(Library {
+        store,
+        index: Arc::new(index),
+        embedder: if meaning { embedder(context, args).await? } else { None },
+    })
+}
+
+/// The model that makes vectors, or `None` where it was not pulled.
+async fn embedder(context: &Context, args: &EngineArgs) -> anyhow::Result<Option<Embedder>> {
+    let found = match models::find(context, EMBEDDING) {
+        Ok(found) => found,
+        Err(error) if matches!(error.downcast_ref(), Some(Error::NotPulled { .. })) => {
+            eprintln!("searching by words alone; `candor pull {EMBEDDING}` adds search by meaning");
+            return Ok(None);
+        }
+        Err(error) => return Err(error),
+    };
+    let (load, options) = (
+        open::load_options(context, args),
+        open::engine_options(context, args, EMBEDDING),
+    );
+    let local = tokio::task::spawn_blocking(move || Local::open(&found.path, &load, &options)).await??;
+    let generator: Arc<dyn Generator> = Arc::new(local);
+    Ok(Some(Embedder::new(generator)?))
+}
