@@ -242,7 +242,10 @@ mod tests {
         assert_eq!(layout.headings_over(text, text.len()), ["Book", "Chapter Two"]);
         assert_eq!(layout.headings_over(text, 0), ["Book"]);
         let chapter = text.find("Chapter One").unwrap_or(0);
-        assert_eq!(layout.headings_over(text, chapter), ["Book", "Chapter One", "Section A"]);
+        assert_eq!(
+            layout.headings_over(text, chapter),
+            ["Book", "Chapter One", "Section A"]
+        );
         assert_eq!((layout.page(words), layout.page(text.len())), (Some(1), Some(2)));
         assert_eq!(Layout::default().page(0), None);
     }

@@ -89,6 +89,8 @@ async fn kill_9_fifty_times_loses_nothing_that_was_acknowledged() {
             .spawn()
             .unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
+        // On a busy machine the child takes its time to start: the clock runs from its first acknowledgement.
+        let (first, begun) = std::sync::mpsc::channel();
         let reader = std::thread::spawn(move || {
             // The last line may be cut in half by the kill: only whole lines are acknowledgements.
             let mut lines: Vec<String> = Vec::new();
@@ -99,12 +101,14 @@ async fn kill_9_fifty_times_loses_nothing_that_was_acknowledged() {
                     && let Some(at) = line.find("ACK ")
                 {
                     lines.push(line[at + 4..].trim_end().to_owned());
+                    let _ = first.send(());
                 }
                 line.clear();
             }
             lines
         });
-        std::thread::sleep(Duration::from_millis(40 + round * 7 % 90));
+        begun.recv_timeout(Duration::from_secs(120)).unwrap();
+        std::thread::sleep(Duration::from_millis(round * 7 % 90));
         child.kill().unwrap(); // SIGKILL
         child.wait().unwrap();
         acknowledged.extend(reader.join().unwrap());

@@ -1,6 +1,7 @@
 //! `kill -9` during an import: what was acknowledged is in the store, and the index catches up to the same answers. The
 //! test starts this very test binary as the child that imports.
 
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -69,19 +70,27 @@ async fn kill_9_during_an_import_loses_nothing_and_the_next_one_goes_on() {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let stdout = child.stdout.take().unwrap();
-        let reader = std::thread::spawn(move || std::io::read_to_string(stdout).unwrap());
-        std::thread::sleep(Duration::from_millis(60 + round * 37 % 200));
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let (first, begun) = std::sync::mpsc::channel();
+        let reader = std::thread::spawn(move || {
+            let mut lines = Vec::new();
+            let (mut stdout, mut line) = (stdout, String::new());
+            while stdout.read_line(&mut line).is_ok_and(|read| read > 0) {
+                // The last line may be cut in half by the kill: only whole lines are acknowledgements.
+                if let Some((_, path)) = line.split_once("ACK ").filter(|(_, path)| path.ends_with('\n')) {
+                    lines.push(path.trim_end().to_owned());
+                    let _ = first.send(());
+                }
+                line.clear();
+            }
+            lines
+        });
+        // On a busy machine the child takes its time to start: the clock runs from its first acknowledgement.
+        begun.recv_timeout(Duration::from_secs(120)).unwrap();
+        std::thread::sleep(Duration::from_millis(round * 37 % 200));
         child.kill().unwrap(); // SIGKILL
         child.wait().unwrap();
-        let text = reader.join().unwrap();
-        // The last line may be cut in half: only whole lines are acknowledgements.
-        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-        acknowledged.extend(
-            whole
-                .lines()
-                .filter_map(|line| Some(line.split_once("ACK ")?.1.to_owned())),
-        );
+        acknowledged.extend(reader.join().unwrap());
     }
     assert!(!acknowledged.is_empty(), "the children imported nothing");
     let mut library = library(home.path()).await;
