@@ -211,7 +211,7 @@ impl Iterator for Documents {
             return None;
         }
         match self.replies.recv_timeout(self.limits.deadline) {
-            Ok(Reply::Document(document)) => return Some(checked(document)),
+            Ok(Reply::Document(document)) => Some(checked(document)),
             Ok(Reply::End) => {
                 self.stop();
                 None

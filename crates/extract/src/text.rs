@@ -66,6 +66,14 @@ impl Writer {
         if self.last != Last::Block || words.is_empty() || self.full {
             return self.put(&words, Last::Block);
         }
+        let hyphen = self
+            .text
+            .strip_suffix('-')
+            .is_some_and(|before| before.ends_with(char::is_alphabetic));
+        if hyphen && words.starts_with(char::is_lowercase) {
+            self.text.pop();
+            return self.write("", &words, Last::Block);
+        }
         let joined = self.text.chars().next_back().is_some_and(is_cjk) && words.chars().next().is_some_and(is_cjk);
         self.write(if joined { "" } else { " " }, &words, Last::Block);
     }
@@ -365,6 +373,20 @@ mod tests {
             .map(|at| doc.page_at(*at).unwrap())
             .collect();
         assert_eq!(pages, [1, 1, 3, 3, 4, 4]);
+    }
+
+    #[test]
+    fn a_word_parted_by_a_page_is_whole_again() {
+        let doc = written(|w| {
+            w.page();
+            w.paragraph("some infor-");
+            w.page();
+            w.resume("mation");
+        });
+        assert_eq!(
+            (doc.text.as_str(), doc.pages.as_slice()),
+            ("some information", &[0, 10][..])
+        );
     }
 
     #[test]
