@@ -46,7 +46,7 @@ fn read(name: &str, bytes: &[u8], password: Option<&str>) -> Result<Extracted, E
 }
 
 /// Holds a reader to the manifest.
-fn keeps_to_the_manifest(read: &dyn Fn(&str, &[u8], Option<&str>) -> Result<Extracted, ExtractError>) {
+fn keeps_to_the_manifest(read: impl Fn(&str, &[u8], Option<&str>) -> Result<Extracted, ExtractError>) {
     let Some(folder) = folder() else { return };
     let manifest: serde_json::Value =
         serde_json::from_slice(&std::fs::read(folder.join("manifest.json")).unwrap()).unwrap();
@@ -107,13 +107,13 @@ fn keeps_to_the_manifest(read: &dyn Fn(&str, &[u8], Option<&str>) -> Result<Extr
 
 #[test]
 fn every_shared_document_is_read_as_its_manifest_says() {
-    keeps_to_the_manifest(&read);
+    keeps_to_the_manifest(read);
 }
 
 #[test]
 fn every_shared_document_is_read_by_a_child_as_its_manifest_says() {
     let extractor = Extractor::new(env!("CARGO_BIN_EXE_candor-extract-child"), Limits::default());
-    keeps_to_the_manifest(&|name, bytes, password| {
+    keeps_to_the_manifest(|name, bytes, password| {
         let hints = Hints {
             name: Some(name.into()),
             password: password.map(str::to_owned),
