@@ -22,7 +22,9 @@ fn main() {
         };
         let result = extract_here(&bytes, Some(&path), &Limits::default());
         let here = least(&|| extract_here(&bytes, Some(&path), &Limits::default()).is_ok());
-        let there = child.as_ref().map(|child| least(&|| child.extract(&bytes, Some(&path)).is_ok()));
+        let there = child
+            .as_ref()
+            .map(|child| least(&|| child.extract(&bytes, Some(&path)).is_ok()));
         let rate = |length: usize| length as f64 / 1e6 / here.as_secs_f64();
         let name = path.rsplit('/').next().unwrap_or(&path);
         match result {

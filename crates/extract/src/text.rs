@@ -219,6 +219,9 @@ impl Writer {
 
     /// One line: white space runs become a space, or nothing where a line broke between two Chinese or Japanese characters.
     fn collapsed(&mut self, words: &str) -> String {
+        if is_plain(words) {
+            return words.to_owned();
+        }
         let mut out = String::with_capacity(words.len().min(self.limit));
         let (mut space, mut newline) = (false, false);
         let mut last = None;
@@ -299,6 +302,16 @@ impl Writer {
             _ => !c.is_control() && (c as u32 & 0xFFFE) != 0xFFFE,
         }
     }
+}
+
+/// Visible ASCII with single spaces between words: nothing to take out, which is so for most of what is written.
+fn is_plain(words: &str) -> bool {
+    let bytes = words.as_bytes();
+    let space = |at: usize| bytes.get(at).is_none_or(|b| *b == b' ');
+    bytes.iter().all(|b| (b' '..=b'~').contains(b))
+        && !space(0)
+        && !space(bytes.len() - 1)
+        && !bytes.windows(2).any(|pair| pair == b"  ")
 }
 
 /// Characters of scripts that put no space between words.
