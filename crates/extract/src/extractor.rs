@@ -211,7 +211,7 @@ impl Iterator for Documents {
             return None;
         }
         match self.replies.recv_timeout(self.limits.deadline) {
-            Ok(Reply::Document(document)) => return Some(checked(document)),
+            Ok(Reply::Document(document)) => Some(checked(document)),
             Ok(Reply::End) => {
                 self.stop();
                 None
@@ -227,16 +227,26 @@ impl Iterator for Documents {
                 }))
             }
             Err(RecvTimeoutError::Disconnected) => {
-                // It has said its last, so it is about to end by itself; the status then tells how.
-                let status = self.child.wait();
+                let status = self.ended();
                 let words = self.stop();
-                Some(Err(self.why(status.ok(), &words)))
+                Some(Err(self.why(status, &words)))
             }
         }
     }
 }
 
 impl Documents {
+    /// How it ended: it has said its last, so it is about to end by itself, and is not waited for if it does not.
+    fn ended(&mut self) -> Option<ExitStatus> {
+        (0..100).find_map(|_| {
+            let status = self.child.try_wait().ok().flatten();
+            if status.is_none() {
+                std::thread::sleep(std::time::Duration::from_millis(20));
+            }
+            status
+        })
+    }
+
     fn stop(&mut self) -> String {
         self.done = true;
         let _ = self.child.kill();

@@ -85,14 +85,14 @@ fn entries(
             Token::Start(_) if inside > 0 => inside += 1,
             Token::Start(element) => match element.name.as_str() {
                 "item" | "entry" => (entry, updated) = (Some(Entry::default()), false),
+                // Media extensions have titles and contents of their own.
                 "title" | "pubDate" | "date" | "updated" | "published" | "description" | "summary" | "encoded"
-                | "content" => {
-                    // Media extensions have titles and contents of their own.
-                    if element.get("url").is_none() && element.get("medium").is_none() {
-                        field = element.name;
-                        inside = 1;
-                        words.clear();
-                    }
+                | "content"
+                    if element.get("url").is_none() && element.get("medium").is_none() =>
+                {
+                    field = element.name;
+                    inside = 1;
+                    words.clear();
                 }
                 _ => {}
             },

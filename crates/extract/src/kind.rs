@@ -62,8 +62,11 @@ pub(crate) fn find<'a>(bytes: &'a [u8], name: Option<&str>, limits: &'a Limits) 
     if bytes.is_empty() {
         return Err(ExtractError::Empty);
     }
-    let head = &bytes[..bytes.len().min(1024)];
-    if head.windows(5).any(|window| window == b"%PDF-") {
+    // Other bytes may come before the header; a text that only speaks of it has no objects.
+    let header = bytes[..bytes.len().min(1024)]
+        .windows(5)
+        .position(|window| window == b"%PDF-");
+    if header == Some(0) || (header.is_some() && bytes.windows(6).any(|window| window == b"endobj")) {
         return Ok(Found::Pdf);
     }
     if bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(b"PK\x05\x06") {

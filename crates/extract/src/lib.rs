@@ -6,6 +6,8 @@
 //!
 //! This crate knows no other room, keeps nothing, and speaks to no network.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
 mod child;
 mod date;
 mod decode;

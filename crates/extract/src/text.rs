@@ -66,6 +66,14 @@ impl Writer {
         if self.last != Last::Block || words.is_empty() || self.full {
             return self.put(&words, Last::Block);
         }
+        let hyphen = self
+            .text
+            .strip_suffix('-')
+            .is_some_and(|before| before.ends_with(char::is_alphabetic));
+        if hyphen && words.starts_with(char::is_lowercase) {
+            self.text.pop();
+            return self.write("", &words, Last::Block);
+        }
         let joined = self.text.chars().next_back().is_some_and(is_cjk) && words.chars().next().is_some_and(is_cjk);
         self.write(if joined { "" } else { " " }, &words, Last::Block);
     }
@@ -211,6 +219,9 @@ impl Writer {
 
     /// One line: white space runs become a space, or nothing where a line broke between two Chinese or Japanese characters.
     fn collapsed(&mut self, words: &str) -> String {
+        if is_plain(words) {
+            return words.to_owned();
+        }
         let mut out = String::with_capacity(words.len().min(self.limit));
         let (mut space, mut newline) = (false, false);
         let mut last = None;
@@ -293,6 +304,16 @@ impl Writer {
     }
 }
 
+/// Visible ASCII with single spaces between words: nothing to take out, which is so for most of what is written.
+fn is_plain(words: &str) -> bool {
+    let bytes = words.as_bytes();
+    let space = |at: usize| bytes.get(at).is_none_or(|b| *b == b' ');
+    bytes.iter().all(|b| (b' '..=b'~').contains(b))
+        && !space(0)
+        && !space(bytes.len() - 1)
+        && !bytes.windows(2).any(|pair| pair == b"  ")
+}
+
 /// Characters of scripts that put no space between words.
 pub(crate) fn is_cjk(c: char) -> bool {
     matches!(c,
@@ -365,6 +386,20 @@ mod tests {
             .map(|at| doc.page_at(*at).unwrap())
             .collect();
         assert_eq!(pages, [1, 1, 3, 3, 4, 4]);
+    }
+
+    #[test]
+    fn a_word_parted_by_a_page_is_whole_again() {
+        let doc = written(|w| {
+            w.page();
+            w.paragraph("some infor-");
+            w.page();
+            w.resume("mation");
+        });
+        assert_eq!(
+            (doc.text.as_str(), doc.pages.as_slice()),
+            ("some information", &[0, 10][..])
+        );
     }
 
     #[test]

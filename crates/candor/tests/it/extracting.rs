@@ -10,10 +10,18 @@ fn extractor() -> Extractor {
 
 #[test]
 fn the_program_reads_a_document_in_a_child_of_its_own() {
-    let doc = extractor().extract(b"<!doctype html><title>T</title><h1>Head</h1><p>Words.", None).unwrap();
-    assert_eq!((doc.kind, doc.text.as_str(), doc.title.as_deref()), (Kind::Html, "Head\n\nWords.", Some("T")));
+    let doc = extractor()
+        .extract(b"<!doctype html><title>T</title><h1>Head</h1><p>Words.", None)
+        .unwrap();
+    assert_eq!(
+        (doc.kind, doc.text.as_str(), doc.title.as_deref()),
+        (Kind::Html, "Head\n\nWords.", Some("T"))
+    );
     assert_eq!(extractor().extract(b"", None), Err(ExtractError::Empty));
-    assert!(matches!(extractor().extract(b"\x89PNG\r\n\x1a\n", None), Err(ExtractError::Unsupported { .. })));
+    assert!(matches!(
+        extractor().extract(b"\x89PNG\r\n\x1a\n", None),
+        Err(ExtractError::Unsupported { .. })
+    ));
 }
 
 #[test]

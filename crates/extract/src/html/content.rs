@@ -4,8 +4,6 @@ use std::collections::HashSet;
 
 use super::hidden::Hiding;
 use super::tree::{Id, ROOT, Tree};
-use crate::error::ExtractError;
-use crate::limits::Limits;
 use crate::text::Writer;
 
 /// Elements whose text is no text of the page.
@@ -94,8 +92,8 @@ struct Size {
 }
 
 /// Everything but what is hidden.
-pub(crate) fn everything(tree: &Tree, limits: &Limits) -> Result<Plan, ExtractError> {
-    let sizes = measure(tree, &HashSet::new(), limits)?;
+pub(crate) fn everything(tree: &Tree) -> Plan {
+    let sizes = measure(tree, &HashSet::new());
     let hiding = Hiding::of(tree);
     let mut skip = HashSet::new();
     let mut hidden = 0;
@@ -130,13 +128,13 @@ pub(crate) fn everything(tree: &Tree, limits: &Limits) -> Result<Plan, ExtractEr
         plan.skip.retain(|id| NEVER.contains(&tree.name(*id)));
         plan.shown_after_all = true;
     }
-    Ok(plan)
+    plan
 }
 
 /// The content of a page without its menus.
-pub(crate) fn plan(tree: &Tree, limits: &Limits) -> Result<Plan, ExtractError> {
-    let mut plan = everything(tree, limits)?;
-    let sizes = measure(tree, &plan.skip, limits)?;
+pub(crate) fn plan(tree: &Tree) -> Plan {
+    let mut plan = everything(tree);
+    let sizes = measure(tree, &plan.skip);
     let all = sizes[ROOT].text;
     let root = chosen_root(tree, &plan, &sizes);
     let mut left_out = HashSet::new();
@@ -156,7 +154,7 @@ pub(crate) fn plan(tree: &Tree, limits: &Limits) -> Result<Plan, ExtractError> {
         plan.skip.extend(left_out);
         plan.furniture = all - kept;
     }
-    Ok(plan)
+    plan
 }
 
 /// The element that the page itself calls its content, if it holds a fair part of the words.
@@ -218,26 +216,12 @@ fn is_furniture(tree: &Tree, id: Id, size: Size, root: Id) -> bool {
     false
 }
 
-/// The sizes of all subtrees, in one pass from the leaves up. Depth is bounded here, before anything walks the tree in earnest.
-fn measure(tree: &Tree, skip: &HashSet<Id>, limits: &Limits) -> Result<Vec<Size>, ExtractError> {
+/// The sizes of all subtrees, in one pass from the leaves up.
+fn measure(tree: &Tree, skip: &HashSet<Id>) -> Vec<Size> {
     let mut sizes = vec![Size::default(); tree.len()];
     let mut order = Vec::with_capacity(tree.len());
-    let mut depth = vec![0_u32; tree.len()];
     let mut at = Some(ROOT);
     while let Some(id) = at {
-        if let Some(parent) = tree.parent(id) {
-            depth[id] = depth[parent] + 1;
-            // Browsers stop at 512 and flatten what is deeper; pages beyond many times that are attacks.
-            if depth[id] as usize > limits.depth * 8 {
-                return Err(ExtractError::too_large(
-                    "the nesting of this HTML page",
-                    format!(
-                        "its elements lie more than {} deep in each other, which no ordinary page needs",
-                        limits.depth * 8
-                    ),
-                ));
-            }
-        }
         let skipped = skip.contains(&id) || NEVER.contains(&tree.name(id));
         if !skipped {
             order.push(id);
@@ -257,5 +241,5 @@ fn measure(tree: &Tree, skip: &HashSet<Id>, limits: &Limits) -> Result<Vec<Size>
             sizes[parent].links += links;
         }
     }
-    Ok(sizes)
+    sizes
 }

@@ -214,7 +214,7 @@ mod tests {
     use crate::html::tree::parse;
 
     fn hidden_words(html: &str) -> String {
-        let tree = parse(html);
+        let tree = parse(html, 512).unwrap();
         let hiding = Hiding::of(&tree);
         let hidden = |id| std::iter::successors(Some(id), |id| tree.parent(*id)).any(|id| hiding.hides(&tree, id));
         tree.descendants(ROOT)

@@ -15,11 +15,11 @@ use crate::text::Writer;
 
 /// A page as text.
 pub(crate) fn page(html: &str, note: Option<String>, limits: &Limits) -> Result<Extracted, ExtractError> {
-    let tree = tree::parse(html);
+    let tree = parsed(html, limits)?;
     let mut out = Writer::new(limits);
     note.into_iter().for_each(|note| out.note(note));
     meta::read(&tree, &mut out);
-    let plan = content::plan(&tree, limits)?;
+    let plan = content::plan(&tree);
     walk::write(&tree, &plan, &mut out);
     plan.say(&mut out);
     if out.is_empty() {
@@ -30,11 +30,22 @@ pub(crate) fn page(html: &str, note: Option<String>, limits: &Limits) -> Result<
 
 /// A piece of HTML inside another document (a feed's entry, a book's chapter, a Markdown block): hidden text is left out, all else stays.
 pub(crate) fn fragment(html: &str, out: &mut Writer, limits: &Limits) -> Result<(), ExtractError> {
-    let tree = tree::parse(html);
-    let plan = content::everything(&tree, limits)?;
+    let tree = parsed(html, limits)?;
+    let plan = content::everything(&tree);
     walk::write(&tree, &plan, out);
     plan.say(out);
     Ok(())
+}
+
+/// Browsers stop at a depth of 512 and flatten what is deeper; pages beyond many times that are attacks.
+fn parsed(html: &str, limits: &Limits) -> Result<tree::Tree, ExtractError> {
+    let deepest = limits.depth.saturating_mul(8);
+    tree::parse(html, deepest).ok_or_else(|| {
+        ExtractError::too_large(
+            "the nesting of this HTML page",
+            format!("its elements lie more than {deepest} deep in each other, which no ordinary page needs"),
+        )
+    })
 }
 
 #[cfg(test)]
@@ -93,9 +104,10 @@ mod tests {
             "<aside>side</aside><p>x</p>",
         ] {
             let doc = read(html);
-            let words: String = tree::parse(html)
+            let parsed = tree::parse(html, 512).unwrap();
+            let words: String = parsed
                 .descendants(tree::ROOT)
-                .filter_map(|id| tree::parse(html).text(id).map(str::to_owned))
+                .filter_map(|id| parsed.text(id))
                 .collect();
             let joined: String = doc.text.chars().filter(|c| !c.is_whitespace()).collect();
             assert_eq!(joined, words.replace(' ', ""), "{html}");

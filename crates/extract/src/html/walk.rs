@@ -47,9 +47,7 @@ const BLOCKS: [&str; 39] = [
     "search",
 ];
 /// What makes a cell a part of the page's layout rather than an entry of a table.
-const OF_LAYOUT: [&str; 11] = [
-    "table", "h1", "h2", "h3", "h4", "ul", "ol", "section", "article", "form", "pre",
-];
+const OF_LAYOUT: [&str; 9] = ["table", "h1", "h2", "h3", "h4", "section", "article", "form", "pre"];
 
 /// What an element's end does.
 enum Exit {
@@ -124,9 +122,17 @@ impl Walk<'_> {
         let tree = self.tree;
         let name = tree.name(id);
         if self.in_data_table() && !matches!(name, "tr" | "td" | "th" | "table" | "caption") {
-            if BLOCKS.contains(&name) || name == "br" || heading(name).is_some() {
+            if name == "li" && !self.line.trim().is_empty() {
+                self.line.push_str("; ");
+            } else if BLOCKS.contains(&name) || name == "br" || heading(name).is_some() {
                 self.line.push(' ');
             }
+            return Exit::Inline;
+        }
+        if tree
+            .attribute(id, "style")
+            .is_some_and(|style| style.len() < 200 && style.replace(' ', "").contains("display:inline"))
+        {
             return Exit::Inline;
         }
         match name {
@@ -293,15 +299,17 @@ fn holds_data(tree: &Tree, table: Id) -> bool {
     if matches!(tree.attribute(table, "role"), Some("presentation" | "none")) {
         return false;
     }
-    let mut paragraphs = 0_usize;
-    let mut cells = 0_usize;
+    let (mut paragraphs, mut cells, mut heads, mut lists) = (0_usize, 0_usize, 0_usize, 0_usize);
     for id in tree.descendants(table).skip(1).take(20_000) {
-        let name = tree.name(id);
-        if OF_LAYOUT.contains(&name) {
-            return name == "ul" && cells > 8;
+        match tree.name(id) {
+            name if OF_LAYOUT.contains(&name) => return false,
+            "p" => paragraphs += 1,
+            "td" => cells += 1,
+            "th" => heads += 1,
+            "ul" | "ol" => lists += 1,
+            _ => {}
         }
-        paragraphs += usize::from(name == "p");
-        cells += usize::from(matches!(name, "td" | "th"));
     }
-    paragraphs <= cells.max(1)
+    // A table with heads is meant as one; without, cells of several paragraphs or lists are a page's parts.
+    heads > 1 || (paragraphs <= cells.max(1) && lists == 0)
 }

@@ -141,8 +141,8 @@ fn chapters(main: &str, opf: &str, limits: &Limits) -> Result<Vec<String>, Extra
     let paths: Vec<String> = spine
         .iter()
         .filter_map(|id| items.get(id))
-        .cloned()
         .take(limits.members)
+        .cloned()
         .collect();
     let chapters: Vec<String> = paths
         .iter()

@@ -1,6 +1,8 @@
 //! Characters at places become lines, columns and paragraphs, in the order in which people read: a gutter that several lines leave
 //! free between long pieces of text parts columns, one between short pieces parts the cells of a table.
 
+use std::ops::Range;
+
 use super::page::Glyph;
 use crate::text::is_cjk;
 
@@ -33,6 +35,12 @@ struct Span {
     y: f32,
     size: f32,
     bold: bool,
+}
+
+impl Span {
+    fn middle(&self) -> f32 {
+        (self.x0 + self.x1) / 2.0
+    }
 }
 
 type Row = Vec<Span>;
@@ -108,7 +116,7 @@ fn spans<'a>(glyphs: impl Iterator<Item = &'a Glyph>) -> Vec<Span> {
 fn push_space(before: &mut String, after: &str, gap: f32, size: f32) {
     let close = gap < 0.9 * size;
     let both = before.chars().next_back().is_some_and(is_cjk) && after.chars().next().is_some_and(is_cjk);
-    if !(close && both) && !before.ends_with(' ') {
+    if !(close && both || before.ends_with(' ')) {
         before.push(' ');
     }
 }
@@ -156,104 +164,84 @@ fn right_to_left(row: &mut [Span]) {
     }
 }
 
-/// Stretches of x that nothing covers.
-type Gaps = Vec<(f32, f32)>;
+/// The most places at which a gutter is looked for in one region.
+const MOST_CANDIDATES: usize = 256;
 
-fn gaps(row: &Row, left: f32, right: f32, width: f32) -> Gaps {
-    let mut spans: Vec<(f32, f32)> = row.iter().map(|span| (span.x0, span.x1)).collect();
-    spans.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let (mut gaps, mut at) = (Vec::new(), left);
-    for (x0, x1) in spans {
-        if x0 - at >= width {
-            gaps.push((at, x0));
-        }
-        at = at.max(x1);
-    }
-    if right - at >= width {
-        gaps.push((at, right));
-    }
-    gaps
-}
-
-fn common(a: &Gaps, b: &Gaps, width: f32) -> Gaps {
-    let pairs = a
-        .iter()
-        .flat_map(|a| b.iter().map(move |b| (a.0.max(b.0), a.1.min(b.1))));
-    pairs.filter(|(x0, x1)| x1 - x0 >= width).take(64).collect()
-}
-
-/// Parts rows into columns wherever a run of rows leaves a gutter free, and the columns again.
+/// Parts rows into columns where a run of rows leaves a gutter free between prose, and what is above, below and beside it again.
 fn columns_of(rows: Vec<Row>, depth: usize, columns: &mut Vec<Vec<Row>>) {
-    let (left, right) = rows
-        .iter()
-        .flatten()
-        .fold((f32::MAX, f32::MIN), |(l, r), span| (l.min(span.x0), r.max(span.x1)));
+    let Some((run, x)) = (depth < 12).then(|| best_gutter(&rows)).flatten() else {
+        columns.extend((!rows.is_empty()).then_some(rows));
+        return;
+    };
+    let mut above = rows;
+    let mut beside = above.split_off(run.start);
+    let below = beside.split_off(run.len());
+    columns_of(above, depth + 1, columns);
+    let (mut before, mut after) = (Vec::new(), Vec::new());
+    for row in beside {
+        let (a, b): (Row, Row) = row.into_iter().partition(|span| span.middle() < x);
+        before.extend((!a.is_empty()).then_some(a));
+        after.extend((!b.is_empty()).then_some(b));
+    }
+    columns_of(before, depth + 1, columns);
+    columns_of(after, depth + 1, columns);
+    columns_of(below, depth + 1, columns);
+}
+
+/// The rows and the place of the gutter that parts the most text.
+fn best_gutter(rows: &[Row]) -> Option<(Range<usize>, f32)> {
     let mut sizes: Vec<f32> = rows.iter().flatten().map(|span| span.size).collect();
     sizes.sort_by(f32::total_cmp);
-    let width = sizes.get(sizes.len() / 2).copied().unwrap_or(10.0) * GUTTER;
-    let mut plain: Vec<Row> = Vec::new();
-    let mut run: Vec<Row> = Vec::new();
-    let mut free: Gaps = Vec::new();
-    let mut close = |run: &mut Vec<Row>, free: &Gaps, plain: &mut Vec<Row>| {
-        let rows = std::mem::take(run);
-        match (depth < 6).then(|| gutter(&rows, free)).flatten() {
-            Some(x) => {
-                if !plain.is_empty() {
-                    columns.push(std::mem::take(plain));
-                }
-                let (mut before, mut after) = (Vec::new(), Vec::new());
-                for row in rows {
-                    let (a, b): (Row, Row) = row.into_iter().partition(|span| (span.x0 + span.x1) / 2.0 < x);
-                    before.extend((!a.is_empty()).then_some(a));
-                    after.extend((!b.is_empty()).then_some(b));
-                }
-                columns_of(before, depth + 1, columns);
-                columns_of(after, depth + 1, columns);
-            }
-            None => plain.extend(rows),
-        }
-    };
-    for row in rows {
-        let own = gaps(&row, left, right, width);
-        let shared = if run.is_empty() {
-            own.clone()
-        } else {
-            common(&free, &own, width)
+    let half = sizes.get(sizes.len() / 2)? * GUTTER / 2.0;
+    // A gutter lies just after the end of something, or just before its beginning.
+    let mut candidates: Vec<i32> = rows
+        .iter()
+        .flatten()
+        .flat_map(|span| [span.x1 + half, span.x0 - half])
+        .map(|x| x.round() as i32)
+        .collect();
+    candidates.sort_unstable();
+    candidates.dedup();
+    let every = candidates.len().div_ceil(MOST_CANDIDATES).max(1);
+    let mut best: Option<(usize, Range<usize>, f32)> = None;
+    for x in candidates.into_iter().step_by(every).map(|x| x as f32) {
+        let free = |row: &Row| {
+            row.iter()
+                .all(|span| span.x1 <= x - half + 1.0 || span.x0 >= x + half - 1.0)
         };
-        if shared.is_empty() {
-            close(&mut run, &free, &mut plain);
-            free = own;
-        } else {
-            free = shared;
+        let mut start = 0;
+        while start < rows.len() {
+            let length = rows[start..].iter().take_while(|row| free(row)).count();
+            let run = start..start + length;
+            let parted = prose(&rows[run.clone()], x, true).zip(prose(&rows[run.clone()], x, false));
+            if let Some((before, after)) = parted
+                && best.as_ref().is_none_or(|(most, ..)| before.min(after) > *most)
+            {
+                best = Some((before.min(after), run, x));
+            }
+            start += length.max(1);
         }
-        run.push(row);
     }
-    close(&mut run, &free, &mut plain);
-    if !plain.is_empty() {
-        columns.push(plain);
-    }
+    best.map(|(_, run, x)| (run, x))
 }
 
-/// The middle of the widest gap with prose on both sides.
-fn gutter(rows: &[Row], free: &Gaps) -> Option<f32> {
-    let prose = |x: f32, before: bool| {
-        let sides: Vec<usize> = rows
+/// The characters on one side of a gutter, if they are prose: enough lines, most of them one long piece.
+fn prose(rows: &[Row], x: f32, before: bool) -> Option<usize> {
+    let (mut lines, mut pieces, mut characters, mut longest) = (0, 0, 0, 0);
+    for row in rows {
+        let side: Vec<usize> = row
             .iter()
-            .map(|row| {
-                row.iter()
-                    .filter(|span| ((span.x0 + span.x1) / 2.0 < x) == before)
-                    .map(|span| weight(&span.text))
-                    .sum()
-            })
-            .filter(|characters| *characters > 0)
+            .filter(|span| (span.middle() < x) == before)
+            .map(|span| weight(&span.text))
             .collect();
-        sides.len() >= COLUMN_LINES && sides.iter().sum::<usize>() >= sides.len() * COLUMN_CHARACTERS
-    };
-    let mut free = free.clone();
-    free.sort_by(|a, b| (b.1 - b.0).total_cmp(&(a.1 - a.0)));
-    free.into_iter()
-        .map(|(x0, x1)| (x0 + x1) / 2.0)
-        .find(|x| prose(*x, true) && prose(*x, false))
+        if let Some(most) = side.iter().max() {
+            lines += 1;
+            pieces += side.len();
+            characters += side.iter().sum::<usize>();
+            longest += most;
+        }
+    }
+    (lines >= COLUMN_LINES && longest >= lines * COLUMN_CHARACTERS && pieces * 2 <= lines * 3).then_some(characters)
 }
 
 /// Characters, where a Chinese one counts for two.
@@ -370,11 +358,13 @@ fn continues(above: &Line, line: &Line, words: &str, step: f32, left: f32, right
         .last()
         .is_some_and(|words| words.ends_with(['.', '!', '?', ':', '。', '！', '？', '：', '”', '"']));
     let short = above.x1 < right - (right - left) * 0.12;
-    let marked = is_item(words);
-    !(marked && (ended || short || line.x0 <= above.x0 + size * 0.3)
+    // Prose that is not large breaks its lines where they are full.
+    let far_too_short = above.x1 < right - (right - left) * 0.4 && line.x0 <= above.x0 + size * 0.3;
+    let parts = is_item(words) && (ended || short || line.x0 <= above.x0 + size * 0.3)
         || short && ended
-        || indented && (ended || short)
-        || indented && line.x0 > left + size * 0.8 && above.x0 < left + size * 0.4 && ended)
+        || far_too_short
+        || indented && (ended || short);
+    !parts
 }
 
 /// Begins with a bullet, a figure with a dot, or a bracketed figure.

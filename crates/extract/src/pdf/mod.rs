@@ -273,11 +273,12 @@ fn write(pages: &[Vec<Block>], out: &mut Writer) {
             } else if !all_bold && is_bold_heading(block, &words) {
                 out.heading((sizes.len() + 1).min(6) as u8, &words);
             } else {
-                let begins_small = words
+                // A sentence goes on over the foot of a column or page.
+                let goes_on = words
                     .chars()
                     .next()
-                    .is_some_and(|c| c.is_lowercase() || crate::text::is_cjk(c));
-                if n == 0 && was_unfinished && begins_small {
+                    .is_some_and(|c| c.is_lowercase() || (n == 0 && crate::text::is_cjk(c)));
+                if was_unfinished && goes_on {
                     out.resume(&words)
                 } else {
                     out.paragraph(&words)
@@ -380,6 +381,8 @@ fn about(doc: &Document, out: &mut Writer) {
     let is_file = |title: &str| {
         let title = title.to_lowercase();
         title.starts_with("untitled")
+            || title.starts_with("(anonymous")
+            || title.starts_with("(unspec")
             || title.starts_with("microsoft word")
             || [".doc", ".docx", ".tex", ".dvi", ".pdf", ".indd", ".ppt", ".txt"]
                 .iter()

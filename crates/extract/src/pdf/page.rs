@@ -78,11 +78,16 @@ struct State {
 enum Marked {
     Plain,
     Hidden,
-    Actual {
-        text: String,
-        first: Option<Glyph>,
-        last: Option<f32>,
-    },
+    Actual { text: String, shown: Vec<(Glyph, Seen)> },
+}
+
+/// How a character meets the eye.
+#[derive(Clone, Copy)]
+enum Seen {
+    Plainly,
+    White,
+    Invisibly,
+    Not,
 }
 
 /// Fonts of a document by their object, kept from page to page.
@@ -369,24 +374,30 @@ impl<'a> Interpreter<'a> {
             turn,
         };
         let [left, bottom, right, top] = self.bounds;
-        let seen = size >= 1.0
-            && (place[4] > left - 2.0 && place[4] < right + 2.0 && place[5] > bottom - 2.0 && place[5] < top + 2.0);
-        if let Some(Marked::Actual { first, last, .. }) = self
+        let inside = place[4] > left - 2.0 && place[4] < right + 2.0 && place[5] > bottom - 2.0 && place[5] < top + 2.0;
+        let seen = match state.mode {
+            _ if size < 1.0 || !inside => Seen::Not,
+            3 | 7 => Seen::Invisibly,
+            _ if state.white => Seen::White,
+            _ => Seen::Plainly,
+        };
+        match self
             .marked
             .iter_mut()
             .rev()
             .find(|marked| matches!(marked, Marked::Actual { .. }))
         {
-            *last = Some(last.unwrap_or(glyph.x1).max(glyph.x1));
-            first.get_or_insert(glyph);
-        } else if !seen {
-            self.page.hidden += glyph.text.trim().chars().count();
-        } else if state.mode == 3 || state.mode == 7 {
-            self.page.invisible.push(glyph);
-        } else if state.white {
-            self.page.white.push(glyph);
-        } else {
-            self.page.glyphs.push(glyph);
+            Some(Marked::Actual { shown, .. }) => shown.push((glyph, seen)),
+            _ => self.deliver(glyph, seen),
+        }
+    }
+
+    fn deliver(&mut self, glyph: Glyph, seen: Seen) {
+        match seen {
+            Seen::Plainly => self.page.glyphs.push(glyph),
+            Seen::White => self.page.white.push(glyph),
+            Seen::Invisibly => self.page.invisible.push(glyph),
+            Seen::Not => self.page.hidden += glyph.text.trim().chars().count(),
         }
     }
 
@@ -422,8 +433,7 @@ impl<'a> Interpreter<'a> {
                     .and_then(|text| lopdf::decode_text_string(text).ok());
                 actual.map_or(Marked::Plain, |text| Marked::Actual {
                     text,
-                    first: None,
-                    last: None,
+                    shown: Vec::new(),
                 })
             }
             None => Marked::Plain,
@@ -431,16 +441,29 @@ impl<'a> Interpreter<'a> {
         self.marked.push(marked);
     }
 
+    /// A text of its own stands for what is drawn (a ligature, a hyphen); one that says much more than that is not what readers see.
     fn end_marked(&mut self) {
-        if let Some(Marked::Actual {
-            text,
-            first: Some(glyph),
-            last,
-        }) = self.marked.pop()
-            && !text.trim().is_empty()
-        {
-            let x1 = last.unwrap_or(glyph.x1);
-            self.page.glyphs.push(Glyph { text, x1, ..glyph });
+        let Some(Marked::Actual { text, shown }) = self.marked.pop() else {
+            return;
+        };
+        let stands = !text.trim().is_empty() && text.chars().count() <= shown.len() * 3 + 2;
+        match shown.first().filter(|_| stands) {
+            Some((first, seen)) => {
+                let x1 = shown.iter().map(|(glyph, _)| glyph.x1).fold(first.x1, f32::max);
+                let (glyph, seen) = (
+                    Glyph {
+                        text,
+                        x1,
+                        ..first.clone()
+                    },
+                    *seen,
+                );
+                self.deliver(glyph, seen);
+            }
+            None => {
+                self.page.hidden += text.trim().chars().count();
+                shown.into_iter().for_each(|(glyph, seen)| self.deliver(glyph, seen));
+            }
         }
     }
 }

@@ -156,7 +156,10 @@ fn without_cut_tags(text: &str) -> String {
                 && !tag[1 + name.len()..].starts_with(|c: char| c.is_alphabetic())
         };
         if let Some(name) = CUT.iter().find(is) {
-            let Some(end) = tag.find('>') else { break };
+            let Some(end) = tag.find('>') else {
+                rest = tag;
+                break;
+            };
             if tag[..end].ends_with('/') {
                 rest = &tag[end + 1..];
                 continue;
@@ -247,6 +250,9 @@ fn link(inner: &str) -> String {
     }
 }
 
+/// Tags and outside links are no longer than this; what is left open costs a look this far and no farther.
+const LONGEST_MARK: usize = 2000;
+
 /// Bold and italic marks, tags, outside links, character names and magic words.
 fn inline(line: &str) -> String {
     let mut out = String::with_capacity(line.len());
@@ -254,36 +260,39 @@ fn inline(line: &str) -> String {
     while let Some(at) = rest.find(['\'', '<', '[', '&', '_']) {
         out.push_str(&rest[..at]);
         let here = &rest[at..];
-        let quotes = here.bytes().take_while(|b| *b == b'\'').count();
-        let (words, length) = if quotes > 1 {
-            ("", quotes)
-        } else if here.starts_with('<')
-            && here[1..].starts_with(|c: char| c.is_ascii_alphabetic() || c == '/')
-            && here.find('>').is_some_and(|end| end < 400)
-        {
-            let end = here.find('>').unwrap_or(0);
-            (if here[1..].starts_with("br") { " " } else { "" }, end + 1)
-        } else if here.starts_with("[http") || here.starts_with("[//") {
-            match here.find(']') {
-                Some(end) => (here[1..end].split_once(' ').map_or("", |(_, words)| words), end + 1),
-                None => ("[", 1),
-            }
-        } else if here.starts_with("__") {
-            let end = here[2..]
-                .find("__")
-                .filter(|end| *end > 0 && here[2..2 + end].bytes().all(|b| b.is_ascii_uppercase()));
-            end.map_or(("__", 2), |end| ("", end + 4))
-        } else if let Some((name, becomes)) = ENTITIES.iter().find(|(name, _)| here.starts_with(name)) {
-            (*becomes, name.len())
-        } else {
-            let first = here.chars().next().map_or(0, char::len_utf8);
-            (&here[..first], first)
-        };
+        let near = &here[..here.floor_char_boundary(LONGEST_MARK)];
+        let (words, length) = mark(here, near);
         out.push_str(words);
         rest = &here[length..];
     }
     out.push_str(rest);
     out
+}
+
+/// What the mark at the beginning of `here` becomes, and how long it is.
+fn mark<'a>(here: &'a str, near: &'a str) -> (&'a str, usize) {
+    let quotes = here.bytes().take_while(|b| *b == b'\'').count();
+    if quotes > 1 {
+        return ("", quotes);
+    }
+    if near.starts_with('<') && near[1..].starts_with(|c: char| c.is_ascii_alphabetic() || c == '/') {
+        if let Some(end) = near.find('>') {
+            return (if near[1..].starts_with("br") { " " } else { "" }, end + 1);
+        }
+    } else if near.starts_with("[http") || near.starts_with("[//") {
+        if let Some(end) = near.find(']') {
+            return (near[1..end].split_once(' ').map_or("", |(_, words)| words), end + 1);
+        }
+    } else if let Some(word) = near.strip_prefix("__") {
+        let end = word
+            .find("__")
+            .filter(|end| *end > 0 && word[..*end].bytes().all(|b| b.is_ascii_uppercase()));
+        return end.map_or(("__", 2), |end| ("", end + 4));
+    } else if let Some((name, becomes)) = ENTITIES.iter().find(|(name, _)| near.starts_with(name)) {
+        return (becomes, name.len());
+    }
+    let first = here.chars().next().map_or(0, char::len_utf8);
+    (&here[..first], first)
 }
 
 const ENTITIES: [(&str, &str); 8] = [

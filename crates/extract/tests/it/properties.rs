@@ -5,30 +5,126 @@ use proptest::prelude::*;
 
 use crate::made::{docx, package, pdf};
 
-const NAMES: [&str; 10] = ["a.html", "a.md", "a.csv", "a.jsonl", "a.rs", "a.txt", "a.pdf", "a.docx", "a.xml", "a"];
+const NAMES: [&str; 10] = [
+    "a.html", "a.md", "a.csv", "a.jsonl", "a.rs", "a.txt", "a.pdf", "a.docx", "a.xml", "a",
+];
 
 /// Limits that let many cases run.
 fn limits() -> Limits {
-    Limits { text_bytes: 1 << 16, member_bytes: 1 << 20, unpacked_bytes: 4 << 20, ..Limits::default() }
+    Limits {
+        text_bytes: 1 << 16,
+        member_bytes: 1 << 20,
+        unpacked_bytes: 4 << 20,
+        ..Limits::default()
+    }
 }
 
 fn read(bytes: &[u8], name: &str) {
     crate::sound::check_result(&extract_here(bytes, Some(name), &limits()));
     let mut input = std::io::BufReader::with_capacity(7, bytes);
-    let each = documents_here(&mut input, &Hints { name: Some(name.into()), password: None }, &limits(), &mut |doc| {
-        crate::sound::check(&doc);
-        true
-    });
-    assert!(!matches!(each, Err(candor_extract::ExtractError::ReaderFailed { .. })), "{each:?}");
+    let each = documents_here(
+        &mut input,
+        &Hints {
+            name: Some(name.into()),
+            password: None,
+        },
+        &limits(),
+        &mut |doc| {
+            crate::sound::check(&doc);
+            true
+        },
+    );
+    assert!(
+        !matches!(each, Err(candor_extract::ExtractError::ReaderFailed { .. })),
+        "{each:?}"
+    );
 }
 
 /// Pieces of markup that mean something to one reader or another.
 fn piece() -> impl Strategy<Value = String> {
     let marks = [
-        "<", ">", "</", "/>", "<p>", "</p>", "<div hidden>", "<table>", "<tr>", "<td>", "<li>", "<ul>", "<pre>", "<br>", "<!--", "-->", "<style>", "</style>", ".a{display:none}", "<script>",
-        "<rss>", "<item>", "<title>", "</title>", "</item>", "<mediawiki>", "<page>", "<text>", "</text>", "</page>", "{{", "}}", "[[", "]]", "|", "{|", "|}", "|-", "==", "'''", "# ", "- ", "```",
-        "\n", "\n\n", "\r", "\t", "\u{0}", "\u{c}", "\u{200B}", "\u{E0041}", "\u{FE0F}", ",", ";", "\"", "{\"a\":", "[1,2]", "}", "&amp;", "&#x41;", "&x;", "<w:p>", "<w:t>", "</w:t>", "</w:p>", "<w:tbl>",
-        "<w:tr>", "<w:tc>", "</w:tc>", "</w:tr>", "</w:tbl>", "<a href=x>", "<h1>", "</h1>", "<title/>", "有朋", "é", " ", "word", "2024-01-31", "---\n", "title: x\n",
+        "<",
+        ">",
+        "</",
+        "/>",
+        "<p>",
+        "</p>",
+        "<div hidden>",
+        "<table>",
+        "<tr>",
+        "<td>",
+        "<li>",
+        "<ul>",
+        "<pre>",
+        "<br>",
+        "<!--",
+        "-->",
+        "<style>",
+        "</style>",
+        ".a{display:none}",
+        "<script>",
+        "<rss>",
+        "<item>",
+        "<title>",
+        "</title>",
+        "</item>",
+        "<mediawiki>",
+        "<page>",
+        "<text>",
+        "</text>",
+        "</page>",
+        "{{",
+        "}}",
+        "[[",
+        "]]",
+        "|",
+        "{|",
+        "|}",
+        "|-",
+        "==",
+        "'''",
+        "# ",
+        "- ",
+        "```",
+        "\n",
+        "\n\n",
+        "\r",
+        "\t",
+        "\u{0}",
+        "\u{c}",
+        "\u{200B}",
+        "\u{E0041}",
+        "\u{FE0F}",
+        ",",
+        ";",
+        "\"",
+        "{\"a\":",
+        "[1,2]",
+        "}",
+        "&amp;",
+        "&#x41;",
+        "&x;",
+        "<w:p>",
+        "<w:t>",
+        "</w:t>",
+        "</w:p>",
+        "<w:tbl>",
+        "<w:tr>",
+        "<w:tc>",
+        "</w:tc>",
+        "</w:tr>",
+        "</w:tbl>",
+        "<a href=x>",
+        "<h1>",
+        "</h1>",
+        "<title/>",
+        "有朋",
+        "é",
+        " ",
+        "word",
+        "2024-01-31",
+        "---\n",
+        "title: x\n",
     ];
     prop_oneof![4 => prop::sample::select(marks.to_vec()).prop_map(str::to_owned), 1 => "\\PC{0,8}"]
 }
