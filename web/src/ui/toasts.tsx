@@ -1,6 +1,7 @@
 // Short messages at the page's edge. An error's sentence comes from the server and says what to do.
 
 import { useSyncExternalStore } from "react";
+import { createPortal } from "react-dom";
 import { useTranslation } from "react-i18next";
 import { Failure } from "../api/client";
 import { CloseIcon } from "./icons";
@@ -13,11 +14,18 @@ interface Toast {
 
 let toasts: Toast[] = [];
 let next = 1;
+let host: HTMLElement | null = null;
 const listeners = new Set<() => void>();
 
 function set(list: Toast[]) {
   toasts = list;
   listeners.forEach((listener) => listener());
+}
+
+/** A dialog makes everything else inert, so while one is open the notices are shown inside it. */
+export function hostToasts(dialog: HTMLElement | null): void {
+  host = dialog;
+  set([...toasts]);
 }
 
 const dismiss = (id: number) => set(toasts.filter((toast) => toast.id !== id));
@@ -43,7 +51,7 @@ export function Toasts() {
     () => toasts,
   );
   const { t } = useTranslation();
-  return (
+  const shown = (
     <div className="toasts" role="region" aria-label={t("messages")}>
       {list.map((one) => (
         <div key={one.id} role={one.error ? "alert" : "status"} className={one.error ? "toast error" : "toast"}>
@@ -55,4 +63,5 @@ export function Toasts() {
       ))}
     </div>
   );
+  return host ? createPortal(shown, host) : shown;
 }
