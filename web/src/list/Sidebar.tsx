@@ -9,7 +9,7 @@ import type { Conversation, Hit } from "../api/types";
 import { show } from "../route";
 import { liveAnswers } from "../stream/live";
 import { Dialog } from "../ui/Dialog";
-import { CloseIcon, DotsIcon, KeyboardIcon, Logo, PlusIcon, SearchIcon, SlidersIcon } from "../ui/icons";
+import { CloseIcon, DotsIcon, KeyboardIcon, Logo, PlusIcon, SearchIcon, SidebarIcon, SlidersIcon } from "../ui/icons";
 import { toast, toastError } from "../ui/toasts";
 import { byDay } from "./days";
 
@@ -39,7 +39,7 @@ export function Sidebar({ shown, onClose, onChosen, onSettings, onShortcuts }: P
         <Logo />
         <span>Candor</span>
         <button id="close-sidebar" type="button" className="icon" aria-label={t("closeSidebar")} title={t("closeSidebar")} onClick={onClose}>
-          <CloseIcon />
+          <SidebarIcon size={18} />
         </button>
       </div>
       <button

@@ -14,13 +14,12 @@ import { useMath } from "./useMath";
 import { type Setting, settings } from "./weight";
 
 type Plugins = NonNullable<Parameters<typeof ReactMarkdown>[0]["rehypePlugins"]>;
-const formulas = { trust: false, strict: "ignore", throwOnError: false, maxSize: 20, maxExpand: 500 } as const;
 
-// Sanitized last: nothing that a plug-in makes goes around it. KaTeX loads no file and trusts no command.
+// Sanitized last: nothing that a plug-in makes goes around it.
 const plain: { remark: Plugins; rehype: Plugins } = { remark: [remarkGfm], rehype: [[rehypeSanitize, schema]] };
-const withMath = ({ remarkMath, rehypeKatex }: typeof import("./math")): typeof plain => ({
+const withMath = ({ remarkMath, rehypeFormulas }: typeof import("./math")): typeof plain => ({
   remark: [...plain.remark, remarkMath],
-  rehype: [[rehypeKatex, formulas], ...plain.rehype],
+  rehype: [rehypeFormulas, ...plain.rehype],
 });
 
 const components: Components = {

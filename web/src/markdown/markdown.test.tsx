@@ -39,6 +39,8 @@ describe("formulas", () => {
     expect(STYLE.test("background:url(https://evil.example/x)")).toBe(false);
     expect(STYLE.test("position:fixed;top:0em")).toBe(false);
     expect(STYLE.test("position:relative")).toBe(true);
+    expect(STYLE.test("color: rgb(255, 0, 0); border-width: 0.04em;")).toBe(true);
+    expect(STYLE.test("color: image(red)")).toBe(false);
     expect(STYLE.test("height:10000em;vertical-align:-10000em;")).toBe(false);
     expect(STYLE.test("height:12.345em;vertical-align:-0.25em;width:100%")).toBe(true);
   });

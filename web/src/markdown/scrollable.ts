@@ -8,7 +8,7 @@ export function useScrollables(root: RefObject<HTMLElement | null>): void {
     const { current } = root;
     if (!current || typeof ResizeObserver === "undefined") return;
     const observer = new ResizeObserver(() => {
-      for (const box of current.querySelectorAll(".table, .katex-display, pre")) {
+      for (const box of current.querySelectorAll(".table, .katex-display, pre, p:has(> .katex)")) {
         if (box.scrollWidth > box.clientWidth + 1) box.setAttribute("tabindex", "0");
         else box.removeAttribute("tabindex");
       }

@@ -80,7 +80,10 @@ export function Composer({ id, running, onSend }: Props) {
           </button>
         )}
       </div>
-      <p id="composer-hint">{t("composerHint")}</p>
+      <p>
+        <span id="composer-hint">{t("composerHint")} · </span>
+        {t("caution")}
+      </p>
     </form>
   );
 }

@@ -8,7 +8,7 @@ import { conversational, type Defaults } from "../api/types";
 import { show } from "../route";
 import { ModelMenu } from "../settings/ModelMenu";
 import { liveAnswers } from "../stream/live";
-import { ChevronIcon, MenuIcon, SlidersIcon } from "../ui/icons";
+import { ChevronIcon, SidebarIcon, SlidersIcon } from "../ui/icons";
 import { toastError } from "../ui/toasts";
 import { divider, shown } from "./branches";
 import { Composer } from "./Composer";
@@ -71,16 +71,18 @@ export function Thread({ id, sidebar, onSidebar, onSettings }: Props) {
       <header className="head">
         {!sidebar && (
           <button id="open-sidebar" type="button" className="icon" aria-label={t("openSidebar")} title={t("openSidebar")} onClick={onSidebar}>
-            <MenuIcon size={18} />
+            <SidebarIcon size={18} />
           </button>
         )}
         <ModelMenu conversation={data?.conversation ?? null} />
-        <h1 className="sr-only">{data?.conversation.title || t("newChat")}</h1>
+        <h1 className={data?.conversation.title ? "title" : "sr-only"} dir="auto">
+          {data?.conversation.title || t("newChat")}
+        </h1>
         <button type="button" className="icon last" aria-label={t("settings")} title={t("settings")} onClick={onSettings}>
           <SlidersIcon size={18} />
         </button>
       </header>
-      <Scroller sent={sent}>
+      <Scroller sent={sent} stays={id !== null}>
         {id === null && <Empty owner={chosen?.owned_by ?? "candor"} onChoose={send} />}
         {query.isError && id && <Missing error={query.error} onRetry={() => void query.refetch()} />}
         {query.isPending && id && <p className="note center loading">{t("loading")}</p>}
@@ -119,7 +121,7 @@ function Missing({ error, onRetry }: { error: Error; onRetry: () => void }) {
 }
 
 /** Stays at the end while an answer grows, unless the reader went up; goes there when a question is sent. */
-function Scroller({ sent, children }: { sent: number; children: React.ReactNode }) {
+function Scroller({ sent, stays, children }: { sent: number; stays: boolean; children: React.ReactNode }) {
   const { t } = useTranslation();
   const box = useRef<HTMLDivElement>(null);
   const inner = useRef<HTMLDivElement>(null);
@@ -136,11 +138,11 @@ function Scroller({ sent, children }: { sent: number; children: React.ReactNode 
   useLayoutEffect(() => {
     if (!inner.current) return;
     const observer = new ResizeObserver(() => {
-      if (atEnd.current) toEnd();
+      if (stays && atEnd.current) toEnd();
     });
     observer.observe(inner.current);
     return () => observer.disconnect();
-  }, []);
+  }, [stays]);
 
   return (
     <main className="scroller-frame">
