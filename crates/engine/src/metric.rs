@@ -44,4 +44,14 @@ pub fn describe() {
         "Requests that lost their pages to an older one and were computed again"
     );
     describe_gauge!(MODELS, "Models in memory");
+    describe_gauge!("candor_upstream_replica_up", "Whether a replica of an upstream answers");
+    describe_gauge!("candor_upstream_running", "Requests under way at a replica");
+    describe_counter!("candor_upstream_requests_total", "Requests sent to a replica, by outcome");
+    describe_counter!("candor_upstream_retries_total", "Attempts after the first");
+    describe_counter!("candor_upstream_tokens_total", "Tokens that upstreams counted, by kind");
+    describe_histogram!(
+        "candor_upstream_first_token_seconds",
+        Unit::Seconds,
+        "Time from a request's arrival to an upstream's first token"
+    );
 }

@@ -56,6 +56,7 @@ impl Serve {
     }
 
     async fn serve(self, context: &Context, config: ServerConfig, start: Instant) -> anyhow::Result<ExitCode> {
+        candor_server::count(); // before models load and upstreams are asked
         // The port first: a model is not read for a server that cannot listen.
         let listener = candor_server::bind(&config).await?;
         let address = listener.local_addr().context("the listening socket has no address")?;

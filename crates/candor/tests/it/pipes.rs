@@ -82,6 +82,6 @@ fn a_prompt_that_does_not_fit_is_refused_whole() {
         "word ".repeat(500).as_bytes(),
     );
     assert_eq!(ran.status, 1, "{}", ran.out);
-    assert!(ran.err.contains("context holds 64"), "{}", ran.err);
+    assert!(ran.err.contains("maximum context length is 64"), "{}", ran.err);
     assert!(ran.out.is_empty());
 }

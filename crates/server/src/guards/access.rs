@@ -50,7 +50,10 @@ fn from_this_machine(config: &ServerConfig, uri: &Uri, headers: &HeaderMap) -> R
             "send one Host header that names this machine, such as 127.0.0.1".into(),
         ));
     };
-    if !names_this_machine(config, host) {
+    let addressed = uri
+        .authority()
+        .is_none_or(|name| names_this_machine(config, name.as_str()));
+    if !addressed || !names_this_machine(config, host) {
         let host: String = host.chars().take(100).collect();
         return Err(ApiError::Forbidden(format!(
             "the name `{host}` is not known to be this machine; use 127.0.0.1 or localhost, add the name to `allowed_hosts` in the configuration, or set CANDOR_API_KEY"
