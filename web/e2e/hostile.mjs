@@ -59,11 +59,11 @@ export const hostile = {
     Object.assign(context.upstream, { text: `${heavy["a long list"].slice(0, 24_000)}\n\n${many("> ", 1000)}deep\n\n$${many("x+", 4000)}x$\n\nThe end.`, rate: 2000, breaks: false });
     const { page } = await fresh(context, "Heavy", { model: "pretender" });
     await ask(page, "Go on.");
-    await answers(page).locator("li").nth(40).waitFor();
+    await page.waitForFunction(() => (document.querySelector("article.answer .prose")?.textContent ?? "").length > 1000);
     await composer(page).pressSequentially("still here");
     assert.equal(await composer(page).inputValue(), "still here");
     await done(page);
-    await page.getByText("The end.").waitFor();
+    await answers(page).getByText("The end.").waitFor();
   },
 
   async "a formula covers nothing but its own answer"({ server, open }) {

@@ -158,7 +158,7 @@ export const placed = {
     await page.goto(`${server.url}c/${made.id}`);
     await ask(page, "Do you work?");
     await done(page);
-    await page.getByText("Fine.").waitFor();
+    await answers(page).getByText("Fine.").waitFor();
   },
 
   async "an address without a conversation says so and leads on"({ server, open, axe }) {

@@ -113,7 +113,8 @@ function Missing({ error, onRetry }: { error: Error; onRetry: () => void }) {
   return (
     <div className="missing" role="alert">
       <p>{gone ? t("notFound") : error.message || t("notLoadedNow")}</p>
-      <button type="button" onClick={gone ? () => show(null) : onRetry}>
+      {/* Stands where the message field would, so it is what the skip link leads to. */}
+      <button id="composer" type="button" onClick={gone ? () => show(null) : onRetry}>
         {t(gone ? "newChat" : "retry")}
       </button>
     </div>
