@@ -1,6 +1,6 @@
 """The encoder: all-MiniLM-L6-v2's trunk over `[CLS] question or claim [SEP] passage or evidence [SEP]`, with five linear heads.
 
-Heads read the last hidden states h [tokens, 384]; `pair` is [h of CLS, mean of h over the first text's tokens] (768):
+Heads read the last hidden states h [tokens, 384]; `pair` is [h of CLS, mean of h over the first text's tokens and its [SEP]] (768):
   rank       pair -> 1   how well the passage answers; only differences between passages mean something
   answerable pair -> 1   logit that the passage holds the answer
   span       h    -> 2   start and end logits of each passage token
