@@ -43,6 +43,7 @@ NOT_PERSON = set("university college act war company court party church river oc
                  "island islands north south east west america american age era movement revolution battle plan committee "
                  "constitution law theory commission department bank board league agency".split())
 PLACES_BEFORE = set("in at from near to throughout across".split())
+PARTICIPLES = {q for _, q in parse.IRREGULAR.values()}
 NOISE = set("however thus therefore also furthermore moreover instead then similarly finally today additionally consequently "
             "indeed hence likewise nevertheless meanwhile".split())
 
@@ -62,6 +63,37 @@ def lowered(words, toks):
     if toks and toks[0].text[0].isupper() and not (toks[0].text != "A" and words.is_name(toks[0].low)) and len(toks[0].text) != 1 or toks and toks[0].text == "A":
         toks[0].text = toks[0].text[0].lower() + toks[0].text[1:]
     return toks
+
+
+def plain_subject(words, toks, v):
+    """Whether toks[:v] is noun phrases joined by prepositions, "and" or "or", and nothing else."""
+    i = 0
+    while True:
+        k = parse.np_at(words, toks, i)
+        if k == i or k > v:
+            return False
+        if k == v:
+            return True
+        if toks[k].low not in PREPOSITIONS and toks[k].low not in ("and", "or"):
+            return False
+        i = k + 1
+
+
+def simple_place(words, toks, v, i, j, kind):
+    """Whether toks[i:j] is subject, object, complement or the object of a preposition right there: other places make bad questions."""
+    before, after = toks[i - 1].low if i else "", toks[j].low if j < len(toks) else "."
+    if kind != "list" and (before in ("and", "or", ",") and i > 0 or after in ("and", "or")):
+        return False
+    if i <= v or kind in ("reason", "purpose", "date"):
+        return True
+    between = toks[v + 1:i]
+    if len(between) > 9 or any(t.low in parse.JOINERS - {"not", "also", "only", "often", "usually"} or t.text in ",:;—(" for t in between):
+        return False
+    if any(t.low in parse.AUX for t in between[1:]) or any(words.past_base(t.low) for t in between[1:]):
+        return False
+    if toks[v].low in parse.BE and between[:-1] and not (between[0].low.endswith("ed") or between[0].low in PARTICIPLES):
+        return False
+    return True
 
 
 def is_person(words, toks, i, j):
@@ -89,6 +121,8 @@ def ask(words, rng, sentence):
     if not found:
         return []
     v, base, form = found
+    if not plain_subject(words, toks, v):
+        return []
     if any(t.low in PRONOUNS or t.low in ("such", "above", "following") for t in toks[:v]) or v > 12:
         return []
     if form == "aux" and toks[v].low in ("has", "have", "had") and (toks[v + 1].low in DETERMINERS or toks[v + 1].text[0].isdigit()):
@@ -103,6 +137,12 @@ def ask(words, rng, sentence):
         if source[b - 1].low in parse.CLOSED or (b - a == 1 and (len(source[a].text) < 3 and not source[a].text[0].isdigit() or source[a].low.endswith("ly") or source[a].low.endswith("ed"))):
             continue
         before = source[i - 1].low if i else ""
+        head = source[b - 1]
+        if kind == "thing" and head.text.islower() and (head.low in words.base and before not in DETERMINERS and before not in PREPOSITIONS and b - a == 1
+                                                        or re.search(r"(ful|ous|ible|able|ive|ical|ent|ant|less|ary|ing|al|ic|mon)$", head.low) and b - a == 1 and not head.low.endswith("ment")):
+            continue
+        if not in_lead and not simple_place(words, toks, v, i, j, kind):
+            continue
         # which words ask for it
         fronted, drop_before = None, False
         if kind == "date":
@@ -144,8 +184,13 @@ def ask(words, rng, sentence):
         # where the clause is cut after the answer
         end = len(toks) - (toks[-1].text in ".!")
         stop = next((k for k in range((v + 1 if in_lead else max(j, v + 1)), end) if toks[k].text in ";:—" or toks[k].text == "," and k > v + 3), end)
-        if rng.random() < 0.7 and stop - v > 2:
+        if rng.random() < 0.85 and stop - v > 2:
             end = stop
+        if not in_lead:  # what follows the answer stays only up to the next clause or joined phrase
+            for k in range(max(j, v + 1), end):
+                if toks[k].low in ("and", "or", "but", "which", "who", "that", "where", "when", "while", "because", "although", "so", "to", "as") or toks[k].low in parse.AUX and k > v + 1 or words.past_base(toks[k].low) and k > v + 1 and kind != "date" and rng.random() < 0.5:
+                    end = k
+                    break
         drop_lead = in_lead or not lead or rng.random() < 0.5
         lead_text = "" if drop_lead else " " + joined(lowered(words, parse.tokens(joined(lead, sentence))), sentence)
         subject = parse.tokens(joined(toks[:v], sentence))
@@ -175,7 +220,9 @@ def ask(words, rng, sentence):
             else:
                 question = f"{wh} {({'ed': 'did', 's': 'does', 'base': 'do'})[form]} {subject} {base} {rest}{lead_text}"
         question = re.sub(r"\s+", " ", question).strip(" ,.") + "?"
-        if 4 <= len(question.split()) <= 26 and source[a].low not in ("one", "other") and question.count(",") < 4:
+        if re.search(r"\b(in|of|and|the|a|than|or|with what)\?$", question) and rng.random() < 0.8 or len(sentence[source[a].start:source[b - 1].end]) < 3 and not source[a].text[0].isdigit():
+            continue
+        if 4 <= len(question.split()) <= 22 and source[a].low not in ("one", "other") and question.count(",") < 4:
             made.append((question, source[a].start, source[b - 1].end, kind))
     return made
 
@@ -187,7 +234,7 @@ def reworded(rng, question):
         if w in SYNONYMS and rng.random() < 0.5:
             ws[k] = rng.choice(SYNONYMS[w])
     r = rng.random()
-    if r < 0.10:  # keywords
+    if r < 0.05:  # keywords
         kept = [w for w in ws if w.lower().strip(",") not in CLOSED or w.lower() in ("who", "when", "where", "how", "why")]
         return " ".join(kept)
     if r < 0.25 and len(ws) > 9:  # a modifier or two fewer
@@ -232,6 +279,35 @@ def without_sentence(text, start):
     cuts = texts.sentences(text)
     rest = " ".join(text[s:e] for s, e in cuts if not s <= start < e)
     return rest if len(rest.split()) > 12 else None
+
+
+def typed_span(words, question, fact):
+    """Where a one-sentence fact answers a question asked by people: the phrase of the wanted type that the question does not hold."""
+    toks, asked, low = parse.tokens(fact), content(question), question.lower()
+    found = []
+    for i, j, kind in parse.answers(words, toks):
+        while i < j - 1 and toks[i].low in DETERMINERS:
+            i += 1
+        piece = fact[toks[i].start:toks[j - 1].end]
+        if not content(piece) or content(piece) & asked or toks[i].low in CLOSED:
+            continue
+        found.append((i, j, kind, piece))
+    if re.match(r"(when|what year|in what year|what (date|century|decade))", low):
+        wanted = [f for f in found if f[2] == "date"]
+    elif re.match(r"(how (many|much|long|old|tall|far|big|large|heavy)|what (is|was) the (population|height|weight|length|age|number))", low):
+        wanted = [f for f in found if f[2] in ("number", "date")]
+    elif re.match(r"(who|whose|where|what (country|city|state|company))", low):
+        wanted = [f for f in found if f[2] == "name"]
+    elif low.startswith("what"):
+        wanted = [f for f in found if f[2] in ("thing", "list", "name")]
+    else:
+        return None
+    if not wanted or len({f[0] for f in wanted}) > 2:
+        return None
+    i, j, kind, piece = max(wanted, key=lambda f: (f[1] - f[0] if low.startswith("what") else -f[0]))
+    if kind == "number" and j - i > 3:
+        j = i + 2
+    return toks[i].start, toks[j - 1].end
 
 
 class Maker:
@@ -425,9 +501,23 @@ class Maker:
                 if "#" in step or not facts or not step.endswith("?"):
                     continue
                 scored = sorted(((len(content(step) & content(f)), f) for f in facts), reverse=True)
-                if scored[0][0] >= 2 and (len(scored) == 1 or scored[0][0] > scored[1][0]):
-                    other = scored[1][1] if len(scored) > 1 else self.rng.choice(self.rng.choice(rows)["facts"] or ["It is unknown."])
-                    self.out.append({"src": "strategyqa", "q": step, "w": 0.5, "passages": [{"p": scored[0][1], "a": "whole"}, {"p": other, "a": None}]})
+                spot = typed_span(self.words, step, scored[0][1]) if scored else None
+                if spot and scored[0][0] >= 1:
+                    near = [f for f in facts if f != scored[0][1] and scored[0][1][spot[0]:spot[1]].lower() not in f.lower()]
+                    others = near if near and self.rng.random() < 0.6 else [self.rng.choice(rows)["facts"][0] if self.rng.random() < 1 else ""]
+                    fact = scored[0][1].strip()
+                    if spot[1] > len(fact):
+                        continue
+                    parts = near[:self.rng.randint(0, 2)] + [fact]
+                    self.rng.shuffle(parts)
+                    text = " ".join(p.strip() for p in parts)
+                    at = text.index(fact)
+                    self.out.append({"src": "strategyqa_span", "q": step, "w": 0.8, "passages": [{"p": text, "a": [at + spot[0], at + spot[1]]}, {"p": others[0], "a": None}]})
+                    continue
+                if scored[0][0] < 2 or (len(scored) > 1 and scored[0][0] == scored[1][0]):
+                    continue
+                other = scored[1][1] if len(scored) > 1 else self.rng.choice(self.rng.choice(rows)["facts"] or ["It is unknown."])
+                self.out.append({"src": "strategyqa", "q": step, "w": 0.5, "passages": [{"p": scored[0][1], "a": "whole"}, {"p": other, "a": None}]})
 
 
 def write(path, rows):

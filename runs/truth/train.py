@@ -2,7 +2,7 @@
 
 The learning rate falls linearly to zero over the budget, so the last checkpoint is good whenever the machine was slow.
 Span logits are normalised over all passages of a question (Clark & Gardner 2018, arXiv:1710.10723), which makes them
-comparable between passages. Made questions whose loss is among the worst tenth of recent ones are left out of the
+comparable between passages. Made questions whose loss is among the worst 15% of recent ones are left out of the
 gradient: a reader that has learnt from the others cannot find their answer, so they are mostly ill-made (the round trip
 filter, done on the way). Runs on a GPU where there is one.
 
@@ -28,6 +28,7 @@ def read(path):
 
 def mixed(rows):
     seen, kept = {}, []
+    random.Random(10).shuffle(rows)
     for r in rows:
         seen[r["src"]] = seen.get(r["src"], 0) + 1
         if seen[r["src"]] <= MOST.get(r["src"], 10**9):
@@ -107,12 +108,12 @@ def question_loss(net, group, device, worst):
         w = x["w"]
         if x["made"]:
             seen = sorted(worst[-400:])
-            worst.append(float(span))
-            if len(seen) >= 200 and float(span) > seen[int(0.9 * len(seen))]:
+            worst.append(float(span.detach()))
+            if len(seen) >= 200 and worst[-1] > seen[int(0.85 * len(seen))]:
                 w = 0.0
         loss, weights, at = loss + w * (span + 0.5 * rank + 0.5 * answerable), weights + 1, at + n
         for key, value in (("span", span), ("rank", rank), ("answerable", answerable)):
-            parts[key] += float(value) / len(group)
+            parts[key] += float(value.detach() if torch.is_tensor(value) else value) / len(group)
     return loss / weights, parts
 
 
