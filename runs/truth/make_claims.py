@@ -59,7 +59,7 @@ def shorter(words, rng, sentence):
         if m:
             t = parse.tokens(m[2])
             s = f"{m[2]} {m[1][0].lower()}{m[1][1:]}."
-    s = s[0].upper() + s[1:]
+    s = s[:1].upper() + s[1:]
     return s if 5 <= len(s.split()) <= 32 else None
 
 

@@ -155,7 +155,8 @@ def main():
         p.add_argument(flag, required=True, type=pathlib.Path)
     p.add_argument("--minutes", type=float, default=70)
     p.add_argument("--rate", type=float, default=2e-4)
-    p.add_argument("--budget", type=int, default=2400)
+    p.add_argument("--budget", type=int, default=2400, help="padded tokens of a step")
+    p.add_argument("--frozen", type=int, default=0, help="lowest layers that stay as they are, which saves their backward pass")
     p.add_argument("--claims", type=float, default=0.4, help="share of steps on claims")
     args = p.parse_args()
     torch.manual_seed(10)
@@ -165,6 +166,9 @@ def main():
     net, tokenizer = M.load(args.minilm)
     net.to(device).train()
     net.trunk.embeddings.word_embeddings.weight.requires_grad = False
+    for part in [net.trunk.embeddings, *net.trunk.encoder.layer[:args.frozen]]:
+        for q in part.parameters():
+            q.requires_grad = False
     decay = [q for n, q in net.named_parameters() if q.requires_grad and q.ndim > 1]
     plain = [q for n, q in net.named_parameters() if q.requires_grad and q.ndim == 1]
     optimizer = torch.optim.AdamW([{"params": decay, "weight_decay": 0.01}, {"params": plain, "weight_decay": 0.0}], lr=args.rate, betas=(0.9, 0.98))
@@ -208,8 +212,8 @@ def main():
         spent += time.time() - now
         for k, v in parts.items():
             logs.setdefault(k, []).append(v)
-        if step % 20 == 0:
-            print(json.dumps({"step": step, "min": round(spent / 60, 1), "tokens": tokens, "rate": f"{rate:.1e}", **{k: round(sum(v[-40:]) / len(v[-40:]), 3) for k, v in logs.items()}}), flush=True)
+        if step % 10 == 0:
+            print(json.dumps({"step": step, "min": round(spent / 60, 1), "tokens": tokens, "cpu s": round(time.process_time()), "rate": f"{rate:.1e}", **{k: round(sum(v[-40:]) / len(v[-40:]), 3) for k, v in logs.items()}}), flush=True)
         if time.time() - last_save > 180:
             save()
             last_save = time.time()
