@@ -291,7 +291,7 @@ def main():
     args = p.parse_args()
     if pathlib.Path(args.weights).is_dir():
         net, tokenizer = M.load(args.minilm)
-        net.load_state_dict(torch.load(pathlib.Path(args.weights) / "state.pt", weights_only=False)["net"])
+        M.load_state(net, args.weights)
     else:
         net, tokenizer = export.load(args.weights), M.load_tokenizer(args.minilm)
     net.eval()

@@ -117,7 +117,7 @@ def main():
     p.add_argument("--fixture", type=pathlib.Path)
     args = p.parse_args()
     net, tokenizer = M.load(args.minilm)
-    net.load_state_dict(torch.load(args.state / "state.pt", weights_only=False)["net"])
+    M.load_state(net, args.state)
     args.out.mkdir(parents=True, exist_ok=True)
     path = args.out / "truth.safetensors"
     write(net.eval(), net.trunk.config, args.minilm, path)

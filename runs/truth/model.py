@@ -50,6 +50,12 @@ def load(folder, dropout=0.0):
     return model, load_tokenizer(folder)
 
 
+def load_state(net, folder):
+    """The moving average of a training run's weights."""
+    state = torch.load(pathlib.Path(folder) / "state.pt", weights_only=False, map_location="cpu")
+    net.load_state_dict({**state["net"], **state["average"]})
+
+
 def load_tokenizer(folder):
     tokenizer = Tokenizer.from_file(str(pathlib.Path(folder) / "tokenizer.json"))
     tokenizer.no_padding()

@@ -1,6 +1,8 @@
 """Trains the truth encoder on questions and claims together, under a budget of minutes, and can be stopped at any time.
 
-The learning rate falls linearly to zero over the budget, so the last checkpoint is good whenever the machine was slow.
+The budget counts processor time (all threads together; on a GPU wall time), so that a busy machine does not shorten it.
+The learning rate falls linearly to zero over the budget, and a moving average of the weights is kept, which is what
+`export.py` takes: a run that is stopped early still gives its best model.
 Span logits are normalised over all passages of a question (Clark & Gardner 2018, arXiv:1710.10723), which makes them
 comparable between passages. Made questions whose loss is among the worst 15% of recent ones are left out of the
 gradient: a reader that has learnt from the others cannot find their answer, so they are mostly ill-made (the round trip
@@ -156,7 +158,7 @@ def main():
     p.add_argument("--minutes", type=float, default=70)
     p.add_argument("--rate", type=float, default=2e-4)
     p.add_argument("--budget", type=int, default=2400, help="padded tokens of a step")
-    p.add_argument("--frozen", type=int, default=0, help="lowest layers that stay as they are, which saves their backward pass")
+    p.add_argument("--frozen", type=int, default=0, help="lowest layers, and the embeddings, that stay as they are, which saves their backward pass")
     p.add_argument("--claims", type=float, default=0.4, help="share of steps on claims")
     args = p.parse_args()
     torch.manual_seed(10)
@@ -166,18 +168,21 @@ def main():
     net, tokenizer = M.load(args.minilm)
     net.to(device).train()
     net.trunk.embeddings.word_embeddings.weight.requires_grad = False
-    for part in [net.trunk.embeddings, *net.trunk.encoder.layer[:args.frozen]]:
+    for part in ([net.trunk.embeddings] if args.frozen else []) + [*net.trunk.encoder.layer[:args.frozen]]:
         for q in part.parameters():
             q.requires_grad = False
     decay = [q for n, q in net.named_parameters() if q.requires_grad and q.ndim > 1]
     plain = [q for n, q in net.named_parameters() if q.requires_grad and q.ndim == 1]
     optimizer = torch.optim.AdamW([{"params": decay, "weight_decay": 0.01}, {"params": plain, "weight_decay": 0.0}], lr=args.rate, betas=(0.9, 0.98))
+    clock = time.time if device == "cuda" else time.process_time
+    average = {n: q.detach().clone() for n, q in net.named_parameters() if q.requires_grad}
     spent, step, tokens, worst = 0.0, 0, 0, []
     saved = args.out / "state.pt"
     if saved.exists():
         state = torch.load(saved, weights_only=False)
         net.load_state_dict(state["net"])
         optimizer.load_state_dict(state["optimizer"])
+        average = state["average"]
         spent, step, tokens, worst = state["spent"], state["step"], state["tokens"], state["worst"]
         rng.seed(10 + step)
     load = lambda name, make: [y for y in (make(tokenizer, r) for r in mixed(read(args.data / name) if (args.data / name).exists() else [])) if y]
@@ -189,11 +194,11 @@ def main():
     limit = args.minutes * 60
 
     def save():
-        torch.save({"net": net.state_dict(), "optimizer": optimizer.state_dict(), "spent": spent, "step": step, "tokens": tokens, "worst": worst[-400:]}, args.out / "new.pt")
+        torch.save({"net": net.state_dict(), "average": average, "optimizer": optimizer.state_dict(), "spent": spent, "step": step, "tokens": tokens, "worst": worst[-400:]}, args.out / "new.pt")
         (args.out / "new.pt").rename(saved)
 
     while spent < limit:
-        now = time.time()
+        now = clock()
         rate = args.rate * min(1, (step + 1) / 40) * max(0.02, 1 - spent / limit)
         for g in optimizer.param_groups:
             g["lr"] = rate
@@ -208,12 +213,17 @@ def main():
             loss.backward()
             torch.nn.utils.clip_grad_norm_(decay + plain, 1.0)
             optimizer.step()
+            keep = min(0.99, step / (step + 10))
+            with torch.no_grad():
+                for n, q in net.named_parameters():
+                    if n in average:
+                        average[n].lerp_(q, 1 - keep)
         step, tokens = step + 1, tokens + sum(x["size"] for x in group)
-        spent += time.time() - now
+        spent += clock() - now
         for k, v in parts.items():
             logs.setdefault(k, []).append(v)
         if step % 10 == 0:
-            print(json.dumps({"step": step, "min": round(spent / 60, 1), "tokens": tokens, "cpu s": round(time.process_time()), "rate": f"{rate:.1e}", **{k: round(sum(v[-40:]) / len(v[-40:]), 3) for k, v in logs.items()}}), flush=True)
+            print(json.dumps({"step": step, "min": round(spent / 60, 2), "tokens": tokens, "rate": f"{rate:.1e}", **{k: round(sum(v[-40:]) / len(v[-40:]), 3) for k, v in logs.items()}}), flush=True)
         if time.time() - last_save > 180:
             save()
             last_save = time.time()
