@@ -53,7 +53,7 @@ def load(folder, dropout=0.0):
 def load_state(net, folder):
     """The moving average of a training run's weights."""
     state = torch.load(pathlib.Path(folder) / "state.pt", weights_only=False, map_location="cpu")
-    net.load_state_dict({**state["net"], **state["average"]})
+    net.load_state_dict({**state["net"], **state.get("average", {})})
 
 
 def load_tokenizer(folder):

@@ -155,6 +155,7 @@ def main():
     p = argparse.ArgumentParser()
     for flag in ("--minilm", "--data", "--out"):
         p.add_argument(flag, required=True, type=pathlib.Path)
+    p.add_argument("--start", type=pathlib.Path, help="folder of an earlier run whose weights this one begins with")
     p.add_argument("--minutes", type=float, default=70)
     p.add_argument("--rate", type=float, default=2e-4)
     p.add_argument("--budget", type=int, default=2400, help="padded tokens of a step")
@@ -166,6 +167,8 @@ def main():
     device = "cuda" if torch.cuda.is_available() else "cpu"
     args.out.mkdir(parents=True, exist_ok=True)
     net, tokenizer = M.load(args.minilm)
+    if args.start:
+        M.load_state(net, args.start)
     net.to(device).train()
     net.trunk.embeddings.word_embeddings.weight.requires_grad = False
     for part in ([net.trunk.embeddings] if args.frozen else []) + [*net.trunk.encoder.layer[:args.frozen]]:
@@ -199,7 +202,7 @@ def main():
 
     while spent < limit:
         now = clock()
-        rate = args.rate * min(1, (step + 1) / 40) * max(0.02, 1 - spent / limit)
+        rate = args.rate * min(1, (step + 1) / 25) * max(0.02, 1 - spent / limit)
         for g in optimizer.param_groups:
             g["lr"] = rate
         if claims and rng.random() < args.claims:
@@ -224,7 +227,7 @@ def main():
             logs.setdefault(k, []).append(v)
         if step % 10 == 0:
             print(json.dumps({"step": step, "min": round(spent / 60, 2), "tokens": tokens, "rate": f"{rate:.1e}", **{k: round(sum(v[-40:]) / len(v[-40:]), 3) for k, v in logs.items()}}), flush=True)
-        if time.time() - last_save > 180:
+        if time.time() - last_save > 60:
             save()
             last_save = time.time()
         if step % 200 == 0:
