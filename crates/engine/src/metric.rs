@@ -46,7 +46,10 @@ pub fn describe() {
     describe_gauge!(MODELS, "Models in memory");
     describe_gauge!("candor_upstream_replica_up", "Whether a replica of an upstream answers");
     describe_gauge!("candor_upstream_running", "Requests under way at a replica");
-    describe_counter!("candor_upstream_requests_total", "Requests sent to a replica, by outcome");
+    describe_counter!(
+        "candor_upstream_requests_total",
+        "Requests sent to a replica, by outcome"
+    );
     describe_counter!("candor_upstream_retries_total", "Attempts after the first");
     describe_counter!("candor_upstream_tokens_total", "Tokens that upstreams counted, by kind");
     describe_histogram!(
