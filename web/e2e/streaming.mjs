@@ -1,5 +1,6 @@
-// Answers that stream fast, from a pretended upstream. How long a frame took is printed, and never judged: other
-// programs share the machine. What is judged are counts.
+// Answers that stream fast, from a pretended upstream. How long a frame took, and what the page's thread worked (in time
+// of the processor, which the machine's other programs do not stretch much), is printed and never judged. What is judged
+// are counts.
 
 import assert from "node:assert/strict";
 import { answers, ask, composer, done, fresh, imported } from "./steps.mjs";
@@ -42,6 +43,10 @@ export const streaming = {
     await answers(page).nth(19).waitFor();
     await page.waitForTimeout(1500);
     await watch(page);
+    const processor = await page.context().newCDPSession(page);
+    await processor.send("Performance.enable", { timeDomain: "threadTicks" });
+    const worked = async () => Object.fromEntries((await processor.send("Performance.getMetrics")).metrics.map(({ name, value }) => [name, value]));
+    const before = await worked();
     const start = Date.now();
     await ask(page, "Tell me all.");
     await answers(page).nth(20).locator("h2").nth(1).waitFor();
@@ -50,9 +55,12 @@ export const streaming = {
     assert.equal(await composer(page).inputValue(), "typed while it streams");
     assert.ok(await page.evaluate(() => { const box = document.querySelector(".scroller"); return box.scrollHeight - box.scrollTop - box.clientHeight < 200; }), "the end is in sight");
     await done(page, 20);
+    const after = await worked();
+    const of = (name) => (after[name] - before[name]).toFixed(1);
     const seen = await page.evaluate(() => window.seen);
     const gaps = seen.gaps.sort((a, b) => a - b);
     console.log(`      ${Math.round((Date.now() - start) / 100) / 10} s, frames: median ${upTo(gaps, 0.5)}, 95 % ${upTo(gaps, 0.95)}, 99 % ${upTo(gaps, 0.99)}, longest ${upTo(gaps, 1)} ms (${gaps.length} in all)`);
+    console.log(`      the page's thread worked ${of("TaskDuration")} s (scripts ${of("ScriptDuration")}, layout ${of("LayoutDuration")}, styles ${of("RecalcStyleDuration")}) for ${Math.round(upstream.text.length / 4)} tokens`);
     assert.equal(seen.removed, 0, "what was finished is not set again");
     assert.equal(await answers(page).nth(20).locator("h2").count(), 8);
     assert.equal(await answers(page).nth(20).locator("table").count(), 8);

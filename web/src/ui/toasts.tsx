@@ -33,7 +33,8 @@ const dismiss = (id: number) => set(toasts.filter((toast) => toast.id !== id));
 export function toast(text: string, error = false): void {
   const id = next++;
   set([...toasts.filter((other) => other.text !== text).slice(-2), { id, text, error }]);
-  setTimeout(() => dismiss(id), error ? 15_000 : 4000);
+  // An error says what to do, which may take long to read: it stays until it is closed.
+  if (!error) setTimeout(() => dismiss(id), 4000);
 }
 
 /** Shows what went wrong. A server that cannot be reached has its banner instead. */
