@@ -325,7 +325,11 @@ async fn what_cannot_be_honoured_is_a_400_that_names_the_field() {
             "input[0].content",
         ),
         (
-            json!({"model": "m", "input": [{"type": "web_search_call", "id": "x"}]}),
+            json!({"model": "m", "input": [{"type": "item_reference"}]}),
+            "input[0].id",
+        ),
+        (
+            json!({"model": "m", "input": [{"type": "computer_call", "id": "x"}]}),
             "input[0].type",
         ),
         (
