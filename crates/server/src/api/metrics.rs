@@ -28,7 +28,10 @@ impl Exporter {
             let builder = PrometheusBuilder::new().set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &SECONDS);
             let handle = builder.ok()?.install_recorder().ok()?;
             candor_engine::metric::describe();
-            describe_counter!("candor_http_requests_total", "HTTP requests by route, method and status");
+            describe_counter!(
+                "candor_http_requests_total",
+                "HTTP requests by route, method and status"
+            );
             describe_histogram!(
                 "candor_http_head_seconds",
                 Unit::Seconds,
