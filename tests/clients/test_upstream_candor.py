@@ -79,7 +79,7 @@ def test_the_alias_is_listed_and_answers_as_the_model_itself(far):
 
 def test_metrics_know_the_models_that_were_loaded_before_the_first_request(front):
     metrics = front.metrics()
-    assert metrics["candor_models_loaded"] == 1
+    assert metrics["candor_models_loaded"] == 3  # the local one, and the upstream's two
     assert metrics[f'candor_preemptions_total{{model="{CHAT}"}}'] == 0
     assert [value for name, value in metrics.items() if name.startswith("candor_upstream_replica_up")] == [1, 1]
 

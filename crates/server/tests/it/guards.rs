@@ -167,6 +167,11 @@ async fn a_whole_address_in_the_request_line_counts_as_its_host() {
         let headers = [("host", "127.0.0.1:8080")];
         let reply = with_headers(ServerConfig::default(), "GET", address, &headers).await;
         assert_eq!(reply.status, status, "{address}");
+        assert_eq!(
+            reply.text.contains("the name `evil.example`"),
+            status == 403,
+            "{address}"
+        );
     }
 }
 
