@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use candor_server::{ApiKey, App, Models, ServerConfig};
 use clap::Args;
 
@@ -61,7 +61,8 @@ impl Serve {
         let address = listener.local_addr().context("the listening socket has no address")?;
         let store = candor_store::Store::open(context.made_data_dir()?.join(crate::context::STORE)).await?;
         let models = self.models(context)?;
-        let mut names = Vec::new();
+        let mut names: Vec<String> = Vec::new();
+        let mut paths = Vec::new();
         let wanted: Vec<Option<&str>> = match self.models.as_slice() {
             // Where upstreams do the work, no model is fetched that nobody asked for.
             [] if !context.config.upstream.is_empty() && context.config.model.is_none() => vec![],
@@ -70,10 +71,19 @@ impl Serve {
         };
         for name in wanted {
             let found = open::resolve(context, name).await?;
-            if !names.contains(&found.name) {
-                open::offer(context, &models, &found, &self.engine).await?;
-                names.push(found.name);
+            if paths.contains(&found.path) {
+                continue;
             }
+            if names.contains(&found.name) {
+                bail!(
+                    "{} would be served as `{}`, as another model is already; rename one of the two",
+                    found.path.display(),
+                    found.name
+                );
+            }
+            open::offer(context, &models, &found, &self.engine).await?;
+            names.push(found.name);
+            paths.push(found.path);
         }
         if let Some(first) = names.first() {
             models.set_default(first)?;
