@@ -20,6 +20,15 @@ fn a_port_that_is_taken_is_a_sentence_with_the_port() {
 }
 
 #[test]
+fn a_cause_is_said_once() {
+    let ran = Place::new().run(&["serve", "--host", "no.such.host.invalid", "--port", "0"]);
+    assert_eq!(ran.status, 1);
+    let (_, cause) = ran.err.split_once("listen on (").unwrap();
+    let (cause, _) = cause.split_once(");").unwrap();
+    assert_eq!(ran.err.matches(cause).count(), 1, "{}", ran.err);
+}
+
+#[test]
 fn other_addresses_need_a_key() {
     let ran = Place::new().run(&["serve", "--host", "0.0.0.0", "--port", "0"]);
     assert_eq!(ran.status, 1);
