@@ -186,6 +186,13 @@ fn memory() -> Check {
 
 fn configuration(context: &Context) -> Check {
     let file = context.config_file.display();
+    if let Err(error) = models::catalog(context) {
+        return fail(
+            "config",
+            error.to_string(),
+            "without it no model can be found by its name",
+        );
+    }
     if !context.config_file.is_file() {
         return ok(
             "config",

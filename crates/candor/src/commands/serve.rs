@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use candor_server::{ApiKey, App, Models, ServerConfig};
 use clap::Args;
 
@@ -51,7 +51,11 @@ impl Serve {
         config.api_key = std::env::var(KEY).ok().as_deref().and_then(ApiKey::new);
         config.host = self.host.clone().unwrap_or(config.host);
         config.port = self.port.unwrap_or(config.port);
-        config.base_path = self.base_path.clone().unwrap_or(config.base_path);
+        if let Some(base) = &self.base_path {
+            let base = base.trim_end_matches('/');
+            crate::config::check_base(base).map_err(|what| anyhow!("--base-path {what}"))?;
+            config.base_path = base.to_owned();
+        }
         crate::runtime::start()?.block_on(self.serve(context, config, start))
     }
 

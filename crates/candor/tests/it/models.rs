@@ -154,6 +154,31 @@ fn a_folder_is_inspected_as_a_file_is() {
 }
 
 #[test]
+fn the_rows_of_a_bench_are_one_table() {
+    let model = fixture("llama.gguf");
+    let ran = Place::new().run(&[
+        "bench",
+        "-m",
+        model.to_str().unwrap(),
+        "-p",
+        "4,8",
+        "-n",
+        "2",
+        "-r",
+        "1",
+        "--threads",
+        "1",
+    ]);
+    let (_, table) = ran.out.split_once("\n\n").unwrap();
+    assert_eq!(
+        table.lines().filter(|line| line.starts_with("| ")).count(),
+        5,
+        "{table}"
+    );
+    assert!(!table.contains("\n\n"), "{table}");
+}
+
+#[test]
 fn two_models_under_one_name_are_refused_and_not_one_of_them_left_out() {
     let place = Place::new();
     let files = ["a", "b"].map(|dir| {
