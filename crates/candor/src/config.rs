@@ -269,7 +269,11 @@ fn sentence(error: &figment::Error, file: &Path) -> String {
             format!("{place}: `{key}` is \"{found}\"; it takes {}", known.join(" or "))
         }
         Kind::InvalidType(found, wanted) | Kind::InvalidValue(found, wanted) => {
-            format!("{place}: `{key}` is {}; it takes {}", value(found), kind(&wanted.to_string()))
+            format!(
+                "{place}: `{key}` is {}; it takes {}",
+                value(found),
+                kind(&wanted.to_string())
+            )
         }
         Kind::Message(message) => format!("{place}: {}; {hint}", message.trim().replace('\n', " ")),
         other => format!("{place}: `{key}`: {other}; {hint}"),
