@@ -4,7 +4,7 @@ CARGO ?= cargo
 CANDOR := target/release/candor
 FUZZ_SECONDS ?= 60
 
-.PHONY: run web build test test-slow check bench fuzz fixtures screenshots clean
+.PHONY: help run web build test test-slow check bench fuzz fixtures screenshots clean
 
 run: build          ## build everything, get the default model, serve on 127.0.0.1:8080
 	@$(CANDOR) serve $(ARGS)
@@ -34,10 +34,13 @@ fuzz:               ## every fuzz target, FUZZ_SECONDS each; needs cargo-fuzz
 	@cd fuzz && for target in fuzz_targets/*.rs; do RUSTC_BOOTSTRAP=1 cargo fuzz run "$$(basename "$$target" .rs)" -- -max_total_time=$(FUZZ_SECONDS) || exit 1; done
 
 fixtures:           ## make the test models and reference values anew; needs the Python packages that each script names
-	@for script in fixtures/make_*.py; do echo "$$script"; python3 "$$script" || exit 1; done
+	@for script in crates/*/fixtures/make_*.py; do echo "$$script"; python3 "$$script" || exit 1; done
 
 screenshots: build  ## take the pictures in docs/images
 	@cd web && npm run --silent screenshots
+
+help:               ## this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1	/p' Makefile | awk -F'\t' '{ printf "  make %-12s %s\n", $$1, $$2 }'
 
 clean:              ## remove what was built
 	$(CARGO) clean

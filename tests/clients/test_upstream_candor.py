@@ -77,6 +77,13 @@ def test_the_alias_is_listed_and_answers_as_the_model_itself(far):
     assert (there.usage.prompt_tokens, there.usage.completion_tokens) == (here.usage.prompt_tokens, here.usage.completion_tokens)
 
 
+def test_metrics_know_the_models_that_were_loaded_before_the_first_request(front):
+    metrics = front.metrics()
+    assert metrics["candor_models_loaded"] == 3  # the local one, and the upstream's two
+    assert metrics[f'candor_preemptions_total{{model="{CHAT}"}}'] == 0
+    assert [value for name, value in metrics.items() if name.startswith("candor_upstream_replica_up")] == [1, 1]
+
+
 def test_a_stream_passes_through_piece_by_piece_with_its_usage(far):
     chunks = list(ask(far, stream=True, stream_options={"include_usage": True}))
     text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)

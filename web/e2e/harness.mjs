@@ -3,7 +3,7 @@
 // CANDOR_E2E_FAKE=1 (the example server with a pretended model instead), CHROMIUM (default /usr/bin/chromium).
 
 import { execFileSync, spawn } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
@@ -30,8 +30,12 @@ const modelsFolder = (candor) => join(/^# data: (.+)$/m.exec(execFileSync(candor
 export class Server {
   base = process.env.CANDOR_E2E_BASE ?? "";
 
-  constructor() {
+  /** `config`: more of the configuration file, such as an upstream. */
+  constructor({ config = "", base = "" } = {}) {
+    this.base = base || this.base;
     this.folder = mkdtempSync(join(tmpdir(), "candor-e2e-"));
+    this.config = join(this.folder, "config.toml");
+    writeFileSync(this.config, config);
   }
 
   async start() {
@@ -59,7 +63,7 @@ export class Server {
   serveArguments() {
     const model = process.env.CANDOR_E2E_MODEL ?? "smollm2-135m-instruct";
     const base = this.base ? ["--base-path", this.base] : [];
-    return ["serve", "--model", model, "--port", String(this.port), ...base];
+    return ["serve", "--model", model, "--port", String(this.port), "--config", this.config, ...base];
   }
 
   get url() {

@@ -5,7 +5,11 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { checks } from "./checks.mjs";
+import { hostile } from "./hostile.mjs";
 import { launch, openPage, Server } from "./harness.mjs";
+import { placed } from "./placed.mjs";
+import { streaming } from "./streaming.mjs";
+import { Upstream } from "./upstream.mjs";
 
 const axeSource = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
@@ -20,19 +24,20 @@ export async function axe(page, where) {
 }
 
 const wanted = process.argv[2] ?? "";
-const server = new Server();
+const upstream = await new Upstream().start();
+const server = new Server({ config: upstream.config });
 const browser = await launch();
 let failed = 0;
 let passed = 0;
 try {
   await server.start();
-  for (const [name, check] of Object.entries(checks)) {
+  for (const [name, check] of Object.entries({ ...checks, ...streaming, ...hostile, ...placed })) {
     if (!name.includes(wanted)) continue;
     const start = Date.now();
     let page;
     const open = async (options) => (page = await openPage(browser, server, options));
     try {
-      await check({ server, open, axe });
+      await check({ server, upstream, browser, open, axe });
       assert.deepEqual(page?.complaints ?? [], [], "what the browser complained of");
       passed++;
       console.log(`ok    ${name} (${((Date.now() - start) / 1000).toFixed(1)} s)`);
@@ -46,6 +51,7 @@ try {
 } finally {
   await browser.close();
   await server.end();
+  upstream.end();
 }
 console.log(`${passed} passed, ${failed} failed`);
 process.exit(failed ? 1 : 0);

@@ -12,14 +12,24 @@ import { liveAnswers } from "./stream/live";
 import { Thread } from "./thread/Thread";
 import { Dialog } from "./ui/Dialog";
 import { ShortcutsDialog, useShortcuts } from "./ui/shortcuts";
+import { recall, remember } from "./ui/memory";
 import { Toasts } from "./ui/toasts";
 
 const NARROW = "(max-width: 767px)";
+const SIDEBAR = "candor-sidebar";
 
 export function App() {
   const { t } = useTranslation();
   const id = useShown();
-  const [sidebar, setSidebar] = useState(() => !matchMedia(NARROW).matches);
+  const [sidebar, setSidebar] = useState(() => !matchMedia(NARROW).matches && recall(SIDEBAR) !== "closed");
+  // The button that opened or closed the list is gone afterwards; its counterpart takes the focus.
+  const toggle = (open: boolean) => {
+    setSidebar(open);
+    if (!narrow()) remember(SIDEBAR, open ? "open" : "closed");
+    const from = document.activeElement;
+    if (!narrow() && from instanceof HTMLElement && from.matches("textarea, input") && !from.closest(".sidebar")) return;
+    requestAnimationFrame(() => document.getElementById(open ? "close-sidebar" : "open-sidebar")?.focus());
+  };
   const [dialog, setDialog] = useState<"settings" | "shortcuts" | "key" | null>(null);
 
   useEffect(() => whenKeyIsNeeded(() => setDialog("key")), []);
@@ -38,12 +48,12 @@ export function App() {
     },
     search: openSearch,
     focus: () => document.getElementById("composer")?.focus(),
-    sidebar: () => setSidebar((open) => !open),
+    sidebar: () => toggle(!sidebar),
     settings: () => setDialog("settings"),
     help: () => setDialog("shortcuts"),
     stop: () => {
       if (id && liveAnswers.get(id)) void stop(id);
-      else if (narrow()) setSidebar(false);
+      else if (narrow() && sidebar) toggle(false);
     },
   });
 
@@ -54,13 +64,13 @@ export function App() {
       </a>
       {sidebar && (
         <>
-          <Sidebar shown={id} onClose={() => setSidebar(false)} onChosen={afterChoice} onSettings={() => setDialog("settings")} onShortcuts={() => setDialog("shortcuts")} />
-          <div className="scrim" onClick={() => setSidebar(false)} />
+          <Sidebar shown={id} onClose={() => toggle(false)} onChosen={afterChoice} onSettings={() => setDialog("settings")} onShortcuts={() => setDialog("shortcuts")} />
+          <div className="scrim" onClick={() => toggle(false)} />
         </>
       )}
       <div className="main" inert={sidebar && narrow()}>
         <Gone />
-        <Thread key={id ?? "new"} id={id} sidebar={sidebar} onSidebar={() => setSidebar(true)} onSettings={() => setDialog("settings")} />
+        <Thread key={id ?? "new"} id={id} sidebar={sidebar} onSidebar={() => toggle(true)} onSettings={() => setDialog("settings")} />
       </div>
       <Toasts />
       {dialog === "settings" && <SettingsDialog id={id} onClose={() => setDialog(null)} />}

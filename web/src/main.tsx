@@ -1,6 +1,5 @@
 // Where the page starts.
 
-import "katex/dist/katex.min.css";
 import "./styles.css";
 import "./i18n";
 import { QueryClientProvider } from "@tanstack/react-query";
@@ -8,6 +7,7 @@ import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { client } from "./api/hooks";
 import { App } from "./App";
+import { Boundary, Broken } from "./ui/Boundary";
 import { applyTheme } from "./ui/preferences";
 
 applyTheme();
@@ -16,7 +16,9 @@ if (root)
   createRoot(root).render(
     <StrictMode>
       <QueryClientProvider client={client}>
-        <App />
+        <Boundary fallback={<Broken />}>
+          <App />
+        </Boundary>
       </QueryClientProvider>
     </StrictMode>,
   );

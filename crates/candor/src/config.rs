@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use figment::Figment;
-use figment::error::Kind;
+use figment::error::{Actual, Kind};
 use figment::providers::{Env, Format, Serialized, Toml};
 use serde::{Deserialize, Serialize};
 
@@ -226,11 +226,20 @@ fn check(config: &Config) -> anyhow::Result<()> {
     if config.engine.max_batch == 0 {
         bail!("`engine.max_batch` is 0; it takes 1 or more");
     }
-    let base = &config.server.base_path;
-    if !base.is_empty() && (!base.starts_with('/') || base.ends_with('/')) {
-        bail!("`server.base_path` is \"{base}\"; it starts with / and does not end with it, as in \"/candor\"");
-    }
+    check_base(&config.server.base_path).map_err(|what| anyhow::anyhow!("`server.base_path` {what}"))?;
     Ok(())
+}
+
+/// What is wrong with a base path, as the end of a sentence.
+pub(crate) fn check_base(base: &str) -> Result<(), String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/-._~".contains(c);
+    if base.is_empty() || (base.starts_with('/') && !base.ends_with('/') && base.chars().all(plain)) {
+        return Ok(());
+    }
+    Err(format!(
+        "is \"{base}\"; it starts with / and does not end with it, as in \"/candor\", and has no other characters than letters, \
+         digits and -._~"
+    ))
 }
 
 /// What is wrong, where, and what to do.
@@ -259,10 +268,40 @@ fn sentence(error: &figment::Error, file: &Path) -> String {
         Kind::UnknownVariant(found, known) => {
             format!("{place}: `{key}` is \"{found}\"; it takes {}", known.join(" or "))
         }
-        Kind::InvalidType(found, wanted) => format!("{place}: `{key}` is {found}; it takes {wanted}"),
-        Kind::InvalidValue(found, wanted) => format!("{place}: `{key}` is {found}; it takes {wanted}"),
+        Kind::InvalidType(found, wanted) | Kind::InvalidValue(found, wanted) => {
+            format!(
+                "{place}: `{key}` is {}; it takes {}",
+                value(found),
+                kind(&wanted.to_string())
+            )
+        }
         Kind::Message(message) => format!("{place}: {}; {hint}", message.trim().replace('\n', " ")),
         other => format!("{place}: `{key}`: {other}; {hint}"),
+    }
+}
+
+/// What stands in the file, as it stands there.
+fn value(found: &Actual) -> String {
+    match found {
+        Actual::Bool(value) => value.to_string(),
+        Actual::Unsigned(value) => value.to_string(),
+        Actual::Signed(value) => value.to_string(),
+        Actual::Float(value) => value.to_string(),
+        Actual::Str(value) => format!("{value:?}"),
+        Actual::Seq => "a list".into(),
+        Actual::Map => "a table".into(),
+        other => other.to_string(),
+    }
+}
+
+/// Rust's names of types in words.
+fn kind(wanted: &str) -> &str {
+    match wanted {
+        "u16" => "a whole number from 0 to 65535",
+        "u32" | "u64" | "usize" => "a whole number, 0 or more",
+        "f32" | "f64" => "a number",
+        "a boolean" | "bool" => "true or false",
+        other => other,
     }
 }
 

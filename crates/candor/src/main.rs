@@ -32,11 +32,22 @@ fn main() -> ExitCode {
             eprintln!(
                 "{} {}",
                 terminal::Style::for_stderr().red("error:"),
-                terminal::printable(&format!("{error:#}"))
+                terminal::printable(&sentence(&error))
             );
             ExitCode::FAILURE
         }
     }
+}
+
+/// What happened and why. Many of our sentences name their cause already; it is not said twice.
+fn sentence(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
 }
 
 /// Whoever reads our output has seen enough (`candor models | head -1`): that is no failure.

@@ -14,11 +14,14 @@ use crate::config::{Kv, Precision};
 use crate::context::Context;
 use crate::models;
 
+/// More threads than this are never used.
+const MOST_PER_CORE: usize = 4;
+
 /// Options of every command that runs a model. They win over `[engine]` in the configuration.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Engine")]
 pub(crate) struct EngineArgs {
-    /// Threads that compute; 0 is one per core
+    /// Threads that compute; 0 is one per core, four per core the most
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<usize>,
     /// Tokens of context; 0 is what the model was made for, as far as memory allows
@@ -124,9 +127,11 @@ fn wanted_context(context: &Context, args: &EngineArgs) -> Option<usize> {
 
 /// Threads to compute with.
 pub(crate) fn threads(context: &Context, args: &EngineArgs) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
     match args.threads.unwrap_or(context.config.engine.threads) {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        threads => threads.min(1024),
+        0 => cores,
+        // Threads wait for each other after every layer: with many more than cores, that is all they do.
+        threads => threads.min(MOST_PER_CORE * cores),
     }
 }
 

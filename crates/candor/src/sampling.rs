@@ -24,19 +24,19 @@ pub(crate) const SETTINGS: &[(&str, &str)] = &[
 #[command(next_help_heading = "Sampling")]
 pub(crate) struct SamplingArgs {
     /// 0 takes the likeliest token always; higher is more varied
-    #[arg(short = 't', long, value_name = "X")]
+    #[arg(short = 't', long, value_name = "X", allow_negative_numbers = true)]
     temperature: Option<f32>,
     /// Keep the likeliest tokens that together have this probability
-    #[arg(long, value_name = "P")]
+    #[arg(long, value_name = "P", allow_negative_numbers = true)]
     top_p: Option<f32>,
     /// Keep this many of the likeliest tokens
     #[arg(long, value_name = "K")]
     top_k: Option<u32>,
     /// Keep tokens at least this likely, relative to the likeliest
-    #[arg(long, value_name = "P")]
+    #[arg(long, value_name = "P", allow_negative_numbers = true)]
     min_p: Option<f32>,
     /// Make tokens that were used less likely (1 is off)
-    #[arg(long, value_name = "X")]
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
     repetition_penalty: Option<f32>,
     /// The same seed gives the same text
     #[arg(long, value_name = "N")]

@@ -37,19 +37,21 @@ pub(crate) fn hub_cached_hash(file: &Path) -> Option<String> {
     is_sha256(name).then(|| name.to_owned())
 }
 
-/// The GGUF file of a model in Ollama's cache: `llama3.2`, `llama3.2:1b`, `namespace/name:tag`.
+/// The GGUF file of a model in Ollama's cache: `llama3.2`, `llama3.2:1b`, `namespace/name:tag`,
+/// `hf.co/organisation/repository:tag`.
 pub fn ollama_blob(environment: &Environment, name: &str) -> Option<PathBuf> {
     let root = environment.ollama_models.as_ref()?;
     let (path, tag) = name.split_once(':').unwrap_or((name, "latest"));
-    if !is_path_of_names(path) || !is_path_of_names(tag) || tag.contains('/') || path.matches('/').count() > 1 {
+    if !is_path_of_names(path) || !is_path_of_names(tag) || tag.contains('/') {
         return None;
     }
-    let path = if path.contains('/') {
-        path.to_owned()
-    } else {
-        format!("library/{path}")
+    let path = match path.matches('/').count() {
+        0 => format!("registry.ollama.ai/library/{path}"),
+        1 => format!("registry.ollama.ai/{path}"),
+        2 => path.to_owned(), // from another registry, which is named first
+        _ => return None,
     };
-    let manifest = read_small(&root.join("manifests/registry.ollama.ai").join(path).join(tag), 1 << 20).ok()?;
+    let manifest = read_small(&root.join("manifests").join(path).join(tag), 1 << 20).ok()?;
     let blob = root.join("blobs").join(format!("sha256-{}", ollama_digest(&manifest)?));
     blob.is_file().then_some(blob)
 }

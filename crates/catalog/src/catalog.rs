@@ -10,6 +10,7 @@ use toml::Spanned;
 use crate::caches::read_small;
 use crate::entry::{Entry, Kind};
 use crate::error::Error;
+use crate::hub_name::HubName;
 
 const BUILT_IN: &str = include_str!("../catalog.toml");
 const LARGEST_FILE: u64 = 4 << 20;
@@ -119,18 +120,19 @@ impl Catalog {
             .ok_or_else(|| self.unknown(name))
     }
 
-    /// What `candor pull WHAT` means: a name of the catalog, an address, or `hf:organisation/repository/file.gguf`.
+    /// What `candor pull WHAT` means: a name of the catalog, an address, or a file of the hub in any of the usual ways.
     ///
     /// # Errors
     /// When it is none of these.
     pub fn resolve(&self, what: &str) -> Result<Entry, Error> {
-        if let Some(rest) = what.strip_prefix("hf:") {
-            return Entry::from_hub(rest);
+        if HubName::explicit(what).is_some() {
+            return Entry::from_hub(what);
         }
         if what.contains("://") {
             return Entry::from_url(what);
         }
-        if what.matches('/').count() >= 2 && what.ends_with(".gguf") && !what.starts_with(['/', '.', '~']) {
+        let path = what.rsplit_once('@').map_or(what, |(path, _)| path);
+        if path.matches('/').count() >= 2 && path.ends_with(".gguf") && !path.starts_with(['/', '.', '~']) {
             return Entry::from_hub(what);
         }
         self.get(what).cloned()
@@ -156,9 +158,13 @@ impl Catalog {
                 *d <= 2 + candidate.len() / 4 || (name.len() >= 3 && candidate.contains(&name.to_lowercase()))
             })
             .min();
-        let hint = near.map_or(String::new(), |(_, candidate)| {
-            format!(" (did you mean `{candidate}`?)")
-        });
+        let hint = match near {
+            Some((_, candidate)) => format!(" (did you mean `{candidate}`?)"),
+            None if HubName::possible(name).is_some() => {
+                format!(" (a model of the hub is named with its file, as in `{name}/FILE.gguf`)")
+            }
+            None => String::new(),
+        };
         let shown: String = name.chars().take(80).filter(|c| !c.is_control()).collect();
         Error::Unknown { name: shown, hint }
     }

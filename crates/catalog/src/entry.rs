@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
+use crate::hub_name::HubName;
 use crate::size::Bytes;
 
 /// What a model does.
@@ -184,20 +185,26 @@ impl Entry {
     /// # Errors
     /// When the text does not have that shape.
     pub fn from_hub(what: &str) -> Result<Self, Error> {
-        let (path, revision) = what.rsplit_once('@').unwrap_or((what, "main"));
-        let mut parts = path.splitn(3, '/');
-        let (Some(org), Some(name), Some(file)) = (parts.next(), parts.next(), parts.next()) else {
+        let marked = HubName::explicit(what).or_else(|| HubName::explicit(&format!("hf:{what}")));
+        let Some(HubName {
+            repo,
+            revision,
+            file: Some(file),
+        }) = marked
+        else {
             return Err(Error::Source(format!(
-                "`{what}` does not name a file on the hub; write organisation/repository/file.gguf"
+                "`{}` does not name a file on the hub; write organisation/repository/file.gguf, as in \
+                 Qwen/Qwen3-0.6B-GGUF/Qwen3-0.6B-Q8_0.gguf",
+                shorten(what)
             )));
         };
         let last = file.rsplit('/').next().unwrap_or_default();
         let source = |ours: &str| Source::Hub {
-            repo: format!("{org}/{name}"),
-            revision: revision.to_owned(),
-            files: [(ours.to_owned(), file.to_owned())].into(),
+            repo: repo.clone(),
+            revision: revision.clone(),
+            files: [(ours.to_owned(), file.clone())].into(),
         };
-        Self::single(last, format!("from {org} on the hub"), source)
+        Self::single(last, format!("from {repo} on the hub"), source)
     }
 
     fn single(file: &str, title: String, source: impl Fn(&str) -> Source) -> Result<Self, Error> {

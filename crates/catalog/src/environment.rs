@@ -86,9 +86,16 @@ impl Environment {
             hub_offline: text("HF_HUB_OFFLINE")
                 .is_some_and(|v| matches!(&*v.to_ascii_lowercase(), "1" | "true" | "yes" | "on")),
             hub_cache,
-            ollama_models: var("OLLAMA_MODELS")
-                .map(|v| expand(&v, home.as_deref()))
-                .or_else(|| Some(home.as_ref()?.join(".ollama/models"))),
+            ollama_models: var("OLLAMA_MODELS").map(|v| expand(&v, home.as_deref())).or_else(|| {
+                let own = home.as_ref().map(|home| home.join(".ollama/models"));
+                // Installed as a service on Linux, Ollama keeps its models in the home of its own account.
+                let service = PathBuf::from("/usr/share/ollama/.ollama/models");
+                match own {
+                    Some(own) if own.join("manifests").is_dir() || !service.join("manifests").is_dir() => Some(own),
+                    None if !service.is_dir() => None,
+                    _ => Some(service),
+                }
+            }),
             pip,
         }
     }

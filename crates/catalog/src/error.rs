@@ -41,12 +41,20 @@ pub enum Error {
         hint: String,
     },
     /// The catalog has the model but it is not on this machine.
-    #[error("`{name}` is not on this machine yet; `candor pull {name}` gets it ({size})")]
+    #[error("`{name}` is not on this machine yet; `candor pull {name}` gets it{}", in_brackets(.size))]
     NotPulled {
         /// The catalog name.
         name: String,
-        /// The size of the download.
+        /// The size of the download; 0 where nobody has said it yet.
         size: Bytes,
+    },
+    /// A download that the catalog does not know was stopped.
+    #[error(
+        "only a part of `{name}` is on this machine; the same `candor pull` as before goes on with it, `candor rm {name}` removes it"
+    )]
+    Unfinished {
+        /// Its name in the models folder.
+        name: String,
     },
     /// A name that must never become part of a path or URL.
     #[error(
@@ -133,6 +141,13 @@ impl Error {
             self,
             Self::NoSpace { .. } | Self::DiskFull { .. } | Self::Busy { .. } | Self::File { .. } | Self::BadName { .. }
         )
+    }
+}
+
+fn in_brackets(size: &Bytes) -> String {
+    match size.0 {
+        0 => String::new(),
+        _ => format!(" ({size})"),
     }
 }
 

@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::cached::hub_repository;
 use crate::caches::{hub_snapshot, ollama_blob};
 use crate::catalog::Catalog;
 use crate::entry::{Entry, Source};
 use crate::environment::Environment;
 use crate::error::Error;
+use crate::hub_name::HubName;
 use crate::store;
 
 /// Where a model was found.
@@ -61,6 +63,15 @@ pub fn find(catalog: &Catalog, models_dir: &Path, environment: &Environment, wha
     if let Some(path) = ollama_blob(environment, what) {
         return Ok(found(path, Origin::Ollama));
     }
+    if let Some(HubName {
+        repo,
+        revision,
+        file: None,
+    }) = HubName::possible(what)
+        && let Some(path) = hub_repository(environment, &repo, &revision)
+    {
+        return Ok(found(path, Origin::HubCache));
+    }
     if let Some(entry) = &entry {
         return Err(Error::NotPulled {
             name: what.into(),
@@ -69,6 +80,9 @@ pub fn find(catalog: &Catalog, models_dir: &Path, environment: &Environment, wha
     }
     if Path::new(what).exists() {
         return at_path(Path::new(what));
+    }
+    if store::is_begun(models_dir, what) {
+        return Err(Error::Unfinished { name: what.into() });
     }
     Err(catalog.unknown(what))
 }
@@ -112,8 +126,10 @@ fn looks_like_a_path(what: &str) -> bool {
     let drive = what.as_bytes().get(1) == Some(&b':') && matches!(what.as_bytes().get(2), Some(b'\\' | b'/'));
     let file = (what.ends_with(".gguf") || what.ends_with(".safetensors"))
         && !what.contains("://")
-        && !what.starts_with("hf:");
-    begins || drive || what == "." || what == ".." || (file && (Path::new(what).exists() || !what.contains('/')))
+        && HubName::explicit(what).is_none();
+    // With two slashes it may be a file of the hub: `organisation/repository/file.gguf`.
+    let here = || Path::new(what).exists() || what.split('/').next().is_some_and(|first| Path::new(first).is_dir());
+    begins || drive || what == "." || what == ".." || (file && (what.matches('/').count() < 2 || here()))
 }
 
 fn home(what: &str) -> PathBuf {
@@ -201,6 +217,10 @@ mod tests {
             said.contains("candor pull smollm2-135m-instruct") && said.contains("98.4 MB"),
             "{said}"
         );
+        std::fs::create_dir(dir.path().join("mine")).unwrap();
+        std::fs::write(dir.path().join("mine/x.gguf.partial"), b"GG").unwrap();
+        let said = find(&catalog, dir.path(), &nothing(), "mine").unwrap_err().to_string();
+        assert!(said.contains("only a part of `mine`"), "{said}");
         let said = find(&catalog, dir.path(), &nothing(), "nonsense/../x")
             .unwrap_err()
             .to_string();

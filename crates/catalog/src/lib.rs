@@ -4,6 +4,7 @@
 //! the file or folder that the engine opens. This crate never looks inside a model beyond its hash, and never runs
 //! what it downloads.
 
+mod cached;
 mod caches;
 mod catalog;
 mod download;
@@ -13,6 +14,7 @@ mod error;
 mod find;
 mod http;
 mod hub;
+mod hub_name;
 mod package;
 mod progress;
 mod pull;
@@ -21,6 +23,7 @@ mod state;
 mod store;
 mod wheel;
 
+pub use cached::{Cached, cached};
 #[doc(hidden)]
 pub use caches::{commit_name, ollama_digest};
 pub use caches::{hub_snapshot, ollama_blob};

@@ -333,6 +333,10 @@ impl Job<'_> {
                 "`{}` arrived with {size} bytes instead of {}",
                 spec.name, spec.size
             )),
+            None if spec.name.ends_with(".gguf") && !begins_as_gguf(&partial) => Some(format!(
+                "`{}` is no GGUF file; the address may lead to a page about it",
+                spec.name
+            )),
             _ => None,
         };
         if let Some(wrong) = wrong {
@@ -365,6 +369,13 @@ impl Job<'_> {
             total: total.map(Bytes),
         });
     }
+}
+
+/// Where nobody states a hash, this much can be told: a page that says "not found" or "log in" is no model.
+fn begins_as_gguf(path: &Path) -> bool {
+    let mut magic = [0; 4];
+    std::fs::File::open(path).is_ok_and(|mut file| std::io::Read::read_exact(&mut file, &mut magic).is_ok())
+        && &magic == b"GGUF"
 }
 
 fn label(source: &Source) -> String {

@@ -132,9 +132,7 @@ fn folder(name: &str, dir: &Path) -> Option<Installed> {
     let size = Bytes(files.map(|m| m.len()).sum());
     let note = read_note(dir);
     let complete = complete_note(dir).is_some();
-    let partial = fs::read_dir(dir)
-        .ok()?
-        .any(|e| e.is_ok_and(|e| e.path().extension().is_some_and(|x| x == "partial")));
+    let partial = has_partial(dir);
     let path = model_in(dir);
     if path.is_none() && !partial && note.is_none() {
         return None;
@@ -148,6 +146,16 @@ fn folder(name: &str, dir: &Path) -> Option<Installed> {
         licence: note.as_ref().map(|n| n.licence.clone()),
         files: note.map(|n| n.files).unwrap_or_default(),
     })
+}
+
+fn has_partial(dir: &Path) -> bool {
+    let ends = |item: fs::DirEntry| item.path().extension().is_some_and(|x| x == "partial");
+    fs::read_dir(dir).is_ok_and(|items| items.flatten().any(ends))
+}
+
+/// Whether a download of this name was begun and not ended.
+pub(crate) fn is_begun(models_dir: &Path, name: &str) -> bool {
+    check_model_name(name).is_ok() && has_partial(&models_dir.join(name))
 }
 
 /// The path to open for a model of the store, when all of it is there. `entry` also finds files lying flat in `models_dir`.
@@ -173,9 +181,7 @@ pub(crate) fn stored(models_dir: &Path, name: &str, entry: Option<&Entry>) -> Op
             None => whole(&dir).then_some(dir),
         };
     }
-    let partial = fs::read_dir(&dir)
-        .is_ok_and(|mut l| l.any(|e| e.is_ok_and(|e| e.path().extension().is_some_and(|x| x == "partial"))));
-    if let (Some(path), false) = (model_in(&dir), partial) {
+    if let (Some(path), false) = (model_in(&dir), has_partial(&dir)) {
         return Some(path);
     }
     let flat = fs::read_dir(models_dir).ok()?.filter_map(|e| e.ok()).find(|e| {

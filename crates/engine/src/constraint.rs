@@ -4,6 +4,7 @@
 //! large, too deep, or take too long. Compiling runs on a thread of its own with a large stack and a deadline.
 
 mod grammar;
+mod plain;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -79,7 +80,10 @@ impl Compiler {
         };
         match tokio::time::timeout(DEADLINE, receiver).await {
             Ok(Ok(Ok(matcher))) => Ok(matcher),
-            Ok(Ok(Err(error))) => refuse(format!("the constraint cannot be honoured: {error}")),
+            Ok(Ok(Err(error))) => {
+                let error = if param == "grammar" { error } else { plainly(&error) };
+                refuse(format!("the constraint cannot be honoured: {error}"))
+            }
             Ok(Err(_)) => refuse("the constraint cannot be honoured: its compiler failed".into()),
             Err(_) => refuse(format!(
                 "the constraint takes more than {} seconds to compile; simplify it",
@@ -141,6 +145,22 @@ impl Compiler {
         matcher.compute_mask_or_eos().map_err(|error| shorten(&error))?;
         Ok(matcher)
     }
+}
+
+/// What a compiler says about a grammar that its sender never saw: without places in it and its text.
+fn plainly(error: &str) -> String {
+    if error.contains("NoExtensionBias") {
+        return "no text fits it".into();
+    }
+    let error = error.split("\n   1 | ").next().unwrap_or(error);
+    let mut error = error.replace("<non-verbose/>", "");
+    if let Some((_, what)) = error
+        .split_once("): ")
+        .filter(|(at, _)| at.starts_with("at ") && at.len() < 20)
+    {
+        error = what.to_owned();
+    }
+    error.replace("failed to compile JSON schema: ", "").trim().to_owned()
 }
 
 fn shorten(error: &impl std::fmt::Display) -> String {

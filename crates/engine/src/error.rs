@@ -12,7 +12,8 @@ pub enum EngineError {
         message: String,
     },
     /// The prompt does not fit (HTTP 400, code `context_length_exceeded`).
-    #[error("the prompt has {tokens} tokens and the model's context holds {context}; shorten it by at least {} tokens or use a model with a longer context", tokens.saturating_sub(*context) + 1)]
+    /// Clients know it by OpenAI's words "this model's maximum context length is".
+    #[error("this model's maximum context length is {context} tokens and the prompt has {tokens}; shorten it by at least {} tokens or use a model with a longer context", tokens.saturating_sub(*context) + 1)]
     TooLong {
         /// Prompt tokens.
         tokens: usize,

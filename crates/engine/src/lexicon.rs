@@ -17,6 +17,10 @@ pub trait Lexicon: Send + Sync {
     }
     /// The bytes of a token; empty for ids that have none.
     fn bytes(&self, id: u32) -> &[u8];
+    /// The text of `ids` as a whole: without the space that some tokenizers put before every text.
+    fn decode(&self, ids: &[u32]) -> Vec<u8> {
+        ids.iter().flat_map(|id| self.bytes(*id)).copied().collect()
+    }
     /// Whether the token steers the model and is no part of the text.
     fn is_special(&self, id: u32) -> bool;
     /// Number of tokens.

@@ -289,7 +289,7 @@ impl Generator for Local {
     async fn detokenize(&self, ids: &[u32]) -> Result<Vec<u8>, EngineError> {
         let vocab = self.engine().map_or(self.lexicon.vocab(), |engine| engine.vocab);
         prepare::check_ids(ids, vocab, "tokens")?;
-        Ok(ids.iter().flat_map(|id| self.lexicon.bytes(*id)).copied().collect())
+        Ok(self.lexicon.decode(ids))
     }
 
     async fn render(

@@ -24,7 +24,7 @@ pub const PAGES_USED: &str = "candor_kv_pages_used";
 pub const PAGES_TOTAL: &str = "candor_kv_pages_total";
 /// Requests that lost their pages to an older one and were computed again.
 pub const PREEMPTIONS: &str = "candor_preemptions_total";
-/// Models in memory.
+/// Models that are ready: in memory, or an upstream's.
 pub const MODELS: &str = "candor_models_loaded";
 
 /// Tells the recorder what each metric means. Call once after installing a recorder.
@@ -43,5 +43,18 @@ pub fn describe() {
         PREEMPTIONS,
         "Requests that lost their pages to an older one and were computed again"
     );
-    describe_gauge!(MODELS, "Models in memory");
+    describe_gauge!(MODELS, "Models that are ready: in memory, or an upstream's");
+    describe_gauge!("candor_upstream_replica_up", "Whether a replica of an upstream answers");
+    describe_gauge!("candor_upstream_running", "Requests under way at a replica");
+    describe_counter!(
+        "candor_upstream_requests_total",
+        "Requests sent to a replica, by outcome"
+    );
+    describe_counter!("candor_upstream_retries_total", "Attempts after the first");
+    describe_counter!("candor_upstream_tokens_total", "Tokens that upstreams counted, by kind");
+    describe_histogram!(
+        "candor_upstream_first_token_seconds",
+        Unit::Seconds,
+        "Time from a request's arrival to an upstream's first token"
+    );
 }

@@ -26,6 +26,9 @@ impl Lexicon for Tokenizer {
     fn bytes(&self, id: u32) -> &[u8] {
         Tokenizer::bytes(self, id)
     }
+    fn decode(&self, ids: &[u32]) -> Vec<u8> {
+        Tokenizer::decode(self, ids)
+    }
     fn is_special(&self, id: u32) -> bool {
         Tokenizer::is_special(self, id)
     }

@@ -48,6 +48,8 @@ impl Worker {
     /// Runs until every sender is gone and every request has ended.
     pub(crate) fn run(mut self, requests: &Receiver<Sequence>) {
         let pulse = Arc::clone(&self.pulse);
+        // A counter that is there from the beginning shows its first increase.
+        counter!(metric::PREEMPTIONS, "model" => self.model.clone()).increment(0);
         let result = catch_unwind(AssertUnwindSafe(|| while self.turn(requests) {}));
         pulse.broken.store(true, Ordering::Release);
         if result.is_err() {

@@ -64,6 +64,8 @@ pub struct Info {
     pub license: Option<String>,
     /// The chat template's text.
     pub chat_template: Option<String>,
+    /// The text of another one for conversations with tools, where the model has it.
+    pub tool_template: Option<String>,
 }
 
 /// An opened model.
@@ -144,16 +146,15 @@ impl Model {
             ));
         }
         info.vocab = outputs;
-        let template = info
-            .chat_template
-            .as_deref()
-            .and_then(|source| match ChatTemplate::new(source, &bos, &eos) {
+        let template = info.chat_template.as_deref().and_then(|source| {
+            match ChatTemplate::with_tool_use(source, info.tool_template.as_deref(), &bos, &eos) {
                 Ok(template) => Some(Arc::new(template)),
                 Err(error) => {
                     tracing::warn!("{}: {error}; the model can complete text but not chat", path.display());
                     None
                 }
-            });
+            }
+        });
         Ok(Self {
             info,
             tokenizer: Arc::new(tokenizer),
@@ -276,6 +277,7 @@ fn open_gguf(path: &Path) -> Result<Opened, Error> {
             .to_owned(),
         license: gguf.str("general.license").map(str::to_owned),
         chat_template: gguf.str("tokenizer.chat_template").map(str::to_owned),
+        tool_template: gguf.str("tokenizer.chat_template.tool_use").map(str::to_owned),
         ..Info::default()
     };
     let text = |id: Option<u32>| id.map_or_else(String::new, |id| tokenizer.text_of(id));
@@ -348,11 +350,8 @@ fn open_folder(path: &Path) -> Result<Opened, Error> {
     {
         params.context = params.context.min(usize::try_from(max).unwrap_or(usize::MAX));
     }
-    if folder
-        .json("1_Pooling/config.json")
-        .is_some_and(|c| c["pooling_mode_cls_token"] == true)
-    {
-        params.pooling = Pooling::First;
+    if arch.gguf == "bert" {
+        params.pooling = Pooling::of(&folder).map_err(|fault| Error::file(folder.path(), fault))?;
     }
     let generation = folder.json("generation_config.json");
     let ends = generation
@@ -367,18 +366,21 @@ fn open_folder(path: &Path) -> Result<Opened, Error> {
         .into_iter()
         .filter_map(|id| u32::try_from(id).ok())
         .collect();
-    let mut tokenizer = Tokenizer::from_json(&folder.path().join("tokenizer.json"), &ends)?;
+    let outputs = folder
+        .tensor("token_embd.weight")
+        .and_then(|tensor| tensor.shape.first().copied());
+    let mut tokenizer = Tokenizer::from_json_for(&folder.path().join("tokenizer.json"), &ends, outputs)?;
     let settings = folder.json("tokenizer_config.json").unwrap_or_default();
     let named = |key: &str| match settings.get(key)? {
         Value::String(text) => Some(text.as_str()),
         token => token.get("content").and_then(Value::as_str),
     };
     tokenizer.name_ends(named("bos_token"), named("eos_token"));
-    let template_file = std::fs::read_to_string(folder.path().join("chat_template.jinja")).ok();
+    let (chat_template, tool_template) = templates(&folder, &settings);
     let info = Info {
         bytes: folder.bytes(),
-        chat_template: template_file
-            .or_else(|| settings.get("chat_template").and_then(Value::as_str).map(str::to_owned)),
+        chat_template,
+        tool_template,
         ..Info::default()
     };
     let (bos, eos) = (
@@ -394,4 +396,30 @@ fn open_folder(path: &Path) -> Result<Opened, Error> {
         bos,
         eos,
     })
+}
+
+/// The chat template of a folder, and the one for conversations with tools where there are two: in files of their own, or
+/// in tokenizer_config.json (as one text, or as a list of names and texts).
+fn templates(folder: &Folder, settings: &Value) -> (Option<String>, Option<String>) {
+    let file = |name: &str| std::fs::read_to_string(folder.path().join(name)).ok();
+    let listed = settings.get("chat_template");
+    let named = |name: &str| {
+        let list = listed?.as_array()?;
+        let entry = list.iter().find(|entry| entry.get("name").is_some_and(|n| n == name))?;
+        entry.get("template")?.as_str().map(str::to_owned)
+    };
+    let one = || listed?.as_str().map(str::to_owned);
+    let processor = || {
+        folder
+            .json("chat_template.json")?
+            .get("chat_template")?
+            .as_str()
+            .map(str::to_owned)
+    };
+    let default = file("chat_template.jinja")
+        .or_else(one)
+        .or_else(|| named("default"))
+        .or_else(processor);
+    let tools = file("additional_chat_templates/tool_use.jinja").or_else(|| named("tool_use"));
+    (default, tools)
 }

@@ -55,6 +55,29 @@ fn is_json(request: &Request) -> bool {
     essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
+/// Says what was expected in JSON's words.
+fn in_words(error: String) -> String {
+    let words = [
+        ("expected u32", "expected a whole number from 0 to 4294967295"),
+        ("expected i32", "expected a whole number"),
+        ("expected i64", "expected a whole number"),
+        ("expected usize", "expected a whole number from 0 on"),
+        ("expected f32", "expected a number"),
+        ("expected a sequence", "expected an array"),
+        ("expected a map", "expected an object"),
+        ("invalid type: map", "invalid type: object"),
+        ("invalid type: sequence", "invalid type: array"),
+    ];
+    let error = words.iter().fold(error, |error, (from, to)| error.replace(from, to));
+    match error.split_once("expected struct ") {
+        Some((before, after)) => {
+            let rest = after.split_once(' ').map_or("", |(_, rest)| rest);
+            format!("{before}expected an object {rest}")
+        }
+        None => error,
+    }
+}
+
 /// Parses JSON, naming the field that does not fit. Nesting deeper than serde_json's limit (128) is refused.
 pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     if let Err(error) = std::str::from_utf8(bytes) {
@@ -63,10 +86,14 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
             "the body is not UTF-8 (from byte {at} on); send JSON in UTF-8"
         )));
     }
+    // A list would be read as an object's fields in their order.
+    if !matches!(bytes.trim_ascii_start().first(), Some(b'{')) {
+        return Err(ApiError::invalid("the body must be a JSON object: {\"model\": …}"));
+    }
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let path = error.path().to_string();
-        let inner: String = error.inner().to_string().chars().take(300).collect();
+        let inner: String = in_words(error.inner().to_string()).chars().take(300).collect();
         if error.inner().is_data() && path != "." {
             let message = format!("`{path}` does not fit: {inner}");
             ApiError::param(path, message)

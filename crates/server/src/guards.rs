@@ -19,9 +19,11 @@ mod unread;
 
 /// Puts all guards around the routes, and everything below the base path.
 pub(crate) fn around(routes: Router, app: &App) -> Router {
-    let guarded = routes
-        .layer(from_fn_with_state(app.clone(), access::check))
-        .layer(cors(app))
+    let mut guarded = routes.layer(from_fn_with_state(app.clone(), access::check));
+    if let Some(cors) = cors(app) {
+        guarded = guarded.layer(cors);
+    }
+    let guarded = guarded
         .layer(CatchPanicLayer::custom(on_panic))
         .layer(from_fn(shape))
         .layer(from_fn(security_headers))
@@ -61,7 +63,8 @@ async fn strip_base(base: String, mut request: Request, next: Next) -> Response 
     next.run(request).await
 }
 
-fn cors(app: &App) -> CorsLayer {
+/// Answers preflights; where nobody may ask from elsewhere there is none, and `OPTIONS` is a method like any other.
+fn cors(app: &App) -> Option<CorsLayer> {
     let origins: Vec<HeaderValue> = app
         .config
         .cors_origins
@@ -69,9 +72,9 @@ fn cors(app: &App) -> CorsLayer {
         .filter_map(|origin| origin.parse().ok())
         .collect();
     if origins.is_empty() {
-        return CorsLayer::new();
+        return None;
     }
-    CorsLayer::new()
+    let layer = CorsLayer::new()
         .allow_origin(AllowOrigin::list(origins))
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
         .allow_headers([
@@ -79,7 +82,8 @@ fn cors(app: &App) -> CorsLayer {
             header::CONTENT_TYPE,
             HeaderName::from_static("last-event-id"),
         ])
-        .max_age(std::time::Duration::from_secs(600))
+        .max_age(std::time::Duration::from_secs(600));
+    Some(layer)
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the layer hands the payload over")]
@@ -112,7 +116,14 @@ async fn shape(request: Request, next: Next) -> Response {
         StatusCode::METHOD_NOT_ALLOWED => ApiError::Method(method.to_string()),
         StatusCode::NOT_FOUND => ApiError::NotFound("there is nothing here; /openapi.json lists the routes".into()),
         StatusCode::UNSUPPORTED_MEDIA_TYPE => ApiError::ContentType,
-        status if status.is_client_error() => ApiError::invalid("this request does not parse; see /openapi.json"),
+        status if status.is_client_error() => {
+            // The framework says in a line what does not parse: a query, a path.
+            let said = axum::body::to_bytes(response.into_body(), 1000)
+                .await
+                .unwrap_or_default();
+            let said: String = String::from_utf8_lossy(&said).chars().take(200).collect();
+            ApiError::invalid(format!("this request does not parse ({said}); see /openapi.json"))
+        }
         _ => ApiError::Panic,
     }
     .into_response()

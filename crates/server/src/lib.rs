@@ -23,6 +23,11 @@ pub use state::App;
 
 use axum::Router;
 
+/// Begins to count for `/metrics`. What happens before the first call, such as loading models, is not in it.
+pub fn count() {
+    api::metrics::Exporter::shared();
+}
+
 /// Every route, behind every guard. Routes come from one `routes()` per folder; a new folder is one line here.
 pub fn router(app: App) -> Router {
     let app = app::with_store(app);

@@ -74,7 +74,7 @@ pub(crate) async fn create(
     Extension(shared): Extension<Shared>,
     Body(request): Body<CreateResponse>,
 ) -> Result<Response, ApiError> {
-    let checked = Checked::new(request)?; // 400, naming the field
+    let mut checked = Checked::new(request)?; // 400, naming the field
     let model = app.models.get(&checked.answer.model).await?; // 404, naming the models there are
     if !model.abilities().chat {
         return Err(ApiError::param(
@@ -90,6 +90,7 @@ pub(crate) async fn create(
     }
     let permit = app.admit()?; // 429, saying when to come back
     let store = shared.store(&app);
+    context::resolve(&*store, &mut checked).await?; // 404 for an item that is not there
     let messages = context::messages(&*store, &checked).await?; // 404 for a response that is not there
     let request = GenerateRequest {
         prompt: Prompt::Chat {

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 pub struct Message {
     /// `system`, `developer`, `user`, `assistant` or `tool`.
     pub role: String,
-    /// The text; absent where an assistant turn only calls tools.
+    /// The text; may be absent in an assistant turn only, where it calls tools or says nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<Content>,
     /// Who speaks, where there are several.
@@ -24,7 +24,7 @@ pub struct Message {
 
 /// A message's content: a string, or parts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected a string or an array of parts, each with its `type`")]
 pub enum Content {
     /// Plain text.
     Text(String),

@@ -141,9 +141,9 @@ pub struct StreamOptions {
     pub include_usage: Option<bool>,
 }
 
-/// Constraints on the output; at most one.
+/// Constraints on the output; exactly one. A kind that is not here is refused: leaving it out would leave the output free.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct StructuredOutputs {
     /// JSON that fits this schema (an object, or its JSON text).
     #[serde(skip_serializing_if = "Option::is_none")]

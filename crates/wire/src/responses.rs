@@ -63,6 +63,8 @@ pub struct CreateResponse {
     pub reasoning: Option<Map<String, Value>>,
     /// Not used; sent back.
     pub safety_identifier: Option<String>,
+    /// Names the end user; not used, sent back.
+    pub user: Option<String>,
     /// Requests with the same key go to the same replica, whose cache may hold their beginning.
     pub prompt_cache_key: Option<String>,
     /// Only `disabled`: input is never cut.
@@ -236,7 +238,7 @@ pub struct Response {
     pub safety_identifier: Option<String>,
     /// The request's.
     pub prompt_cache_key: Option<String>,
-    /// None.
+    /// The request's.
     pub user: Option<String>,
 }
 

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createOpenAI } from "@ai-sdk/openai";
-import { embedMany, generateObject, generateText, streamText, tool } from "ai";
+import { embedMany, generateObject, generateText, stepCountIs, streamText, tool } from "ai";
 import { z } from "zod";
 
 const { CANDOR_URL: url, CANDOR_CHAT_MODEL: chat, CANDOR_EMBED_MODEL: embed } = process.env;
@@ -39,6 +39,18 @@ for (const [name, model] of [["chat completions", openai.chat(chat)], ["response
     assert.equal(finishReason, "tool-calls");
     assert.equal(toolCalls[0].toolName, "get_weather");
     assert.equal(typeof toolCalls[0].input.city, "string");
+  });
+
+  test(`${name}: a tool's answer is read, and the conversation goes on`, async () => {
+    const execute = async () => ({ weather: "sunny" });
+    const tools = { get_weather: tool({ description: "The weather in a city.", inputSchema: z.object({ city: z.string().max(10) }), execute }) };
+    const prepareStep = ({ stepNumber }) => ({ toolChoice: stepNumber === 0 ? "required" : "none" });
+    const more = { tools, prepareStep, stopWhen: stepCountIs(2), ...settings, maxOutputTokens: 150 };
+    const { steps, response } = await generateText({ model, prompt: "Weather in Paris?", ...more });
+    assert.equal(steps.length, 2);
+    // Over the responses API the SDK names what the server has stored instead of sending it again.
+    const messages = [{ role: "user", content: "Weather in Paris?" }, ...response.messages, { role: "user", content: "And tomorrow?" }];
+    assert.ok((await generateText({ model, messages, ...settings })).text.length > 0);
   });
 
   test(`${name}: an object fits its schema`, async () => {

@@ -1,6 +1,7 @@
 // Requests to the server. Addresses are relative to the page's own base, so that any path behind a proxy works.
 
 import { connection } from "../stream/connection";
+import { recall, remember, thisTab } from "../ui/memory";
 
 /** The server's own sentence, with its status. Status 0: the server could not be reached. */
 export class Failure extends Error {
@@ -17,6 +18,7 @@ export function address(path: string): string {
 }
 
 const KEY = "candor-key";
+let given: string | null = null;
 let askForKey: () => void = () => {};
 
 /** What to do when the server wants a key that the page does not have. */
@@ -25,11 +27,12 @@ export function whenKeyIsNeeded(ask: () => void): void {
 }
 
 export function rememberKey(key: string): void {
-  sessionStorage.setItem(KEY, key);
+  remember(KEY, key, thisTab);
+  given = key;
 }
 
 export function headers(json: boolean): Record<string, string> {
-  const key = sessionStorage.getItem(KEY);
+  const key = recall(KEY, thisTab) ?? given;
   return {
     ...(json ? { "Content-Type": "application/json" } : {}),
     ...(key ? { Authorization: `Bearer ${key}` } : {}),

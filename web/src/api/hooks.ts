@@ -1,9 +1,10 @@
 // The server's data as the page sees it.
 
-import { QueryClient, useQuery } from "@tanstack/react-query";
+import { QueryClient, useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { liveAnswers } from "../stream/live";
 import { toastError } from "../ui/toasts";
 import { Failure, request } from "./client";
+import { onTold, tellTabs } from "./tabs";
 import type { Conversation, Defaults, Hit, Message, Model, Settings, Started, Whole } from "./types";
 
 export const client = new QueryClient({
@@ -21,8 +22,23 @@ export const useModels = () =>
 export const useSettings = () =>
   useQuery({ queryKey: ["settings"], queryFn: () => request<Settings>("GET", "api/settings") });
 
+const PAGE = 100;
+
+/** The list, newest first, page by page. */
 export const useConversations = () =>
-  useQuery({ queryKey: ["conversations"], queryFn: () => request<Conversation[]>("GET", "api/conversations") });
+  useInfiniteQuery({
+    queryKey: ["conversations"],
+    queryFn: ({ pageParam }) => request<Conversation[]>("GET", `api/conversations?limit=${PAGE}${pageParam ? `&before=${pageParam}` : ""}`),
+    initialPageParam: 0,
+    getNextPageParam: (page) => (page.length < PAGE ? undefined : before(page)),
+    select: ({ pages }) => [...new Map(pages.flat().map((one) => [one.id, one])).values()],
+  });
+
+/** Where the next page begins. Those of the same millisecond may stand on both sides, so it overlaps by one where it can. */
+function before(page: Conversation[]): number {
+  const last = page.at(-1)?.updated_ms ?? 0;
+  return page[0]?.updated_ms === last ? last : last + 1;
+}
 
 export const useSearch = (words: string) =>
   useQuery({
@@ -39,7 +55,13 @@ export const useConversation = (id: string | null) =>
     enabled: id !== null,
   });
 
+/** Reads anew what changed here, and has the other tabs do so. */
 export function refresh(id?: string): void {
+  reread(id ?? null);
+  tellTabs(id ?? null);
+}
+
+function reread(id: string | null): void {
   if (id) void client.invalidateQueries({ queryKey: ["conversation", id] });
   void client.invalidateQueries({ queryKey: ["conversations"] });
 }
@@ -47,6 +69,8 @@ export function refresh(id?: string): void {
 function change(id: string, update: (whole: Whole) => Whole): void {
   client.setQueryData<Whole>(["conversation", id], (whole) => whole && update(whole));
 }
+
+onTold(reread);
 
 liveAnswers.onEnd = (id, message) => {
   if (message) change(id, (whole) => ({ ...whole, running: false, messages: put(whole.messages, [message]) }));
@@ -67,7 +91,8 @@ function started(id: string, { messages, conversation }: Started): void {
     running: true,
   }));
   liveAnswers.follow(id);
-  refresh();
+  reread(null);
+  tellTabs(id);
 }
 
 /** Asks in a conversation, or in a new one; returns its id. */
@@ -94,6 +119,7 @@ export async function regenerate(id: string, message: string): Promise<void> {
 export async function select(id: string, message: string): Promise<void> {
   const { leaf } = await request<{ leaf: string }>("POST", `api/conversations/${id}/messages/${message}/select`, {});
   change(id, (whole) => ({ ...whole, conversation: { ...whole.conversation, leaf } }));
+  tellTabs(id);
 }
 
 export async function stop(id: string): Promise<void> {
@@ -103,7 +129,8 @@ export async function stop(id: string): Promise<void> {
 export async function changeConversation(id: string, patch: Partial<Conversation>): Promise<void> {
   const conversation = await request<Conversation>("PATCH", `api/conversations/${id}`, patch);
   change(id, (whole) => ({ ...whole, conversation }));
-  refresh();
+  reread(null);
+  tellTabs(id);
 }
 
 export async function setDefaults(defaults: Defaults): Promise<void> {

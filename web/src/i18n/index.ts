@@ -2,13 +2,14 @@
 
 import i18n from "i18next";
 import { initReactI18next } from "react-i18next";
+import { recall } from "../ui/memory";
 import en from "./en.json";
 import zh from "./zh-CN.json";
 
 export const languages: Record<string, string> = { en: "English", "zh-CN": "简体中文" };
 
 function preferred(): string {
-  const stored = localStorage.getItem("candor-language");
+  const stored = recall("candor-language");
   if (stored && stored in languages) return stored;
   return navigator.languages.some((language) => language.toLowerCase().startsWith("zh")) &&
     !navigator.language.toLowerCase().startsWith("en")

@@ -1,7 +1,7 @@
 // The conversations there are: by day, or those that a search finds.
 
 import { DropdownMenu } from "radix-ui";
-import { useDeferredValue, useRef, useState } from "react";
+import { memo, useDeferredValue, useEffect, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { open, request } from "../api/client";
 import { changeConversation, client, refresh, useConversations, useSearch } from "../api/hooks";
@@ -9,7 +9,7 @@ import type { Conversation, Hit } from "../api/types";
 import { show } from "../route";
 import { liveAnswers } from "../stream/live";
 import { Dialog } from "../ui/Dialog";
-import { CloseIcon, DotsIcon, KeyboardIcon, Logo, PlusIcon, SearchIcon, SlidersIcon } from "../ui/icons";
+import { CloseIcon, DotsIcon, KeyboardIcon, Logo, PlusIcon, SearchIcon, SidebarIcon, SlidersIcon } from "../ui/icons";
 import { toast, toastError } from "../ui/toasts";
 import { byDay } from "./days";
 
@@ -31,14 +31,15 @@ export function Sidebar({ shown, onClose, onChosen, onSettings, onShortcuts }: P
   const groups = searched ? [{ day: null, list: list ?? [] }] : byDay(list ?? [], Date.now());
   const [renamed, setRenamed] = useState<Conversation | null>(null);
   const [deleted, setDeleted] = useState<Conversation | null>(null);
+  const more = !searched && all.hasNextPage;
 
   return (
     <nav className="sidebar" aria-label={t("conversations")}>
       <div className="brand">
         <Logo />
         <span>Candor</span>
-        <button type="button" className="icon" aria-label={t("closeSidebar")} onClick={onClose}>
-          <CloseIcon />
+        <button id="close-sidebar" type="button" className="icon" aria-label={t("closeSidebar")} title={t("closeSidebar")} onClick={onClose}>
+          <SidebarIcon size={18} />
         </button>
       </div>
       <button
@@ -80,11 +81,12 @@ export function Sidebar({ shown, onClose, onChosen, onSettings, onShortcuts }: P
             {day && list.length > 0 && <h2>{t(day)}</h2>}
             <ul>
               {list.map((one) => (
-                <Row key={one.id} one={one} current={one.id === shown} onChosen={onChosen} onRename={() => setRenamed(one)} onDelete={() => setDeleted(one)} />
+                <Row key={one.id} one={one} current={one.id === shown} onChosen={onChosen} onRename={setRenamed} onDelete={setDeleted} />
               ))}
             </ul>
           </section>
         ))}
+        {more && <More key={list?.length} onSeen={() => void all.fetchNextPage()} />}
         {list?.length === 0 && <p className="note">{searched ? t("nothingFound", { words: searched }) : t("noConversations")}</p>}
       </div>
       <div className="tools">
@@ -106,11 +108,30 @@ interface RowProps {
   one: Conversation | Hit;
   current: boolean;
   onChosen: () => void;
-  onRename: () => void;
-  onDelete: () => void;
+  onRename: (one: Conversation) => void;
+  onDelete: (one: Conversation) => void;
 }
 
-function Row({ one, current, onChosen, onRename, onDelete }: RowProps) {
+/** Asks for more of the list when its end comes near. */
+function More({ onSeen }: { onSeen: () => void }) {
+  const { t } = useTranslation();
+  const end = useRef<HTMLButtonElement>(null);
+  const seen = useRef(onSeen);
+  seen.current = onSeen;
+  useEffect(() => {
+    if (!end.current) return;
+    const observer = new IntersectionObserver(([entry]) => entry?.isIntersecting && seen.current(), { rootMargin: "400px" });
+    observer.observe(end.current);
+    return () => observer.disconnect();
+  }, []);
+  return (
+    <button ref={end} type="button" className="link" onClick={onSeen}>
+      {t("more")}
+    </button>
+  );
+}
+
+const Row = memo(function Row({ one, current, onChosen, onRename, onDelete }: RowProps) {
   const { t } = useTranslation();
   const title = one.title || t("untitled");
   const snippet = "snippet" in one ? one.snippet : null;
@@ -127,8 +148,8 @@ function Row({ one, current, onChosen, onRename, onDelete }: RowProps) {
           onChosen();
         }}
       >
-        <span>{title}</span>
-        {snippet && <small>{snippet}</small>}
+        <span dir="auto">{title}</span>
+        {snippet && <small dir="auto">{snippet}</small>}
       </a>
       <DropdownMenu.Root modal={false}>
         <DropdownMenu.Trigger className="icon" aria-label={t("actions", { title })}>
@@ -136,7 +157,7 @@ function Row({ one, current, onChosen, onRename, onDelete }: RowProps) {
         </DropdownMenu.Trigger>
         <DropdownMenu.Portal>
           <DropdownMenu.Content className="menu" align="start">
-            <DropdownMenu.Item className="menu-item" onSelect={onRename}>
+            <DropdownMenu.Item className="menu-item" onSelect={() => onRename(one)}>
               {t("rename")}
             </DropdownMenu.Item>
             <DropdownMenu.Item className="menu-item" onSelect={() => void save(one, "markdown")}>
@@ -145,7 +166,7 @@ function Row({ one, current, onChosen, onRename, onDelete }: RowProps) {
             <DropdownMenu.Item className="menu-item" onSelect={() => void save(one, "json")}>
               {t("exportJson")}
             </DropdownMenu.Item>
-            <DropdownMenu.Item className="menu-item danger" onSelect={onDelete}>
+            <DropdownMenu.Item className="menu-item danger" onSelect={() => onDelete(one)}>
               {t("delete")}
             </DropdownMenu.Item>
           </DropdownMenu.Content>
@@ -153,7 +174,10 @@ function Row({ one, current, onChosen, onRename, onDelete }: RowProps) {
       </DropdownMenu.Root>
     </li>
   );
-}
+});
+
+/** A title inside a sentence: its characters may not turn the rest of the sentence around. */
+const isolated = (text: string): string => `\u2068${text}\u2069`;
 
 /** Fetches the export and hands it to the browser as a file, named after the conversation. */
 async function save(one: Conversation, format: "markdown" | "json"): Promise<void> {
@@ -257,7 +281,7 @@ function DeleteDialog({ one, shown, onClose }: { one: Conversation; shown: strin
   };
   return (
     <Dialog title={t("deleteTitle")} onClose={onClose}>
-      <p>{t("deleteText", { title: one.title || t("untitled") })}</p>
+      <p>{t("deleteText", { title: isolated(one.title || t("untitled")) })}</p>
       <footer>
         <button type="button" onClick={onClose} autoFocus>
           {t("cancel")}

@@ -3,11 +3,13 @@
 
 const FENCE = /^ {0,3}(`{3,}|~{3,})/;
 const LIST = /^ {0,3}([-*+]|\d{1,9}[.)])(\s|$)/;
+/** Above this many characters a text is never one block. */
+const LONGEST_WHOLE = 16_000;
 const DEFINITION = /^ {0,3}\[[^\]]+\]:/m;
 
 export function splitBlocks(text: string): string[] {
-  // Definitions of links and footnotes reach into other blocks.
-  if (DEFINITION.test(text)) return [text];
+  // Definitions of links and footnotes reach into other blocks. A long text is split all the same, and loses those links.
+  if (text.length < LONGEST_WHOLE && DEFINITION.test(text)) return [text];
   const blocks: string[] = [];
   let block: string[] = [];
   let fence: string | null = null;
@@ -53,8 +55,8 @@ export function dollarMath(text: string): string {
         ? part
         : part
             .replace(/^[ \t]*\$\$(.+?)\$\$[ \t]*$/gm, (_, formula: string) => `\n$$\n${formula.trim()}\n$$\n`)
-            .replace(/\\\[([\s\S]+?)\\\]/g, (_, formula: string) => `\n$$\n${formula.trim()}\n$$\n`)
-            .replace(/\\\(([^\n]+?)\\\)/g, (_, formula: string) => `$${formula.trim()}$`),
+            .replace(/\\\[([\s\S]{1,4000}?)\\\]/g, (_, formula: string) => `\n$$\n${formula.trim()}\n$$\n`)
+            .replace(/\\\(([^\n]{1,1000}?)\\\)/g, (_, formula: string) => `$${formula.trim()}$`),
     )
     .join("");
 }

@@ -2,6 +2,7 @@ import { render } from "./testing";
 import { describe, expect, it } from "vitest";
 import { dollarMath, splitBlocks } from "./blocks";
 import { STYLE } from "./schema";
+import { settings } from "./weight";
 
 describe("blocks", () => {
   const whole = (text: string) => splitBlocks(text).length;
@@ -38,6 +39,10 @@ describe("formulas", () => {
     expect(STYLE.test("background:url(https://evil.example/x)")).toBe(false);
     expect(STYLE.test("position:fixed;top:0em")).toBe(false);
     expect(STYLE.test("position:relative")).toBe(true);
+    expect(STYLE.test("color: rgb(255, 0, 0); border-width: 0.04em;")).toBe(true);
+    expect(STYLE.test("color: image(red)")).toBe(false);
+    expect(STYLE.test("height:10000em;vertical-align:-10000em;")).toBe(false);
+    expect(STYLE.test("height:12.345em;vertical-align:-0.25em;width:100%")).toBe(true);
   });
   it("cannot bring links, images or HTML with them", () => {
     const page = render(
@@ -88,5 +93,61 @@ describe("hostile answers", () => {
   it("a link opens apart and tells nothing", () => {
     const link = render("[x](https://example.org)").querySelector("a");
     expect(link?.getAttribute("rel")).toBe("noopener noreferrer nofollow");
+  });
+});
+
+describe("what is too heavy to typeset", () => {
+  const one = (text: string) => settings([text])[0];
+  it("is nesting, length and marks without end", () => {
+    expect(one("> ".repeat(1000))).toBe("plain");
+    expect(one("- ".repeat(1000))).toBe("plain");
+    expect(one(`${"  ".repeat(100)}- x`)).toBe("plain");
+    expect(one("[".repeat(5000))).toBe("plain");
+    expect(one("x".repeat(100_000))).toBe("plain");
+    expect(settings(Array(100).fill("x".repeat(10_000))).at(-1)).toBe("plain");
+  });
+  it("leaves formulas as they were written where they alone are too much", () => {
+    expect(one(`$${"x+".repeat(5000)}x$`)).toBe("text");
+    expect(one(`$${"{".repeat(100)}${"}".repeat(100)}$`)).toBe("text");
+    expect(one(`$${"\\left(".repeat(100)}$`)).toBe("text");
+    expect(one("$a$ ".repeat(500))).toBe("text");
+    expect(settings(Array(2000).fill("$a + b + c + d + e$"))[1999]).toBe("text");
+  });
+  it("is nothing that people write", () => {
+    expect(one("> > quoted twice\n> - and a list\n>   1. in a list")).toBe("full");
+    expect(one("A sentence with *emphasis*, [a link](https://example.org) and $x^2$. ".repeat(40))).toBe("full");
+    expect(one(`| a | b | c |\n| - | - | - |\n${"| 1 | 2 | 3 |\n".repeat(200)}`)).toBe("full");
+    expect(one(`\`\`\`python\n${"x = [[1], [2]]\n".repeat(5000)}`)).toBe("full");
+    expect(one("- an item\n".repeat(300))).toBe("full");
+  });
+  it("is shown whole, and says that it was not set", () => {
+    const page = render("> ".repeat(1000) + "the end");
+    expect(page.querySelector("blockquote")).toBeNull();
+    expect(page.textContent).toContain("the end");
+    expect(page.querySelector(".plain .note")).not.toBeNull();
+  });
+});
+
+describe("footnotes", () => {
+  it("lead to each other inside their own answer, in the language of the page", () => {
+    const page = render("Said[^1] so.\n\n[^1]: By whom.");
+    document.body.append(page);
+    Element.prototype.scrollIntoView = () => {};
+    const link = page.querySelector<HTMLAnchorElement>("sup a");
+    link?.click();
+    expect(document.activeElement?.getAttribute("aria-label")).toBe("Back to note 1");
+    expect(link?.target).toBe("");
+    const other = render("Other[^1].\n\n[^1]: Else.");
+    const ids = (where: Element) => [...where.querySelectorAll("[id]")].map((one) => one.id);
+    expect(ids(page).some((id) => ids(other).includes(id) && id.includes("fn"))).toBe(false);
+    page.remove();
+  });
+});
+
+describe("code", () => {
+  it("holds no characters that turn its order around", () => {
+    const page = render("```\naccess \u202e\u2066 != user\u2069\n```");
+    expect(page.querySelector("code")?.textContent).toBe("access  != user");
+    expect(page.querySelector(".warning")).not.toBeNull();
   });
 });

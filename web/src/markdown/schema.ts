@@ -16,9 +16,12 @@ const MATH_ATTRIBUTES = [
   "movablelimits", "symmetric", "xmlns",
 ];
 
-/** Lengths, colours and the like: no address, no function but rgb. */
+/**
+ * Lengths, colours and the like: no address, no function but rgb, and no length of more than 99 em, which would make the
+ * page endless.
+ */
 export const STYLE =
-  /^(?:\s*(?:height|width|min-width|max-width|top|bottom|left|right|vertical-align|margin|margin-(?:left|right|top|bottom)|padding|padding-(?:left|right|top|bottom)|color|background-color|border|border-(?:color|style|width|top-width|right-width|bottom-width|left-width)|font-size|position|text-shadow)\s*:\s*(?!fixed|absolute|sticky)[#\w\s.%-]*;?)*\s*$/;
+  /^(?:\s*(?:height|width|min-width|max-width|top|bottom|left|right|vertical-align|margin|margin-(?:left|right|top|bottom)|padding|padding-(?:left|right|top|bottom)|color|background-color|border|border-(?:color|style|width|top-width|right-width|bottom-width|left-width)|font-size|position|text-shadow)\s*:\s*(?!fixed|absolute|sticky|[^;]*(?<![.\d])\d{3,}(?:\.\d*)?em)(?:[#\w\s.%-]|rgba?\([\d\s.,%]+\))*;?)*\s*$/;
 
 export const schema: typeof defaultSchema = {
   ...defaultSchema,

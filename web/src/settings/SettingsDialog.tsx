@@ -15,6 +15,7 @@ const usual = { temperature: 0.7, top_p: 0.95, top_k: 0, min_p: 0.05, repetition
 interface Knob {
   key: keyof typeof usual;
   label: string;
+  min?: number;
   max: number;
   step: number;
 }
@@ -24,6 +25,7 @@ const knobs: Knob[] = [
   { key: "top_p", label: "topP", max: 1, step: 0.01 },
   { key: "min_p", label: "minP", max: 1, step: 0.01 },
   { key: "top_k", label: "topK", max: 200, step: 1 },
+  { key: "repetition_penalty", label: "repetition", min: 1, max: 2, step: 0.05 },
 ];
 
 export function SettingsDialog({ id, onClose }: { id: string | null; onClose: () => void }) {
@@ -122,7 +124,7 @@ function Slider({ knob, value, onChange }: { knob: Knob; value: number; onChange
         <label htmlFor={id}>{t(knob.label)}</label>
         <output htmlFor={id}>{value}</output>
       </span>
-      <input id={id} type="range" min={0} max={knob.max} step={knob.step} value={value} aria-describedby={`${id}-hint`} onChange={(event) => onChange(Number(event.target.value))} />
+      <input id={id} type="range" min={knob.min ?? 0} max={knob.max} step={knob.step} value={value} aria-describedby={`${id}-hint`} onChange={(event) => onChange(Number(event.target.value))} />
       <small id={`${id}-hint`}>{t(`${knob.label}Hint`)}</small>
     </div>
   );

@@ -1,5 +1,7 @@
 // Follows answers that stream. Events are gathered and shown once per animation frame, so that 200 tokens a second cost
-// no more than 60 renders; a connection that breaks is taken up again where the answer is by then.
+// no more than 60 renders, and more rarely where showing them takes long; a connection that breaks is taken up again
+// where the answer is by then. Only the conversation that is shown is followed: a browser has six connections to a
+// server, for all its tabs together.
 
 import { open } from "../api/client";
 import type { Message } from "../api/types";
@@ -17,6 +19,7 @@ export class LiveAnswers {
   private waiting = new Map<string, StreamEvent[]>();
   private listeners = new Set<Listener>();
   private planned = false;
+  private rest = 0;
   onEnd: OnEnd = () => {};
 
   subscribe = (listener: Listener): (() => void) => {
@@ -78,10 +81,20 @@ export class LiveAnswers {
     this.planned = true;
     // A hidden page gets no animation frames.
     if (document.hidden) setTimeout(this.flush, 250);
+    else if (this.rest > 0) setTimeout(() => requestAnimationFrame(this.flush), this.rest);
     else requestAnimationFrame(this.flush);
   }
 
+  /** Leaves the browser twice the time that showing took, so that scrolling and typing go on under a heavy answer. */
+  private measure(start: number): void {
+    setTimeout(() => {
+      const took = performance.now() - start;
+      this.rest = took < 12 ? 0 : Math.min(2 * took, 1000);
+    }, 0);
+  }
+
   private flush = (): void => {
+    const start = performance.now();
     this.planned = false;
     for (const [conversation, queue] of this.waiting) {
       let live: Live | null = this.live.get(conversation) ?? null;
@@ -90,6 +103,7 @@ export class LiveAnswers {
     }
     this.waiting.clear();
     this.listeners.forEach((listener) => listener());
+    this.measure(start);
   };
 }
 

@@ -4,6 +4,8 @@ import { useEffect, useLayoutEffect, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { stop } from "../api/hooks";
 import { SendIcon, StopIcon } from "../ui/icons";
+import { sends } from "../ui/keys";
+import { recall, remember, thisTab } from "../ui/memory";
 
 interface Props {
   id: string | null;
@@ -14,13 +16,12 @@ interface Props {
 export function Composer({ id, running, onSend }: Props) {
   const { t } = useTranslation();
   const draft = `candor-draft-${id ?? "new"}`;
-  const [text, setText] = useState(() => sessionStorage.getItem(draft) ?? "");
+  const [text, setText] = useState(() => recall(draft, thisTab) ?? "");
   const [sending, setSending] = useState(false);
   const field = useRef<HTMLTextAreaElement>(null);
 
   useEffect(() => {
-    if (text) sessionStorage.setItem(draft, text.slice(0, 100_000));
-    else sessionStorage.removeItem(draft);
+    remember(draft, text ? text.slice(0, 100_000) : null, thisTab);
   }, [draft, text]);
   useEffect(() => {
     if (matchMedia("(hover: hover)").matches) field.current?.focus();
@@ -56,13 +57,14 @@ export function Composer({ id, running, onSend }: Props) {
           id="composer"
           ref={field}
           rows={1}
+          dir="auto"
           value={text}
           placeholder={t("write")}
           aria-label={t("write")}
           aria-describedby="composer-hint"
           onChange={(event) => setText(event.target.value)}
           onKeyDown={(event) => {
-            if (event.key === "Enter" && !event.shiftKey && !event.nativeEvent.isComposing) {
+            if (sends(event.nativeEvent)) {
               event.preventDefault();
               void send();
             }
@@ -78,7 +80,10 @@ export function Composer({ id, running, onSend }: Props) {
           </button>
         )}
       </div>
-      <p id="composer-hint">{t("composerHint")}</p>
+      <p>
+        <span id="composer-hint">{t("composerHint")} · </span>
+        {t("caution")}
+      </p>
     </form>
   );
 }

@@ -22,6 +22,13 @@ export function Empty({ owner, onChoose }: { owner: string; onChoose: (text: str
           </li>
         ))}
       </ul>
+      {owner === "candor" && (
+        <p className="hint">
+          {t("emptyHint")
+            .split("`")
+            .map((part, n) => (n % 2 ? <code key={part}>{part}</code> : part))}
+        </p>
+      )}
     </div>
   );
 }

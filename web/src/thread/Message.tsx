@@ -8,6 +8,7 @@ import { copyText } from "../markdown/CodeBlock";
 import { Markdown } from "../markdown/Markdown";
 import { liveAnswers } from "../stream/live";
 import { AgainIcon, CheckIcon, CopyIcon, EditIcon, LeftIcon, RightIcon } from "../ui/icons";
+import { sends } from "../ui/keys";
 import { toastError } from "../ui/toasts";
 import { Thumbs } from "./Thumbs";
 
@@ -31,7 +32,7 @@ export const Question = memo(function Question({ message, siblings, busy }: Prop
         <Editor message={message} onClose={close} />
       ) : (
         <>
-          <div className="bubble">{message.content}</div>
+          <Words text={message.content} />
           <div className="actions">
             <Branches message={message} siblings={siblings} busy={busy} />
             <Copy text={message.content} />
@@ -45,9 +46,33 @@ export const Question = memo(function Question({ message, siblings, busy }: Prop
   );
 });
 
+/** Of a question longer than this, the beginning is shown until the rest is asked for. */
+const LONG = 4000;
+
+function Words({ text }: { text: string }) {
+  const { t } = useTranslation();
+  const [whole, setWhole] = useState(false);
+  const long = text.length > LONG * 1.25;
+  return (
+    <div className="bubble" dir="auto">
+      {long && !whole ? `${text.slice(0, LONG)}…` : text}
+      {long && (
+        <button type="button" className="link" aria-expanded={whole} onClick={() => setWhole(!whole)}>
+          {t(whole ? "showLess" : "showAll", { count: text.length })}
+        </button>
+      )}
+    </div>
+  );
+}
+
 function Editor({ message, onClose }: { message: Message; onClose: () => void }) {
   const { t } = useTranslation();
   const [text, setText] = useState(message.content);
+  const field = useRef<HTMLTextAreaElement>(null);
+  useEffect(() => {
+    field.current?.focus();
+    field.current?.setSelectionRange(message.content.length, message.content.length);
+  }, [message.content]);
   const send = () => {
     if (!text.trim()) return;
     onClose();
@@ -62,17 +87,18 @@ function Editor({ message, onClose }: { message: Message; onClose: () => void })
       }}
     >
       <textarea
-        autoFocus
-        rows={Math.min(10, text.split("\n").length + 1)}
+        ref={field}
+        dir="auto"
+        rows={2}
         value={text}
         aria-label={t("editLabel")}
         onChange={(event) => setText(event.target.value)}
         onKeyDown={(event) => {
-          if (event.key === "Escape") {
+          if (event.key === "Escape" && !event.nativeEvent.isComposing) {
             event.preventDefault();
             event.stopPropagation();
             onClose();
-          } else if (event.key === "Enter" && !event.shiftKey && !event.nativeEvent.isComposing) {
+          } else if (sends(event.nativeEvent)) {
             event.preventDefault();
             send();
           }

@@ -1,13 +1,14 @@
 // One conversation: its head, its turns, and the field to write in.
 
-import { useEffect, useLayoutEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
-import { ask, useConversation, useModels, useSettings } from "../api/hooks";
+import { Failure } from "../api/client";
+import { ask, client, useConversation, useModels, useSettings } from "../api/hooks";
 import { conversational, type Defaults } from "../api/types";
 import { show } from "../route";
 import { ModelMenu } from "../settings/ModelMenu";
 import { liveAnswers } from "../stream/live";
-import { ChevronIcon, MenuIcon, SlidersIcon } from "../ui/icons";
+import { ChevronIcon, SidebarIcon, SlidersIcon } from "../ui/icons";
 import { toastError } from "../ui/toasts";
 import { divider, shown } from "./branches";
 import { Composer } from "./Composer";
@@ -35,6 +36,15 @@ export function Thread({ id, sidebar, onSidebar, onSettings }: Props) {
   useEffect(() => {
     if (id && running) liveAnswers.follow(id);
   }, [id, running]);
+  useEffect(
+    () => () => {
+      // What came meanwhile is read when the conversation is shown again.
+      if (!id || !liveAnswers.get(id)) return;
+      liveAnswers.leave(id);
+      void client.invalidateQueries({ queryKey: ["conversation", id], refetchType: "none" });
+    },
+    [id],
+  );
   useEffect(() => {
     document.title = data?.conversation.title ? `${data.conversation.title} · Candor` : "Candor";
   }, [data?.conversation.title]);
@@ -43,8 +53,10 @@ export function Thread({ id, sidebar, onSidebar, onSettings }: Props) {
   const usable = conversational(models.data ?? []);
   const chosen = usable.find((one) => one.id === defaults.model) ?? usable[0];
 
+  const [sent, setSent] = useState(0);
   const send = async (content: string) => {
     try {
+      setSent((count) => count + 1);
       const conversation = await ask(id, content, { ...defaults, model: chosen?.id });
       if (conversation !== id) show(conversation);
       return true;
@@ -58,19 +70,22 @@ export function Thread({ id, sidebar, onSidebar, onSettings }: Props) {
     <>
       <header className="head">
         {!sidebar && (
-          <button type="button" className="icon" aria-label={t("openSidebar")} onClick={onSidebar}>
-            <MenuIcon size={18} />
+          <button id="open-sidebar" type="button" className="icon" aria-label={t("openSidebar")} title={t("openSidebar")} onClick={onSidebar}>
+            <SidebarIcon size={18} />
           </button>
         )}
         <ModelMenu conversation={data?.conversation ?? null} />
-        <h1 className="sr-only">{data?.conversation.title || t("newChat")}</h1>
+        <h1 className={data?.conversation.title ? "title" : "sr-only"} dir="auto">
+          {data?.conversation.title || t("newChat")}
+        </h1>
         <button type="button" className="icon last" aria-label={t("settings")} title={t("settings")} onClick={onSettings}>
           <SlidersIcon size={18} />
         </button>
       </header>
-      <Scroller follow={id}>
+      <Scroller sent={sent} stays={id !== null}>
         {id === null && <Empty owner={chosen?.owned_by ?? "candor"} onChoose={send} />}
-        {query.isError && id && <p className="note center">{t("notFound")}</p>}
+        {query.isError && id && <Missing error={query.error} onRetry={() => void query.refetch()} />}
+        {query.isPending && id && <p className="note center loading">{t("loading")}</p>}
         {turns.map(({ message, siblings }, n) => (
           <div key={message.id} className="turn">
             {n === line && (
@@ -86,32 +101,49 @@ export function Thread({ id, sidebar, onSidebar, onSettings }: Props) {
           </div>
         ))}
       </Scroller>
-      <Composer id={id} running={running} onSend={send} />
+      {!(query.isError && id) && <Composer id={id} running={running} onSend={send} />}
       {id && <Announcer id={id} running={running} turns={turns} />}
     </>
   );
 }
 
-/** Stays at the end while an answer grows, unless the reader went up. */
-function Scroller({ follow, children }: { follow: string | null; children: React.ReactNode }) {
+function Missing({ error, onRetry }: { error: Error; onRetry: () => void }) {
+  const { t } = useTranslation();
+  const gone = error instanceof Failure && error.status === 404;
+  return (
+    <div className="missing" role="alert">
+      <p>{gone ? t("notFound") : error.message || t("notLoadedNow")}</p>
+      {/* Stands where the message field would, so it is what the skip link leads to. */}
+      <button id="composer" type="button" onClick={gone ? () => show(null) : onRetry}>
+        {t(gone ? "newChat" : "retry")}
+      </button>
+    </div>
+  );
+}
+
+/** Stays at the end while an answer grows, unless the reader went up; goes there when a question is sent. */
+function Scroller({ sent, stays, children }: { sent: number; stays: boolean; children: React.ReactNode }) {
   const { t } = useTranslation();
   const box = useRef<HTMLDivElement>(null);
   const inner = useRef<HTMLDivElement>(null);
   const atEnd = useRef(true);
   const [away, setAway] = useState(false);
-  useSyncExternalStore(liveAnswers.subscribe, () => (follow ? Boolean(liveAnswers.get(follow)) : false));
-
   const toEnd = () => {
     if (box.current) box.current.scrollTop = box.current.scrollHeight;
   };
   useLayoutEffect(() => {
+    if (sent === 0) return;
+    atEnd.current = true;
+    toEnd();
+  }, [sent]);
+  useLayoutEffect(() => {
     if (!inner.current) return;
     const observer = new ResizeObserver(() => {
-      if (atEnd.current) toEnd();
+      if (stays && atEnd.current) toEnd();
     });
     observer.observe(inner.current);
     return () => observer.disconnect();
-  }, []);
+  }, [stays]);
 
   return (
     <main className="scroller-frame">

@@ -1,4 +1,4 @@
-// Good or bad, and why.
+// Good or bad, and why. The verdict is kept at once; the reason is asked for, and may be left out.
 
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
@@ -19,9 +19,19 @@ export function Thumbs({ message, feedback }: { message: Message; feedback?: Fee
   const [asking, setAsking] = useState<"up" | "down" | null>(null);
   const path = `api/conversations/${message.conversation}/messages/${message.id}/feedback`;
 
+  const put = async (verdict: "up" | "down", reason: string, text: string): Promise<boolean> => {
+    try {
+      await request("PUT", path, { verdict, reason, text });
+      refresh(message.conversation);
+      return true;
+    } catch (error) {
+      toastError(error);
+      return false;
+    }
+  };
   const press = async (verdict: "up" | "down") => {
     if (feedback?.verdict !== verdict) {
-      setAsking(verdict);
+      if (await put(verdict, "", "")) setAsking(verdict);
       return;
     }
     try {
@@ -33,14 +43,9 @@ export function Thumbs({ message, feedback }: { message: Message; feedback?: Fee
     }
   };
   const save = async (reason: string, text: string) => {
-    try {
-      await request("PUT", path, { verdict: asking, reason, text });
-      refresh(message.conversation);
-      toast(t("feedback.saved"));
-      setAsking(null);
-    } catch (error) {
-      toastError(error);
-    }
+    if (!asking || !(await put(asking, reason, text))) return;
+    toast(t("feedback.saved"));
+    setAsking(null);
   };
 
   return (
@@ -90,7 +95,7 @@ function ReasonDialog({ verdict, onClose, onSave }: ReasonProps) {
         <p className="note">{t("feedback.note")}</p>
         <footer>
           <button type="button" onClick={onClose}>
-            {t("cancel")}
+            {t("feedback.without")}
           </button>
           <button type="submit" className="primary">
             {t("feedback.send")}

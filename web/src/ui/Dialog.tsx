@@ -4,6 +4,7 @@
 import { type ReactNode, useEffect, useId, useRef } from "react";
 import { useTranslation } from "react-i18next";
 import { CloseIcon } from "./icons";
+import { hostToasts } from "./toasts";
 
 interface Props {
   title: string;
@@ -20,7 +21,9 @@ export function Dialog({ title, onClose, children, wide }: Props) {
     const dialog = ref.current;
     const before = document.activeElement;
     if (dialog && !dialog.open) dialog.showModal();
+    hostToasts(dialog);
     return () => {
+      hostToasts(null);
       dialog?.close();
       if (before instanceof HTMLElement && before.isConnected) before.focus();
     };

@@ -12,7 +12,7 @@ function icon(path: ReactNode) {
   };
 }
 
-export const MenuIcon = icon(<path d="M4 7h16M4 12h16M4 17h10" />);
+export const SidebarIcon = icon(<><rect x="3.5" y="5" width="17" height="14" rx="2.500" /><path d="M9.500 5v14" /></>);
 export const PlusIcon = icon(<path d="M12 5v14M5 12h14" />);
 export const SearchIcon = icon(<><circle cx="11" cy="11" r="6.5" /><path d="m20 20-4.2-4.2" /></>);
 export const SendIcon = icon(<path d="M12 19V5M6 11l6-6 6 6" />);

@@ -2,6 +2,7 @@
 
 import { useSyncExternalStore } from "react";
 import i18n, { languages } from "../i18n";
+import { recall, remember } from "./memory";
 
 export type Theme = "system" | "light" | "dark";
 
@@ -9,7 +10,7 @@ const listeners = new Set<() => void>();
 const notify = () => listeners.forEach((listener) => listener());
 
 export function theme(): Theme {
-  const stored = localStorage.getItem("candor-theme");
+  const stored = recall("candor-theme");
   return stored === "light" || stored === "dark" ? stored : "system";
 }
 
@@ -20,7 +21,7 @@ export function applyTheme(): void {
 }
 
 export function setTheme(chosen: Theme): void {
-  localStorage.setItem("candor-theme", chosen);
+  remember("candor-theme", chosen);
   applyTheme();
   notify();
 }
@@ -34,6 +35,6 @@ export function useTheme(): Theme {
 
 export function setLanguage(language: string): void {
   if (!(language in languages)) return;
-  localStorage.setItem("candor-language", language);
+  remember("candor-language", language);
   void i18n.changeLanguage(language);
 }

@@ -1,6 +1,7 @@
 // Short messages at the page's edge. An error's sentence comes from the server and says what to do.
 
 import { useSyncExternalStore } from "react";
+import { createPortal } from "react-dom";
 import { useTranslation } from "react-i18next";
 import { Failure } from "../api/client";
 import { CloseIcon } from "./icons";
@@ -13,6 +14,7 @@ interface Toast {
 
 let toasts: Toast[] = [];
 let next = 1;
+let host: HTMLElement | null = null;
 const listeners = new Set<() => void>();
 
 function set(list: Toast[]) {
@@ -20,12 +22,19 @@ function set(list: Toast[]) {
   listeners.forEach((listener) => listener());
 }
 
+/** A dialog makes everything else inert, so while one is open the notices are shown inside it. */
+export function hostToasts(dialog: HTMLElement | null): void {
+  host = dialog;
+  set([...toasts]);
+}
+
 const dismiss = (id: number) => set(toasts.filter((toast) => toast.id !== id));
 
 export function toast(text: string, error = false): void {
   const id = next++;
   set([...toasts.filter((other) => other.text !== text).slice(-2), { id, text, error }]);
-  setTimeout(() => dismiss(id), error ? 15_000 : 4000);
+  // An error says what to do, which may take long to read: it stays until it is closed.
+  if (!error) setTimeout(() => dismiss(id), 4000);
 }
 
 /** Shows what went wrong. A server that cannot be reached has its banner instead. */
@@ -43,7 +52,7 @@ export function Toasts() {
     () => toasts,
   );
   const { t } = useTranslation();
-  return (
+  const shown = (
     <div className="toasts" role="region" aria-label={t("messages")}>
       {list.map((one) => (
         <div key={one.id} role={one.error ? "alert" : "status"} className={one.error ? "toast error" : "toast"}>
@@ -55,4 +64,5 @@ export function Toasts() {
       ))}
     </div>
   );
+  return host ? createPortal(shown, host) : shown;
 }

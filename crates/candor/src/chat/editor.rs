@@ -1,9 +1,10 @@
 //! Where lines come from: a line editor with history where stdin is a terminal, plain lines where it is not.
 
 use std::borrow::Cow;
-use std::io::IsTerminal;
+use std::io::{BufRead, IsTerminal};
 use std::path::PathBuf;
 
+use anyhow::Context as _;
 use reedline::{
     ColumnarMenu, DefaultCompleter, DefaultHinter, EditCommand, Emacs, FileBackedHistory, KeyCode, KeyModifiers,
     MenuBuilder, Prompt, PromptEditMode, PromptHistorySearch, Reedline, ReedlineEvent, ReedlineMenu, Signal,
@@ -11,7 +12,7 @@ use reedline::{
 };
 
 use super::slash::NAMES;
-use crate::terminal::color_wanted;
+use crate::terminal::{can_draw, color_wanted, print};
 
 /// Lines kept in the history.
 const HISTORY: usize = 2000;
@@ -28,14 +29,20 @@ pub(crate) enum Input {
 /// Reads lines.
 pub(crate) enum Editor {
     Terminal(Box<Reedline>),
-    Plain,
+    /// `prompt`: a person types, at a terminal whose cursor cannot be moved.
+    Plain {
+        prompt: bool,
+    },
 }
 
 impl Editor {
     /// `history`: the file in which lines are kept, if they are.
     pub(crate) fn new(history: Option<PathBuf>) -> anyhow::Result<Self> {
         if !(std::io::stdin().is_terminal() && std::io::stdout().is_terminal()) {
-            return Ok(Self::Plain);
+            return Ok(Self::Plain { prompt: false });
+        }
+        if !can_draw() {
+            return Ok(Self::Plain { prompt: true });
         }
         let mut keys = default_emacs_keybindings();
         let complete = vec![ReedlineEvent::Menu("commands".into()), ReedlineEvent::MenuNext];
@@ -56,7 +63,14 @@ impl Editor {
             )))
             .use_bracketed_paste(true);
         if let Some(file) = history {
-            editor = editor.with_history(Box::new(FileBackedHistory::with_file(HISTORY, file)?));
+            // Without its history a conversation is still one.
+            match FileBackedHistory::with_file(HISTORY, file.clone()) {
+                Ok(history) => editor = editor.with_history(Box::new(history)),
+                Err(error) => eprintln!(
+                    "what you type is not kept, because {} cannot be written: {error}",
+                    file.display()
+                ),
+            }
         }
         if color_wanted() {
             editor = editor.with_hinter(Box::new(DefaultHinter::default()));
@@ -66,7 +80,7 @@ impl Editor {
 
     /// Whether a person types.
     pub(crate) fn is_terminal(&self) -> bool {
-        matches!(self, Self::Terminal(_))
+        matches!(self, Self::Terminal(_) | Self::Plain { prompt: true })
     }
 
     /// The next line.
@@ -77,13 +91,19 @@ impl Editor {
                 Signal::CtrlD => Input::End,
                 _ => Input::Dropped,
             }),
-            Self::Plain => {
-                let mut line = String::new();
-                Ok(if std::io::stdin().read_line(&mut line)? == 0 {
-                    Input::End
-                } else {
-                    Input::Line(line)
-                })
+            Self::Plain { prompt } => {
+                if *prompt {
+                    print("> ")?;
+                }
+                let mut line = Vec::new();
+                let read = std::io::stdin().lock().read_until(b'\n', &mut line);
+                if read.context("cannot read what is piped in")? == 0 {
+                    return Ok(Input::End);
+                }
+                let line = String::from_utf8(line);
+                Ok(Input::Line(line.context(
+                    "a line that is piped in is not UTF-8; convert it first, for example with iconv",
+                )?))
             }
         }
     }

@@ -1,7 +1,6 @@
 //! `candor bench`: tokens per second of prefill and decode, in the shape of llama-bench. The model is called directly,
 //! without queue, sampling or network, so the figures are those of the arithmetic.
 
-use std::fmt::Write as _;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -106,7 +105,7 @@ impl Bench {
         };
         let threads = open::threads(context, &self.engine);
         let mut report = Vec::new();
-        let mut table = String::new();
+        let mut headed = false;
         for what in wanted {
             let found = runtime.block_on(open::resolve(context, what))?;
             let options = open::load_options(context, &self.engine);
@@ -121,23 +120,21 @@ impl Bench {
                 + self.prompt.iter().chain(&self.generate).max().unwrap_or(&0).max(&16);
             let mut runner = Runner::new(decoder.clone(), threads, longest, self.batch)?;
             runner.check()?;
-            if table.is_empty() && !self.json {
+            if !headed && !self.json {
                 let bandwidth = read_bandwidth(runner.team());
-                writeln!(
-                    table,
-                    "candor {}, {}, {bandwidth:.1} GB/s read from memory\n",
+                print(&format!(
+                    "candor {}, {}, {bandwidth:.1} GB/s read from memory\n\n{}",
                     env!("CARGO_PKG_VERSION"),
-                    cpu::describe()
-                )?;
-                table += &header();
+                    cpu::describe(),
+                    header()
+                ))?;
+                headed = true;
             }
             for row in self.rows(&mut runner) {
                 if self.json {
                     report.push(self.json_row(&model, &found.name, threads, &row));
                 } else {
-                    let line = line(&model, &found.name, threads, &row);
-                    print(&(std::mem::take(&mut table) + &line))?;
-                    table = "\n".to_owned();
+                    print(&line(&model, &found.name, threads, &row))?;
                 }
             }
         }

@@ -60,10 +60,8 @@ impl Chat {
         let runtime = crate::runtime::start()?;
         let opened = runtime.block_on(open::open(context, self.model.as_deref(), &self.engine))?;
         open::needs_chat(&opened)?;
-        let history = match context.config.chat.history {
-            true => Some(context.made_data_dir()?.join("chat-history.txt")),
-            false => None,
-        };
+        let keeps = context.config.chat.history;
+        let history = keeps.then(|| context.data_dir.join("chat-history.txt"));
         let mut editor = Editor::new(history)?;
         let mut talk = Talk {
             context,
@@ -79,7 +77,7 @@ impl Chat {
         };
         if talk.interactive {
             let hint = "/help lists commands, Ctrl-C stops an answer, Ctrl-D leaves";
-            print(&format!("{}  {}\n", talk.style.bold(&talk.name), talk.style.dim(hint)))?;
+            print(&format!("{}\n{}\n", talk.style.bold(&talk.name), talk.style.dim(hint)))?;
         }
         loop {
             let line = match editor.read()? {

@@ -15,7 +15,7 @@ use crate::terminal::print;
 Examples:
   candor config                             where the file is, and every key's value now
   candor config --default                   a file with every key, its default and its meaning
-  candor config --default > ~/.config/candor/config.toml
+  mkdir -p ~/.config/candor && candor config --default > ~/.config/candor/config.toml
   CANDOR_SERVER_PORT=9000 candor serve      the environment wins over the file")]
 pub(crate) struct Config {
     /// Print a commented file with every key and its default

@@ -186,6 +186,13 @@ fn memory() -> Check {
 
 fn configuration(context: &Context) -> Check {
     let file = context.config_file.display();
+    if let Err(error) = models::catalog(context) {
+        return fail(
+            "config",
+            error.to_string(),
+            "without it no model can be found by its name",
+        );
+    }
     if !context.config_file.is_file() {
         return ok(
             "config",
@@ -242,17 +249,22 @@ fn model_files(context: &Context) -> Check {
             );
         }
     };
+    let known = |name: &str| models::catalog(context).is_ok_and(|catalog| catalog.get(name).is_ok());
     let (whole, part): (Vec<_>, Vec<_>) = installed.iter().partition(|model| model.complete);
     if let Some(model) = part.first() {
-        let todo = format!(
-            "`candor pull {0}` goes on with it, `candor rm {0}` removes it",
-            model.name
-        );
+        let again = match known(&model.name) {
+            true => format!("`candor pull {}`", model.name),
+            false => "the same `candor pull` as before".into(),
+        };
+        let todo = format!("{again} goes on with it, `candor rm {}` removes it", model.name);
         return warn("models", format!("{} is not complete", model.name), todo);
     }
     for model in &whole {
         if let Err(what) = readable(&model.path) {
-            let todo = format!("`candor pull --again {}` gets it anew", model.name);
+            let todo = match known(&model.name) {
+                true => format!("`candor pull --again {}` gets it anew", model.name),
+                false => "get the file anew, or move it away".into(),
+            };
             return fail("models", what, todo);
         }
     }

@@ -5,9 +5,11 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use candor_catalog::Bytes;
-use candor_model::Tokenizer;
 use candor_model::gguf::{Gguf, Value};
+use candor_model::weights::TensorSummary;
+use candor_model::{Model, Tokenizer};
 use clap::Args;
 use serde_json::json;
 
@@ -45,18 +47,68 @@ impl Inspect {
     pub(crate) fn run(self, context: &Context) -> anyhow::Result<ExitCode> {
         let found = models::find(context, &self.file)?;
         if found.path.is_dir() {
-            print(&folder(&found.path)?)?;
-            return Ok(ExitCode::SUCCESS);
+            return self.folder(&found.path);
         }
         let gguf = Gguf::open(&found.path)?;
         if self.template {
-            let template = gguf.str("tokenizer.chat_template").unwrap_or_default();
-            print(&format!("{}\n", template.trim_end()))?;
+            let template = gguf.str("tokenizer.chat_template");
+            return print_template(template, &found.path);
         } else if self.json {
             print(&format!("{}\n", serde_json::to_string_pretty(&as_json(&gguf))?))?;
         } else {
             print(&self.text(&gguf)?)?;
         }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// A folder with safetensors.
+    fn folder(&self, path: &Path) -> anyhow::Result<ExitCode> {
+        let (info, tensors) = Model::inspect(path)?;
+        if self.template {
+            return print_template(info.chat_template.as_deref(), path);
+        }
+        if self.json {
+            let report = json!({
+                "arch": info.arch,
+                "context": info.context,
+                "vocab": info.vocab,
+                "layers": info.layers,
+                "parameters": info.parameters,
+                "bytes": info.bytes,
+                "tensors": tensors.iter().map(tensor_json).collect::<Vec<_>>(),
+            });
+            print(&format!("{}\n", serde_json::to_string_pretty(&report)?))?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        let style = Style::for_stdout();
+        let mut text = String::new();
+        writeln!(text, "{}", style.bold(&path.display().to_string()))?;
+        writeln!(text, "safetensors, {}\n", Bytes(info.bytes))?;
+        for (key, value) in [
+            ("architecture", info.arch.clone()),
+            ("context", format!("{} tokens", info.context)),
+            ("layers", info.layers.to_string()),
+            ("vocabulary", format!("{} tokens", info.vocab)),
+        ] {
+            writeln!(text, "  {key:44} {}", printable(&value))?;
+        }
+        writeln!(
+            text,
+            "\n{}\n  {}",
+            style.bold("Chat template"),
+            about_template(info.chat_template.as_deref())
+        )?;
+        writeln!(text, "\n{}", style.bold("Files"))?;
+        let mut files: Vec<_> = std::fs::read_dir(path)?.filter_map(Result::ok).collect();
+        files.sort_by_key(std::fs::DirEntry::file_name);
+        for file in files {
+            // Links are followed: the Hugging Face cache is made of them.
+            let size = std::fs::metadata(file.path()).map_or(0, |metadata| metadata.len());
+            let name = file.file_name().to_string_lossy().into_owned();
+            writeln!(text, "  {:44} {}", printable(&name), Bytes(size))?;
+        }
+        self.list(&mut text, &tensors)?;
+        print(&text)?;
         Ok(ExitCode::SUCCESS)
     }
 
@@ -88,16 +140,17 @@ impl Inspect {
             }
             Err(error) => writeln!(text, "  cannot be used: {}", printable(&error.to_string()))?,
         }
-        let template = gguf
-            .str("tokenizer.chat_template")
-            .map_or("none: the model continues text".into(), |template| {
-                format!("{} characters; --template prints it", template.chars().count())
-            });
+        let template = about_template(gguf.str("tokenizer.chat_template"));
         writeln!(text, "\n{}\n  {template}", style.bold("Chat template"))?;
-        let tensors = gguf.tensors();
-        writeln!(text, "\n{}", style.bold("Tensors"))?;
+        self.list(&mut text, &gguf.tensors())?;
+        Ok(text)
+    }
+
+    /// How many tensors there are of each format, and each of them where that was asked for.
+    fn list(&self, text: &mut String, tensors: &[TensorSummary]) -> std::fmt::Result {
+        writeln!(text, "\n{}", Style::for_stdout().bold("Tensors"))?;
         let mut formats: BTreeMap<&str, (usize, u64, u64)> = BTreeMap::new();
-        for tensor in &tensors {
+        for tensor in tensors {
             let entry = formats.entry(tensor.format.name()).or_default();
             entry.0 += 1;
             entry.1 += tensor.shape.iter().map(|n| *n as u64).product::<u64>();
@@ -118,7 +171,7 @@ impl Inspect {
         }
         if self.tensors {
             writeln!(text)?;
-            for tensor in &tensors {
+            for tensor in tensors {
                 let shape: Vec<String> = tensor.shape.iter().map(ToString::to_string).collect();
                 writeln!(
                     text,
@@ -129,8 +182,24 @@ impl Inspect {
                 )?;
             }
         }
-        Ok(text)
+        Ok(())
     }
+}
+
+fn tensor_json(tensor: &TensorSummary) -> serde_json::Value {
+    json!({ "name": tensor.name, "format": tensor.format.name(), "shape": tensor.shape, "bytes": tensor.bytes })
+}
+
+fn about_template(template: Option<&str>) -> String {
+    template.map_or("none: the model continues text".into(), |template| {
+        format!("{} characters; --template prints it", template.chars().count())
+    })
+}
+
+fn print_template(template: Option<&str>, path: &Path) -> anyhow::Result<ExitCode> {
+    let template = template.with_context(|| format!("{} has no chat template", path.display()))?;
+    print(&format!("{}\n", template.trim_end()))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn name(tokenizer: &Tokenizer, id: u32) -> String {
@@ -171,27 +240,6 @@ fn as_json(gguf: &Gguf) -> serde_json::Value {
             (key.to_owned(), json)
         })
         .collect();
-    let tensors: Vec<_> = gguf
-        .tensors()
-        .iter()
-        .map(|t| json!({ "name": t.name, "format": t.format.name(), "shape": t.shape, "bytes": t.bytes }))
-        .collect();
+    let tensors: Vec<_> = gguf.tensors().iter().map(tensor_json).collect();
     json!({ "version": gguf.version(), "bytes": gguf.bytes(), "metadata": metadata, "tensors": tensors })
-}
-
-/// A folder with safetensors: its files.
-fn folder(path: &Path) -> anyhow::Result<String> {
-    let mut text = format!("{}\n\n", path.display());
-    let mut files: Vec<_> = std::fs::read_dir(path)?.filter_map(Result::ok).collect();
-    files.sort_by_key(std::fs::DirEntry::file_name);
-    for file in files {
-        let size = file.metadata().map_or(0, |metadata| metadata.len());
-        writeln!(
-            text,
-            "  {:44} {}",
-            printable(&file.file_name().to_string_lossy()),
-            Bytes(size)
-        )?;
-    }
-    Ok(text)
 }

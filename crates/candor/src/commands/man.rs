@@ -26,7 +26,11 @@ impl Man {
             let mut command = crate::cli::Cli::command();
             command.build();
             clap_mangen::generate_to(command, directory)?;
-            Ok(std::fs::read_dir(directory)?.count())
+            // Other programs' pages may be there too.
+            let names = std::fs::read_dir(directory)?.filter_map(|entry| Some(entry.ok()?.file_name()));
+            Ok(names
+                .filter(|name| name.to_string_lossy().starts_with("candor"))
+                .count())
         };
         let files = write().with_context(|| format!("cannot write manual pages into {}", directory.display()))?;
         print(&format!("{files} manual pages are in {}\n", directory.display()))?;

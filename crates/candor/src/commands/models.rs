@@ -20,7 +20,7 @@ Examples:
   candor models --here                      only what is here
   candor models --json | jq '.[].name'
 
-Your own entries go into catalog.toml beside the configuration file; see docs/models.md.")]
+What Hugging Face tools and Ollama have downloaded is listed too, and used where it lies under the name shown. Your own entries go into catalog.toml beside the configuration file; see docs/models.md.")]
 pub(crate) struct Models {
     /// Only models that are on this machine
     #[arg(long)]
@@ -41,6 +41,8 @@ struct Row {
     about: String,
     here: Option<String>,
     complete: bool,
+    /// The program in whose cache it lies.
+    cache: Option<&'static str>,
     entry: Option<Entry>,
 }
 
@@ -59,12 +61,30 @@ impl Models {
         let style = Style::for_stdout();
         let mut text = String::new();
         let (here, there): (Vec<_>, Vec<_>) = rows.iter().partition(|row| row.here.is_some());
-        let width = rows.iter().map(|row| row.name.width()).max().unwrap_or(0);
-        if here.is_empty() {
+        let (cached, here): (Vec<_>, Vec<_>) = here.into_iter().partition(|row| row.cache.is_some());
+        // Names in caches can be long; they do not widen the others' column.
+        let short = rows.iter().filter(|row| row.cache.is_none());
+        let width = short.map(|row| row.name.width()).max().unwrap_or(0);
+        if here.is_empty() && cached.is_empty() {
             text += "No model is on this machine yet.\n";
-        } else {
+        }
+        if !here.is_empty() {
             writeln!(text, "{}", style.bold("On this machine"))?;
             here.iter().try_for_each(|row| row.line(&mut text, width, style))?;
+        }
+        if !cached.is_empty() {
+            let gap = if here.is_empty() { "" } else { "\n" };
+            writeln!(text, "{gap}{}", style.bold("In the caches of other programs"))?;
+            let width = cached.iter().map(|row| row.name.width()).max().unwrap_or(0);
+            for row in &cached {
+                let line = format!(
+                    "  {:width$}  {:>9}  {}",
+                    row.name,
+                    row.size,
+                    row.cache.unwrap_or_default()
+                );
+                writeln!(text, "{}", printable(&line))?;
+            }
         }
         if !there.is_empty() {
             writeln!(text, "\n{}", style.bold("To get with `candor pull NAME`"))?;
@@ -102,13 +122,33 @@ fn rows(context: &Context) -> anyhow::Result<Vec<Row>> {
         let cached = found
             .ok()
             .filter(|found| matches!(found.origin, Origin::HubCache | Origin::Ollama));
-        let here = cached.map(|found| found.path.display().to_string());
         rows.push(Row {
-            here,
+            cache: cached.as_ref().map(|found| whose(found.origin)),
+            here: cached.map(|found| found.path.display().to_string()),
             ..Row::new(entry.name.clone(), Some(entry.clone()))
         });
     }
+    for model in candor_catalog::cached(&environment) {
+        let path = model.path.display().to_string();
+        if rows.iter().any(|row| row.here.as_ref() == Some(&path)) {
+            continue;
+        }
+        rows.push(Row {
+            size: model.size.to_string(),
+            bytes: model.size.0,
+            here: Some(path),
+            cache: Some(whose(model.origin)),
+            ..Row::new(model.name, None)
+        });
+    }
     Ok(rows)
+}
+
+fn whose(origin: Origin) -> &'static str {
+    match origin {
+        Origin::Ollama => "Ollama",
+        _ => "Hugging Face",
+    }
 }
 
 impl Row {
@@ -132,6 +172,7 @@ impl Row {
             about,
             here: None,
             complete: true,
+            cache: None,
             entry,
         }
     }
@@ -143,12 +184,15 @@ impl Row {
             self.name, self.parameters, self.size, context, self.licence
         );
         writeln!(text, "{}", printable(line.trim_end()))?;
-        let unfinished = if self.complete {
-            ""
+        let about = if self.complete {
+            self.about.clone()
         } else {
-            "not complete: `candor pull` goes on; "
+            let gap = if self.about.is_empty() { "" } else { ". " };
+            format!(
+                "Not complete: the same `candor pull` goes on with it{gap}{}",
+                self.about
+            )
         };
-        let about = format!("{unfinished}{}", self.about);
         if !about.is_empty() {
             writeln!(text, "  {:width$}  {}", "", style.dim(&printable(&about)))?;
         }
@@ -160,6 +204,7 @@ impl Row {
             "name": self.name,
             "here": self.here.is_some() && self.complete,
             "path": self.here,
+            "cache": self.cache,
             "bytes": self.bytes,
             "parameters": self.parameters,
             "context": self.context,

@@ -13,13 +13,13 @@ use crate::terminal::{Style, print};
 #[command(after_help = "\
 Examples:
   candor pull smollm2-135m-instruct         a model of the catalog; `candor models` lists them
-  candor pull hf:org/repository/file.gguf   a file on the hub
+  candor pull org/repository/file.gguf      a file on the hub; its address works too
   candor pull https://example.org/x.gguf    a file anywhere
 
 A pull that was stopped goes on where it was when the same command runs again. HF_ENDPOINT and HF_TOKEN name another
 hub and your token. Models are kept in the data directory; --data-dir or CANDOR_DATA_DIR put it elsewhere.")]
 pub(crate) struct Pull {
-    /// Names of the catalog, hf:ORGANISATION/REPOSITORY/FILE, or addresses
+    /// Names of the catalog, ORGANISATION/REPOSITORY/FILE on the hub, or addresses
     #[arg(required = true, value_name = "MODEL")]
     models: Vec<String>,
     /// Download again what is here already

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow, bail};
 use candor_server::{ApiKey, App, Models, ServerConfig};
 use clap::Args;
 
@@ -51,17 +51,23 @@ impl Serve {
         config.api_key = std::env::var(KEY).ok().as_deref().and_then(ApiKey::new);
         config.host = self.host.clone().unwrap_or(config.host);
         config.port = self.port.unwrap_or(config.port);
-        config.base_path = self.base_path.clone().unwrap_or(config.base_path);
+        if let Some(base) = &self.base_path {
+            let base = base.trim_end_matches('/');
+            crate::config::check_base(base).map_err(|what| anyhow!("--base-path {what}"))?;
+            config.base_path = base.to_owned();
+        }
         crate::runtime::start()?.block_on(self.serve(context, config, start))
     }
 
     async fn serve(self, context: &Context, config: ServerConfig, start: Instant) -> anyhow::Result<ExitCode> {
+        candor_server::count(); // before models load and upstreams are asked
         // The port first: a model is not read for a server that cannot listen.
         let listener = candor_server::bind(&config).await?;
         let address = listener.local_addr().context("the listening socket has no address")?;
         let store = candor_store::Store::open(context.made_data_dir()?.join(crate::context::STORE)).await?;
         let models = self.models(context)?;
-        let mut names = Vec::new();
+        let mut names: Vec<String> = Vec::new();
+        let mut paths = Vec::new();
         let wanted: Vec<Option<&str>> = match self.models.as_slice() {
             // Where upstreams do the work, no model is fetched that nobody asked for.
             [] if !context.config.upstream.is_empty() && context.config.model.is_none() => vec![],
@@ -70,10 +76,19 @@ impl Serve {
         };
         for name in wanted {
             let found = open::resolve(context, name).await?;
-            if !names.contains(&found.name) {
-                open::offer(context, &models, &found, &self.engine).await?;
-                names.push(found.name);
+            if paths.contains(&found.path) {
+                continue;
             }
+            if names.contains(&found.name) {
+                bail!(
+                    "{} would be served as `{}`, as another model is already; rename one of the two",
+                    found.path.display(),
+                    found.name
+                );
+            }
+            open::offer(context, &models, &found, &self.engine).await?;
+            names.push(found.name);
+            paths.push(found.path);
         }
         if let Some(first) = names.first() {
             models.set_default(first)?;

@@ -6,6 +6,9 @@ use std::fmt::Write as _;
 use super::markdown::{last_block, render};
 use super::{Style, can_draw, print, printable, size};
 
+/// Terminals with fewer columns get the text as it is.
+const NARROWEST: usize = 24;
+
 /// A stream of Markdown on stdout; plain text where stdout is no terminal.
 #[derive(Debug)]
 pub(crate) struct Live {
@@ -31,10 +34,9 @@ struct Screen {
 impl Live {
     /// Draws Markdown where stdout is a terminal and `markdown` is wanted.
     pub(crate) fn new(markdown: bool) -> Self {
-        let screen = (markdown && can_draw()).then(|| {
-            let (width, height) = size();
-            Screen::new(width, height, Style::for_stdout())
-        });
+        let (width, height) = size();
+        let draws = markdown && can_draw() && width >= NARROWEST;
+        let screen = draws.then(|| Screen::new(width, height, Style::for_stdout()));
         Self {
             screen,
             to_terminal: std::io::IsTerminal::is_terminal(&std::io::stdout()),
@@ -48,7 +50,9 @@ impl Live {
             return Ok(());
         }
         if let Some(screen) = &mut self.screen {
-            return print(&screen.push(text));
+            let (width, height) = size();
+            let moved = screen.resized(width, height);
+            return print(&(moved.to_owned() + &screen.push(text)));
         }
         self.ends_with_newline = text.ends_with('\n');
         if self.to_terminal {
@@ -80,6 +84,18 @@ impl Screen {
             tail: String::new(),
             drawn: Vec::new(),
         }
+    }
+
+    /// Where lines are after the window has changed its size, only the terminal knows: what is on it stays, and the last
+    /// block is drawn anew below it. Returns what to write first.
+    fn resized(&mut self, width: usize, height: usize) -> &'static str {
+        let width = width.max(NARROWEST).saturating_sub(1);
+        if (width, height) == (self.width, self.height) {
+            return "";
+        }
+        (self.width, self.height) = (width, height);
+        let drawn = std::mem::take(&mut self.drawn);
+        if drawn.iter().all(String::is_empty) { "" } else { "\n" }
     }
 
     /// Takes text; returns what to write to the terminal.
@@ -166,5 +182,24 @@ mod tests {
         let mut screen = Screen::new(31, 100, Style::forced(false));
         let output: String = text.chars().map(|c| screen.push(&c.to_string())).collect();
         assert_eq!(show(&output), render(text, 30, Style::forced(false)).join("\n"));
+    }
+
+    #[test]
+    fn after_the_window_has_changed_its_size_only_the_last_block_is_drawn_again() {
+        let mut screen = Screen::new(41, 100, Style::forced(false));
+        let mut output = screen.push("first\n\nsome words of a paragraph that is ");
+        output += screen.resized(31, 50);
+        output += &screen.push("still being written");
+        output += screen.resized(31, 50);
+        output += &screen.push(" and longer than the window is now");
+        let expected = render(
+            "some words of a paragraph that is still being written and longer than the window is now",
+            30,
+            Style::forced(false),
+        );
+        let shown = show(&output);
+        assert!(shown.starts_with("first\n\nsome words"), "{shown}");
+        assert!(shown.ends_with(&expected.join("\n")), "{shown}");
+        assert_eq!(shown.matches("first").count(), 1, "{shown}");
     }
 }

@@ -11,6 +11,11 @@ const OPTIONS: Options = Options::ENABLE_TABLES
     .union(Options::ENABLE_STRIKETHROUGH)
     .union(Options::ENABLE_TASKLISTS);
 
+/// What is nested deeper is shown as text: a model that repeats `>` a thousand times costs no more than its letters.
+const DEEPEST: usize = 16;
+/// With fewer columns left than this, nothing is indented any further.
+const NARROWEST: usize = 22;
+
 /// Renders `text` as lines of at most `width` columns.
 pub(crate) fn render(text: &str, width: usize, style: Style) -> Vec<String> {
     let text = printable(text).replace('\t', "    ");
@@ -125,7 +130,14 @@ impl Page {
                     let rule = self.style.dim(&"─".repeat(self.room().min(40)));
                     self.line(&rule);
                 }
-                other => spans_of(other, events, Look::default(), &mut inline), // text of a tight list item
+                // Text of a tight list item.
+                Event::Start(tag) => {
+                    let open = Open::new(&tag, Look::default(), 0);
+                    let inner = self::inline(events, open.look);
+                    let target = open.target(&inner);
+                    inline.extend(inner.into_iter().chain(target));
+                }
+                other => inline.extend(leaf(&other, Look::default())),
             }
         }
         if !inline.is_empty() {
@@ -134,9 +146,13 @@ impl Page {
     }
 
     fn block(&mut self, tag: Tag<'_>, events: &mut Parser<'_>) {
+        if self.rest.len() >= DEEPEST || (!self.rest.is_empty() && self.room() < NARROWEST) {
+            let spans = inline(events, Look::default());
+            return self.paragraph(&spans);
+        }
         match tag {
             Tag::Paragraph => {
-                let spans = inline(events, TagEnd::Paragraph, Look::default());
+                let spans = inline(events, Look::default());
                 self.paragraph(&spans);
             }
             Tag::Heading { level, .. } => {
@@ -145,7 +161,7 @@ impl Page {
                     link: level == HeadingLevel::H1,
                     ..Look::default()
                 };
-                let spans = inline(events, TagEnd::Heading(level), look);
+                let spans = inline(events, look);
                 self.paragraph(&spans);
             }
             Tag::BlockQuote(kind) => {
@@ -160,7 +176,6 @@ impl Page {
             Tag::HtmlBlock => {
                 let spans = inline(
                     events,
-                    TagEnd::HtmlBlock,
                     Look {
                         dim: true,
                         ..Look::default()
@@ -378,7 +393,6 @@ fn cells(events: &mut Parser<'_>, end: TagEnd, head: bool) -> Vec<Vec<Span>> {
         match event {
             Event::Start(Tag::TableCell) => row.push(inline(
                 events,
-                TagEnd::TableCell,
                 Look {
                     bold: head,
                     ..Look::default()
@@ -391,58 +405,75 @@ fn cells(events: &mut Parser<'_>, end: TagEnd, head: bool) -> Vec<Vec<Span>> {
     row
 }
 
-/// Inline content up to `end`.
-fn inline(events: &mut Parser<'_>, end: TagEnd, look: Look) -> Vec<Span> {
+/// Everything up to the end of what was just begun, as spans. Nesting is kept on a stack of its own, so that hostile
+/// depth cannot overflow the program's.
+fn inline(events: &mut Parser<'_>, look: Look) -> Vec<Span> {
     let mut spans = Vec::new();
-    while let Some(event) = events.next() {
+    let mut open: Vec<Open> = Vec::new();
+    for event in events.by_ref() {
+        let look = open.last().map_or(look, |open| open.look);
         match event {
-            Event::End(tag) if tag == end => break,
-            other => spans_of(other, events, look, &mut spans),
+            Event::Start(tag) => open.push(Open::new(&tag, look, spans.len())),
+            Event::End(_) => match open.pop() {
+                Some(open) => spans.extend(open.target(&spans)),
+                None => break,
+            },
+            other => spans.extend(leaf(&other, look)),
         }
     }
     spans
 }
 
-fn spans_of(event: Event<'_>, events: &mut Parser<'_>, look: Look, spans: &mut Vec<Span>) {
-    let mut push = |text: &str, look: Look| {
-        spans.push(Span {
-            text: text.to_owned(),
-            look,
-        })
-    };
-    match event {
-        Event::Text(text) | Event::Html(text) | Event::InlineHtml(text) => push(text.trim_end_matches('\n'), look),
-        Event::Code(text) => push(&text, Look { code: true, ..look }),
-        Event::SoftBreak => push(" ", look),
-        Event::HardBreak => push("\n", look),
-        Event::TaskListMarker(done) => push(if done { "[x] " } else { "[ ] " }, look),
-        Event::Start(Tag::Strong) => spans.extend(inline(events, TagEnd::Strong, Look { bold: true, ..look })),
-        Event::Start(Tag::Emphasis) => spans.extend(inline(events, TagEnd::Emphasis, Look { italic: true, ..look })),
-        Event::Start(Tag::Strikethrough) => {
-            spans.extend(inline(events, TagEnd::Strikethrough, Look { strike: true, ..look }))
-        }
-        Event::Start(Tag::Link { dest_url, .. }) => {
-            let inner = inline(events, TagEnd::Link, Look { link: true, ..look });
-            let shown: String = inner.iter().map(|span| span.text.as_str()).collect();
-            spans.extend(inner);
-            if shown != *dest_url {
-                // Where a link leads is always shown: its text alone may lie.
-                spans.push(Span {
-                    text: format!(" ({dest_url})"),
-                    look: Look { dim: true, ..look },
-                });
-            }
-        }
-        Event::Start(Tag::Image { dest_url, .. }) => {
-            let inner = inline(events, TagEnd::Image, look);
-            spans.extend(inner);
-            spans.push(Span {
-                text: format!(" [image: {dest_url}]"),
-                look: Look { dim: true, ..look },
-            });
-        }
-        _ => {}
+/// Inline content that has begun and not ended.
+struct Open {
+    look: Look,
+    /// Where a link or an image leads, and the first span of its text.
+    leads: Option<(String, bool, usize)>,
+}
+
+impl Open {
+    fn new(tag: &Tag<'_>, look: Look, at: usize) -> Self {
+        let (look, leads) = match tag {
+            Tag::Strong => (Look { bold: true, ..look }, None),
+            Tag::Emphasis => (Look { italic: true, ..look }, None),
+            Tag::Strikethrough => (Look { strike: true, ..look }, None),
+            Tag::Link { dest_url, .. } => (Look { link: true, ..look }, Some((dest_url.to_string(), false, at))),
+            Tag::Image { dest_url, .. } => (look, Some((dest_url.to_string(), true, at))),
+            _ => (look, None),
+        };
+        Self { look, leads }
     }
+
+    /// Where a link leads is always shown: its text alone may lie.
+    fn target(self, spans: &[Span]) -> Option<Span> {
+        let (leads, image, at) = self.leads?;
+        let shown: String = spans.get(at..)?.iter().map(|span| span.text.as_str()).collect();
+        let text = match (image, shown == leads) {
+            (true, _) => format!(" [image: {leads}]"),
+            (false, false) => format!(" ({leads})"),
+            (false, true) => return None,
+        };
+        let look = Look {
+            dim: true,
+            link: false,
+            ..self.look
+        };
+        Some(Span { text, look })
+    }
+}
+
+/// A piece of text that holds nothing else.
+fn leaf(event: &Event<'_>, look: Look) -> Option<Span> {
+    let (text, look) = match event {
+        Event::Text(text) | Event::Html(text) | Event::InlineHtml(text) => (text.trim_end_matches('\n'), look),
+        Event::Code(text) => (&**text, Look { code: true, ..look }),
+        Event::SoftBreak => (" ", look),
+        Event::HardBreak => ("\n", look),
+        Event::TaskListMarker(done) => (if *done { "[x] " } else { "[ ] " }, look),
+        _ => return None,
+    };
+    let text = text.to_owned();
+    Some(Span { text, look })
 }
 
 /// Cuts spans into what a line may not be broken in: words (of one or more spans), single spaces, single wide characters.
@@ -535,6 +566,26 @@ mod tests {
     #[test]
     fn where_a_link_leads_is_shown() {
         assert_eq!(plain("[bank](https://evil.example)", 60), "bank (https://evil.example)");
+    }
+
+    #[test]
+    fn hostile_nesting_is_drawn_quickly_and_does_not_overflow_the_stack() {
+        let start = std::time::Instant::now();
+        for text in [
+            ">".repeat(20_000),
+            "> ".repeat(20_000) + "end",
+            (0..5_000).map(|n| format!("{}- x\n", "  ".repeat(n % 400))).collect(),
+            "*a **b ".repeat(5_000) + &"** *".repeat(5_000),
+            "![".repeat(10_000) + &"](x)".repeat(10_000),
+            "1. ".repeat(10_000),
+            "`".repeat(20_000),
+        ] {
+            for line in render(&text, 40, Style::forced(true)) {
+                assert!(visible_width(&line) <= 40, "{line:?}");
+            }
+            let _ = last_block(&text);
+        }
+        assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
     }
 
     #[test]

@@ -32,8 +32,9 @@ pub(crate) fn size() -> (usize, usize) {
 /// Writes to stdout and flushes. A reader that has gone away is an error here (and none in `main`), not a panic.
 pub(crate) fn print(text: &str) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    out.flush()
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .map_err(|error| std::io::Error::new(error.kind(), format!("cannot write the output: {error}")))
 }
 
 /// Text without control characters other than line breaks and tabs: what a model or a file says never moves the cursor,

@@ -17,10 +17,21 @@ fn input_that_is_not_text_is_a_sentence_with_the_place() {
 }
 
 #[test]
+fn a_line_of_a_chat_that_is_not_text_is_a_sentence() {
+    let Some(model) = chat_model() else { return };
+    let ran = Place::new().pipe(&["chat", "-m", model.to_str().unwrap(), "-n", "2"], b"hi \xff\n");
+    assert_eq!(ran.status, 1);
+    assert!(ran.err.contains("a line that is piped in is not UTF-8"), "{}", ran.err);
+}
+
+#[test]
 fn a_setting_out_of_range_is_a_sentence() {
     let ran = Place::new().run(&["generate", "hi", "--top-p", "2"]);
     assert_eq!(ran.status, 1);
     assert!(ran.err.contains("--top-p: `top_p` takes 0 to 1"), "{}", ran.err);
+    let ran = Place::new().run(&["generate", "hi", "-t", "-1"]);
+    assert_eq!(ran.status, 1, "{}", ran.err);
+    assert!(ran.err.contains("--temperature: `temperature` takes 0"), "{}", ran.err);
 }
 
 #[test]
@@ -82,6 +93,6 @@ fn a_prompt_that_does_not_fit_is_refused_whole() {
         "word ".repeat(500).as_bytes(),
     );
     assert_eq!(ran.status, 1, "{}", ran.out);
-    assert!(ran.err.contains("context holds 64"), "{}", ran.err);
+    assert!(ran.err.contains("maximum context length is 64"), "{}", ran.err);
     assert!(ran.out.is_empty());
 }

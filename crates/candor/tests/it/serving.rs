@@ -20,6 +20,33 @@ fn a_port_that_is_taken_is_a_sentence_with_the_port() {
 }
 
 #[test]
+fn a_base_path_that_no_address_can_have_is_a_sentence() {
+    for base in ["x y", "/x y", "candor"] {
+        let ran = Place::new().run(&["serve", "--port", "0", "--base-path", base]);
+        assert_eq!(ran.status, 1, "{base}");
+        assert!(ran.err.contains("it starts with /"), "{}", ran.err);
+    }
+}
+
+#[test]
+fn the_doctor_finds_a_catalog_that_cannot_be_read() {
+    let place = Place::new();
+    place.write("config/candor/catalog.toml", "[[model]]\nname = \"x\"\n");
+    let ran = place.run(&["doctor", "--offline"]);
+    assert_eq!(ran.status, 1, "{}", ran.out);
+    assert!(ran.out.contains("catalog.toml, line 1: missing field"), "{}", ran.out);
+}
+
+#[test]
+fn a_cause_is_said_once() {
+    let ran = Place::new().run(&["serve", "--host", "no.such.host.invalid", "--port", "0"]);
+    assert_eq!(ran.status, 1);
+    let (_, cause) = ran.err.split_once("listen on (").unwrap();
+    let (cause, _) = cause.split_once(");").unwrap();
+    assert_eq!(ran.err.matches(cause).count(), 1, "{}", ran.err);
+}
+
+#[test]
 fn other_addresses_need_a_key() {
     let ran = Place::new().run(&["serve", "--host", "0.0.0.0", "--port", "0"]);
     assert_eq!(ran.status, 1);

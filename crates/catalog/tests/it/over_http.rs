@@ -520,6 +520,21 @@ async fn a_lying_length_is_caught() {
 }
 
 #[tokio::test]
+async fn a_page_in_place_of_a_model_is_not_kept() {
+    let server = Server::start(|_: &Request| Reply {
+        body: b"<!DOCTYPE html><title>Log in</title>".to_vec(),
+        ..Reply::status(200)
+    })
+    .await;
+    let dir = tempfile::tempdir().unwrap();
+    let (options, _) = options(dir.path(), "");
+    let entry = candor_catalog::Entry::from_url(&server.at("/page.gguf")).unwrap();
+    let said = pull(&entry, &options).await.unwrap_err().to_string();
+    assert!(said.contains("`page.gguf` is no GGUF file"), "{said}");
+    assert!(!dir.path().join("page/page.gguf").exists());
+}
+
+#[tokio::test]
 async fn the_files_of_one_model_come_from_one_commit() {
     let server = Server::start(|request: &Request| {
         Reply::file(request, request.path.rsplit('/').next().unwrap().as_bytes())

@@ -3,6 +3,7 @@
 use candor_wire::chat::Tool;
 use serde_json::{Value, json};
 
+use super::plain::{NAMED, NESTED, is_note, plain};
 use crate::{Constraint, EngineError};
 
 const MAX_BYTES: usize = 256 * 1024;
@@ -15,7 +16,7 @@ const MAX_COUNT: u64 = 10_000;
 const WHITESPACE: &str = r"[\x20\x0A\x0D\x09]{1,40}";
 
 /// Keywords that llguidance honours or that constrain nothing. Any other is refused.
-const KEYWORDS: [&str; 45] = [
+const KEYWORDS: [&str; 50] = [
     "anyOf",
     "oneOf",
     "allOf",
@@ -61,6 +62,12 @@ const KEYWORDS: [&str; 45] = [
     "contentEncoding",
     "deprecated",
     "strict",
+    // OpenAPI's and Gemini's notes on a schema; a value that fits without them fits with them.
+    "discriminator",
+    "nullable",
+    "externalDocs",
+    "propertyOrdering",
+    "$vocabulary",
 ];
 
 /// How a model family writes tool calls.
@@ -196,7 +203,7 @@ pub(crate) fn either(calls: &str, content: Option<&str>) -> String {
 fn json_rule(schema: &Value) -> String {
     let mut schema = match schema {
         Value::Bool(true) => json!({}),
-        schema => schema.clone(),
+        schema => plain(schema.clone()),
     };
     if let Some(object) = schema.as_object_mut() {
         object.insert("x-guidance".into(), json!({"whitespace_pattern": WHITESPACE}));
@@ -254,7 +261,7 @@ fn check_schema(schema: &Value, param: &str) -> Result<(), EngineError> {
             Value::Array(list) => stack.extend(list.iter().map(|value| (value, depth + 1, is_schema))),
             Value::Object(fields) if is_schema => {
                 for (key, value) in fields {
-                    if !KEYWORDS.contains(&key.as_str()) {
+                    if !is_note(key, value) && !KEYWORDS.contains(&key.as_str()) {
                         return Err(refuse(
                             param,
                             format!("has the schema keyword `{key}`, which is not supported; leave it out"),
@@ -268,23 +275,12 @@ fn check_schema(schema: &Value, param: &str) -> Result<(), EngineError> {
                             format!("has `{key}` above {MAX_COUNT}, which is not supported"),
                         ));
                     }
-                    match key.as_str() {
-                        // Maps of names to schemas.
-                        "properties" | "patternProperties" | "$defs" | "definitions" => {
-                            let named = value.as_object().into_iter().flat_map(|map| map.values());
-                            stack.extend(named.map(|value| (value, depth + 2, true)));
-                        }
-                        "anyOf"
-                        | "oneOf"
-                        | "allOf"
-                        | "items"
-                        | "additionalItems"
-                        | "prefixItems"
-                        | "additionalProperties" => {
-                            stack.push((value, depth + 1, true));
-                        }
-                        // Plain data.
-                        _ => stack.push((value, depth + 1, false)),
+                    if NAMED.contains(&key.as_str()) {
+                        let named = value.as_object().into_iter().flat_map(|map| map.values());
+                        stack.extend(named.map(|value| (value, depth + 2, true)));
+                    } else {
+                        // What is not a schema is plain data.
+                        stack.push((value, depth + 1, NESTED.contains(&key.as_str())));
                     }
                 }
             }

@@ -107,6 +107,62 @@ async fn unsupported_schema_keywords_are_refused_and_never_ignored() {
 }
 
 #[tokio::test]
+async fn a_refusal_says_what_is_wrong_and_shows_no_grammar_that_nobody_wrote() {
+    let short = json!({"type": "string", "minLength": 3, "maxLength": 2});
+    for (constraint, expected) in [
+        (
+            Constraint::JsonSchema(short),
+            "minLength (3) is greater than maxLength (2)",
+        ),
+        (Constraint::JsonSchema(json!({"$ref": "#"})), "no text fits it"),
+        (Constraint::Regex("(".into()), "unclosed group"),
+    ] {
+        let error = compile(&constraint).await.err().unwrap().to_string();
+        assert!(error.contains(expected), "{error}");
+        assert!(!error.contains("start:") && !error.contains("at 1("), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn notes_in_a_schema_are_no_reason_to_refuse_it() {
+    let schema = json!({"type": "object", "x-order": 1, "properties": {
+        "uniqueItems": {"type": "array", "items": {"enum": [1]}, "uniqueItems": false, "maxItems": 2},
+        "format": {"type": "string", "format": "password", "nullable": true, "maxLength": 3}
+    }, "required": ["uniqueItems", "format"], "additionalProperties": false, "propertyOrdering": ["format"]});
+    check(
+        Constraint::JsonSchema(schema),
+        &["{\"uniqueItems\": [1, 1], \"format\": \"abc\"}"],
+        &["{\"uniqueItems\": [2], \"format\": \"abc\"}", "{}"],
+    )
+    .await;
+}
+
+/// What pydantic writes for a union that a tag tells apart.
+fn tagged(cat: &Value, dog: &Value) -> Value {
+    let animal = |kind: &Value| json!({"type": "object", "properties": {"kind": kind}, "required": ["kind"], "additionalProperties": false});
+    json!({"$defs": {"Cat": animal(cat), "Dog": animal(dog)}, "oneOf": [{"$ref": "#/$defs/Cat"}, {"$ref": "#/$defs/Dog"}],
+        "discriminator": {"propertyName": "kind", "mapping": {"cat": "#/$defs/Cat", "dog": "#/$defs/Dog"}}})
+}
+
+#[tokio::test]
+async fn options_that_a_tag_tells_apart_are_honoured_and_others_refused() {
+    let schema = tagged(&json!({"const": "cat"}), &json!({"enum": ["dog", "wolf"]}));
+    check(
+        Constraint::JsonSchema(schema),
+        &["{\"kind\": \"cat\"}", "{\"kind\": \"wolf\"}"],
+        &["{\"kind\": \"cow\"}", "{}"],
+    )
+    .await;
+    for schema in [
+        tagged(&json!({"const": "cat"}), &json!({"enum": ["cat", "dog"]})),
+        tagged(&json!({"const": "cat"}), &json!({"type": "string"})),
+    ] {
+        let result = compile(&Constraint::JsonSchema(schema.clone())).await;
+        assert!(matches!(result, Err(EngineError::Invalid { .. })), "{schema}");
+    }
+}
+
+#[tokio::test]
 async fn hostile_grammars_are_refused_quickly() {
     let mut deep = json!({});
     for _ in 0..500 {

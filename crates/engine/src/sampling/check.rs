@@ -14,7 +14,7 @@ const MAX_BIASES: usize = 4096;
 /// `Invalid` with the setting's name and range.
 pub(crate) fn check(settings: &Sampling, vocab: usize) -> Result<(), EngineError> {
     range("temperature", settings.temperature, 0.0..=100.0)?;
-    above_zero("top_p", settings.top_p)?;
+    range("top_p", settings.top_p, 0.0..=1.0)?;
     above_zero("typical_p", settings.typical_p)?;
     range("min_p", settings.min_p, 0.0..=1.0)?;
     range("repetition_penalty", settings.repetition_penalty, 0.01..=100.0)?;

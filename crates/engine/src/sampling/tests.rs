@@ -96,6 +96,16 @@ fn each_filter_keeps_just_its_tokens() {
     assert_eq!(
         support(
             &Sampling {
+                top_p: 0.0,
+                ..settings()
+            },
+            &logits
+        ),
+        [0]
+    );
+    assert_eq!(
+        support(
+            &Sampling {
                 min_p: 0.3,
                 ..settings()
             },
@@ -224,7 +234,7 @@ fn settings_out_of_range_are_refused_by_name() {
         (
             "top_p",
             Sampling {
-                top_p: 0.0,
+                top_p: -0.1,
                 ..settings()
             },
         ),

@@ -30,6 +30,22 @@ pub enum RopeScaling {
     },
     /// Each frequency divided by its own factor (`rope_freqs.weight`).
     Factors(Vec<f32>),
+    /// YaRN (Peng et al. 2023, arXiv:2309.00071): as Llama 3, but blended by the number of turns within the context of
+    /// pre-training, and queries and keys grow a little.
+    Yarn {
+        /// Divisor of low frequencies.
+        factor: f32,
+        /// Frequencies with more turns than this are kept.
+        beta_fast: f32,
+        /// Frequencies with fewer turns than this are divided.
+        beta_slow: f32,
+        /// The context of pre-training.
+        original_context: f32,
+        /// What sines and cosines are multiplied by.
+        magnitude: f32,
+        /// The blended range begins and ends at whole frequencies.
+        whole: bool,
+    },
 }
 
 /// Which elements form a pair.
@@ -48,6 +64,8 @@ pub struct Rope {
     style: RopeStyle,
     /// One per pair.
     frequencies: Vec<f32>,
+    /// What sines and cosines are multiplied by.
+    magnitude: f32,
     /// Cosines then sines, `[SPAN][2][pairs]` each.
     tables: Vec<OnceLock<Box<[f32]>>>,
 }
@@ -66,13 +84,19 @@ impl Rope {
         let frequencies = (0..rope_dim / 2)
             .map(|i| {
                 let exponent = (2 * i) as f32 / rope_dim as f32;
-                scaled((1.0 / f64::from(theta).powf(f64::from(exponent))) as f32, i, scaling)
+                let frequency = (1.0 / f64::from(theta).powf(f64::from(exponent))) as f32;
+                scaled(frequency, i, (rope_dim, theta), scaling)
             })
             .collect();
+        let magnitude = match scaling {
+            RopeScaling::Yarn { magnitude, .. } => *magnitude,
+            _ => 1.0,
+        };
         Rope {
             head_dim,
             style,
             frequencies,
+            magnitude,
             tables: (0..SPANS).map(|_| OnceLock::new()).collect(),
         }
     }
@@ -121,13 +145,14 @@ impl Rope {
     fn turn(&self, position: usize) -> Vec<f32> {
         let angles = || self.frequencies.iter().map(|f| f64::from(position as f32 * f));
         angles()
-            .map(|a| a.cos() as f32)
-            .chain(angles().map(|a| a.sin() as f32))
+            .map(|a| a.cos() as f32 * self.magnitude)
+            .chain(angles().map(|a| a.sin() as f32 * self.magnitude))
             .collect()
     }
 }
 
-fn scaled(frequency: f32, i: usize, scaling: &RopeScaling) -> f32 {
+/// The frequency of pair `i`, which was `frequency`; `of` are the elements that turn, and the base.
+fn scaled(frequency: f32, i: usize, of: (usize, f32), scaling: &RopeScaling) -> f32 {
     match scaling {
         RopeScaling::None => frequency,
         RopeScaling::Linear(factor) => frequency / factor,
@@ -147,6 +172,31 @@ fn scaled(frequency: f32, i: usize, scaling: &RopeScaling) -> f32 {
                 let smooth = (original_context / wavelength - low_freq_factor) / (high_freq_factor - low_freq_factor);
                 (1.0 - smooth) * frequency / factor + smooth * frequency
             }
+        }
+        RopeScaling::Yarn {
+            factor,
+            beta_fast,
+            beta_slow,
+            original_context,
+            magnitude: _,
+            whole,
+        } => {
+            let (dim, theta) = (of.0 as f64, f64::from(of.1));
+            // The pair that makes this many turns within the context of pre-training.
+            let pair = |turns: f32| {
+                let wavelength = f64::from(*original_context) / (f64::from(turns) * 2.0 * std::f64::consts::PI);
+                dim * wavelength.ln() / (2.0 * theta.ln())
+            };
+            let (mut low, mut high) = (pair(*beta_fast), pair(*beta_slow));
+            if *whole {
+                (low, high) = (low.floor(), high.ceil());
+            }
+            (low, high) = (low.max(0.0), high.min(dim - 1.0));
+            if low == high {
+                high += 0.001;
+            }
+            let divided = (((i as f64 - low) / (high - low)) as f32).clamp(0.0, 1.0);
+            frequency / factor * divided + frequency * (1.0 - divided)
         }
     }
 }
@@ -188,9 +238,28 @@ mod tests {
             high_freq_factor: 4.0,
             original_context: 8192.0,
         };
-        assert_eq!(scaled(1.0, 0, &scaling), 1.0);
-        assert_eq!(scaled(1e-5, 0, &scaling), 1e-5 / 8.0);
-        let between = scaled(2e-3, 0, &scaling);
+        assert_eq!(scaled(1.0, 0, (8, 1e4), &scaling), 1.0);
+        assert_eq!(scaled(1e-5, 0, (8, 1e4), &scaling), 1e-5 / 8.0);
+        let between = scaled(2e-3, 0, (8, 1e4), &scaling);
         assert!(between < 2e-3 && between > 2e-3 / 8.0);
+    }
+
+    #[test]
+    fn yarn_keeps_fast_pairs_divides_slow_ones_and_lengthens_all() {
+        let scaling = RopeScaling::Yarn {
+            factor: 4.0,
+            beta_fast: 32.0,
+            beta_slow: 1.0,
+            original_context: 4096.0,
+            magnitude: 1.25,
+            whole: true,
+        };
+        let of = |i: usize| scaled(0.5, i, (128, 10_000.0), &scaling);
+        assert_eq!((of(0), of(63)), (0.5, 0.125));
+        assert!(of(35) < 0.5 && of(35) > 0.125);
+        let rope = Rope::new(8, 8, 1e4, &scaling, RopeStyle::Halves);
+        let mut row = [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
+        rope.rotate(&mut row, 1, 0);
+        assert_eq!(row[0], 1.25);
     }
 }

@@ -1,5 +1,5 @@
 //! BERT encoders (Devlin et al. 2018, arXiv:1810.04805) as sentence embedders (Reimers & Gurevych 2019,
-//! arXiv:1908.10084): the mean over all tokens, or the first token, scaled to length 1.
+//! arXiv:1908.10084): the mean over all tokens, or the first, the last or the largest, scaled to length 1.
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -171,13 +171,24 @@ impl Encoder for Bert {
 
     fn embed(&self, team: &Team, texts: &[Vec<u32>]) -> Vec<Vec<f32>> {
         let pool = |hidden: Vec<f32>| {
-            let tokens = match self.pooling {
-                Pooling::Mean => hidden.len() / self.dim,
-                Pooling::First => 1,
+            let rows = hidden.len() / self.dim;
+            let taken = match self.pooling {
+                Pooling::Mean | Pooling::Max => 0..rows,
+                Pooling::First => 0..rows.min(1),
+                Pooling::Last => rows.saturating_sub(1)..rows,
             };
             let mut sum = vec![0.0f64; self.dim];
-            for row in hidden.chunks_exact(self.dim).take(tokens) {
-                sum.iter_mut().zip(row).for_each(|(s, v)| *s += f64::from(*v));
+            for (i, row) in hidden[taken.start * self.dim..taken.end * self.dim]
+                .chunks_exact(self.dim)
+                .enumerate()
+            {
+                for (s, v) in sum.iter_mut().zip(row) {
+                    let v = f64::from(*v);
+                    match self.pooling {
+                        Pooling::Max if i > 0 => *s = s.max(v),
+                        _ => *s += v,
+                    }
+                }
             }
             // The mean's divisor falls out of the scaling to length 1.
             let length = sum.iter().map(|s| s * s).sum::<f64>().sqrt().max(1e-12);

@@ -71,8 +71,11 @@ impl<'a> Cursor<'a> {
 
     /// One metadata value of type `kind`.
     pub(super) fn value(&mut self, kind: u32, what: &str) -> Result<Value, Fault> {
-        let kind = Kind::from_code(kind)
-            .ok_or_else(|| format!("{what} has the unknown value type {kind}; this version cannot read the file"))?;
+        let kind = Kind::from_code(kind).ok_or_else(|| {
+            format!(
+                "{what} has the unknown value type {kind}; the file is damaged or newer than this version, get it again"
+            )
+        })?;
         Ok(match kind {
             Kind::U8 => Value::Unsigned(u64::from(self.array::<1>(what)?[0])),
             Kind::I8 => Value::Signed(i64::from(i8::from_le_bytes(self.array(what)?))),
@@ -98,15 +101,16 @@ impl<'a> Cursor<'a> {
             ));
         }
         let code = self.u32(what)?;
-        let kind =
-            Kind::from_code(code).ok_or_else(|| format!("{what} is an array of the unknown value type {code}"))?;
+        let kind = Kind::from_code(code).ok_or_else(|| {
+            format!("{what} is an array of the unknown value type {code}; the file is damaged, get it again")
+        })?;
         let len = self.u64(what)?;
         let start = self.at;
         match kind.fixed_size() {
             Some(size) => {
-                let bytes = len
-                    .checked_mul(size)
-                    .ok_or_else(|| format!("{what} says it has {len} elements, more than any file holds"))?;
+                let bytes = len.checked_mul(size).ok_or_else(|| {
+                    format!("{what} says it has {len} elements, more than any file holds; it is damaged, get it again")
+                })?;
                 self.take(bytes, what)?;
             }
             None => {

@@ -64,7 +64,23 @@ pub(super) fn strftime(format: &str, now: SystemTime) -> Result<String, Error> {
             Some('S') => two(second % 60),
             Some('p') => if hour < 12 { "AM" } else { "PM" }.to_owned(),
             Some('F') => format!("{year}-{month:02}-{day:02}"),
-            Some('T') => format!("{hour:02}:{:02}:{:02}", second / 60 % 60, second % 60),
+            Some('T' | 'X') => format!("{hour:02}:{:02}:{:02}", second / 60 % 60, second % 60),
+            Some('j') => format!("{:03}", days - days_before(year) + 1),
+            Some('w') => ((days + 4) % 7).to_string(),
+            Some('u') => ((days + 3) % 7 + 1).to_string(),
+            Some('D' | 'x') => format!("{month:02}/{day:02}/{:02}", year % 100),
+            Some('R') => format!("{hour:02}:{:02}", second / 60 % 60),
+            Some('c') => format!(
+                "{} {} {day:2} {hour:02}:{:02}:{:02} {year}",
+                &day_name[..3],
+                &month_name[..3],
+                second / 60 % 60,
+                second % 60
+            ),
+            Some('s') => seconds.to_string(),
+            Some('n') => "\n".to_owned(),
+            Some('t') => "\t".to_owned(),
+            Some('z') => "+0000".to_owned(),
             Some('Z') => "UTC".to_owned(),
             Some('%') => "%".to_owned(),
             other => {
@@ -76,6 +92,13 @@ pub(super) fn strftime(format: &str, now: SystemTime) -> Result<String, Error> {
         });
     }
     Ok(out)
+}
+
+/// Days from 1970-01-01 to the first day of a year.
+fn days_before(year: u64) -> u64 {
+    (1970..year)
+        .map(|y| 365 + u64::from(y % 4 == 0 && (y % 100 != 0 || y % 400 == 0)))
+        .sum()
 }
 
 /// Year, month and day of a day since 1970-01-01 (Hinnant, "chrono-compatible low-level date algorithms").
@@ -107,6 +130,10 @@ mod tests {
         assert_eq!(
             strftime("%A %-d %B %Y %H:%M", at(1_709_210_096)).unwrap(),
             "Thursday 29 February 2024 12:34"
+        );
+        assert_eq!(
+            strftime("%j %w %u %x %X %c", at(1_709_210_096)).unwrap(),
+            "060 4 4 02/29/24 12:34:56 Thu Feb 29 12:34:56 2024"
         );
         assert!(strftime("%Q", at(0)).is_err());
     }

@@ -3,6 +3,7 @@
 //! memory, limits on size, depth and output, and no way to reach files or the network.
 
 mod date;
+mod methods;
 mod python;
 
 use minijinja::syntax::SyntaxConfig;
@@ -26,11 +27,17 @@ const STACK_PER_FUEL: usize = 192;
 /// Deeper nesting of blocks, macros and values is refused.
 const MAX_DEPTH: usize = 64;
 
+/// Names of the templates of a model.
+const DEFAULT: &str = "chat_template";
+const TOOL_USE: &str = "tool_use";
+
 /// A compiled chat template.
 #[derive(Debug)]
 pub struct ChatTemplate {
     environment: Environment<'static>,
     source: String,
+    /// Another text for conversations with tools, where the model has one.
+    with_tools: Option<String>,
     bos: String,
     eos: String,
 }
@@ -41,44 +48,24 @@ impl ChatTemplate {
     /// # Errors
     /// If it is too long or not valid Jinja.
     pub fn new(source: &str, bos: &str, eos: &str) -> Result<Self, Error> {
-        if source.len() > MAX_TEMPLATE_BYTES {
-            return Err(Error::Template(format!(
-                "it is {} bytes long, at most {MAX_TEMPLATE_BYTES} are allowed; use the completions API, or another file of the model",
-                source.len()
-            )));
+        Self::with_tool_use(source, None, bos, eos)
+    }
+
+    /// As `new`, with the template that the model keeps for conversations with tools (`tool_use`), if it has one.
+    ///
+    /// # Errors
+    /// As `new`.
+    pub fn with_tool_use(source: &str, with_tools: Option<&str>, bos: &str, eos: &str) -> Result<Self, Error> {
+        let mut environment = environment()?;
+        for (name, source) in [(DEFAULT, Some(source)), (TOOL_USE, with_tools)] {
+            if let Some(source) = source {
+                environment = compile(environment, name, source)?;
+            }
         }
-        if longest_run_of_signs(source) > MAX_SIGNS {
-            return Err(Error::Template(format!(
-                "it has more than {MAX_SIGNS} signs in a row; the file may be damaged or hostile"
-            )));
-        }
-        let mut environment = Environment::new();
-        let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
-        environment.set_syntax(syntax.map_err(|e| fault(&e))?);
-        environment.set_auto_escape_callback(|_| AutoEscape::None);
-        environment.set_recursion_limit(MAX_DEPTH);
-        environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
-        environment.set_formatter(python::print);
-        environment.add_filter("tojson", tojson);
-        environment.add_function(
-            "raise_exception",
-            |message: String| -> Result<Value, minijinja::Error> {
-                Err(minijinja::Error::new(ErrorKind::InvalidOperation, message))
-            },
-        );
-        environment.add_function("strftime_now", |format: String| {
-            date::strftime(&format, std::time::SystemTime::now())
-        });
-        let source_then = without_generation_tags(source);
-        let environment = with_stack(COMPILE_STACK, move || {
-            environment
-                .add_template_owned("chat_template", source_then)
-                .map(|()| environment)
-                .map_err(|e| fault(&e))
-        })?;
         Ok(Self {
             environment,
             source: source.to_owned(),
+            with_tools: with_tools.map(str::to_owned),
             bos: bos.to_owned(),
             eos: eos.to_owned(),
         })
@@ -91,7 +78,7 @@ impl ChatTemplate {
 
     /// Whether the template does anything with tools.
     pub fn knows_tools(&self) -> bool {
-        self.source.contains("tools")
+        self.with_tools.is_some() || self.source.contains("tools")
     }
 
     /// The prompt for `messages` (an array), with `tools` (an array) where there are any.
@@ -121,7 +108,11 @@ impl ChatTemplate {
     ) -> Result<String, Error> {
         let mut environment = self.environment.clone();
         environment.set_fuel(Some(fuel));
-        let template = environment.get_template("chat_template").map_err(|e| fault(&e))?;
+        let name = match (tools, &self.with_tools) {
+            (Some(_), Some(_)) => TOOL_USE,
+            _ => DEFAULT,
+        };
+        let template = environment.get_template(name).map_err(|e| fault(&e))?;
         let values = context! {
             messages => python::value(messages),
             tools => tools.map_or(Value::from(()), python::value),
@@ -139,6 +130,73 @@ impl ChatTemplate {
             .map_err(|e| fault(&e))?;
         String::from_utf8(output.bytes).map_err(|_| Error::Template("its output is not UTF-8".into()))
     }
+}
+
+/// What templates may use.
+fn environment() -> Result<Environment<'static>, Error> {
+    let mut environment = Environment::new();
+    let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
+    environment.set_syntax(syntax.map_err(|e| fault(&e))?);
+    environment.set_auto_escape_callback(|_| AutoEscape::None);
+    environment.set_recursion_limit(MAX_DEPTH);
+    environment.set_unknown_method_callback(methods::call);
+    environment.set_formatter(python::print);
+    environment.add_filter("tojson", tojson);
+    environment.add_function("cycler", minijinja_contrib::globals::cycler);
+    environment.add_function("joiner", minijinja_contrib::globals::joiner);
+    // Where the engine's own tests answer otherwise than Python's.
+    environment.add_test("iterable", |v: &Value| {
+        matches!(
+            v.kind(),
+            ValueKind::String | ValueKind::Seq | ValueKind::Map | ValueKind::Iterable
+        )
+    });
+    environment.add_test("sequence", |v: &Value| {
+        matches!(v.kind(), ValueKind::String | ValueKind::Seq | ValueKind::Map)
+    });
+    environment.add_test("number", |v: &Value| {
+        matches!(v.kind(), ValueKind::Number | ValueKind::Bool)
+    });
+    environment.add_test("callable", |v: &Value| v.kind() == ValueKind::Plain);
+    environment.add_function(
+        "raise_exception",
+        |message: String| -> Result<Value, minijinja::Error> {
+            Err(minijinja::Error::new(ErrorKind::InvalidOperation, message))
+        },
+    );
+    environment.add_function("strftime_now", |format: String| {
+        date::strftime(&format, std::time::SystemTime::now())
+    });
+    Ok(environment)
+}
+
+/// Adds a template to what `environment` knows.
+fn compile(
+    mut environment: Environment<'static>,
+    name: &'static str,
+    source: &str,
+) -> Result<Environment<'static>, Error> {
+    if source.len() > MAX_TEMPLATE_BYTES {
+        return Err(Error::Template(format!(
+            "it is {} bytes long, at most {MAX_TEMPLATE_BYTES} are allowed; use the completions API, or another file of the model",
+            source.len()
+        )));
+    }
+    if longest_run_of_signs(source) > MAX_SIGNS {
+        return Err(Error::Template(format!(
+            "it has more than {MAX_SIGNS} signs in a row; the file may be damaged or hostile"
+        )));
+    }
+    // Jinja2 reads every line end as one sign.
+    let source = without_generation_tags(source)
+        .replace("\r\n", "\n")
+        .replace('\r', "\n");
+    with_stack(COMPILE_STACK, move || {
+        environment
+            .add_template_owned(name, source)
+            .map(|()| environment)
+            .map_err(|e| fault(&e))
+    })
 }
 
 /// Runs `work` on a thread of its own with this much stack (address space, not memory, until it is used): a template may
@@ -228,20 +286,47 @@ fn without_generation_tags(source: &str) -> String {
     out + rest
 }
 
-/// `value|tojson(indent=n)` as Python's `json.dumps(ensure_ascii=False)` writes it.
+/// `value|tojson(ensure_ascii, indent, separators, sort_keys)` as `transformers` has it: `json.dumps`, without escapes of
+/// what is not ASCII unless they are asked for.
 fn tojson(state: &State, value: &Value, args: Rest<Value>, options: Kwargs) -> Result<Value, minijinja::Error> {
-    let indent: Option<usize> = match options.get::<Option<Value>>("indent")? {
-        Some(value) if !value.is_none() => Some(usize::try_from(value)?),
-        _ => None,
+    let option = |i: usize, name: &str| -> Result<Option<Value>, minijinja::Error> {
+        let value = options.get::<Option<Value>>(name)?.or_else(|| args.get(i).cloned());
+        Ok(value.filter(|value| !value.is_none()))
     };
-    let sorted = options.get::<Option<bool>>("sort_keys")?.unwrap_or(false);
-    let _ = (
-        options.get::<Option<Value>>("ensure_ascii")?,
-        options.get::<Option<Value>>("separators")?,
-        args,
-    );
+    let wrong = |what: &str| minijinja::Error::new(ErrorKind::InvalidOperation, format!("tojson does not take {what}"));
+    let ascii = option(0, "ensure_ascii")?.is_some_and(|v| v.is_true());
+    let indent = match option(1, "indent")? {
+        Some(text) if text.as_str().is_some() => text.as_str().map(str::to_owned),
+        Some(number) => Some(" ".repeat(usize::try_from(number).unwrap_or(0))),
+        None => None,
+    };
+    if indent.as_ref().is_some_and(|indent| indent.len() > 64) {
+        return Err(wrong("an indent of more than 64"));
+    }
+    let separators = match option(2, "separators")? {
+        Some(pair) => {
+            let texts: Vec<String> = pair
+                .try_iter()?
+                .filter_map(|text| text.as_str().map(str::to_owned))
+                .collect();
+            <[String; 2]>::try_from(texts)
+                .map(Into::into)
+                .map_err(|_| wrong("separators that are not two texts"))?
+        }
+        None if indent.is_some() => (",".into(), ": ".into()),
+        None => (", ".into(), ": ".into()),
+    };
+    let sorted = option(3, "sort_keys")?.is_some_and(|v| v.is_true());
     options.assert_all_used()?;
-    let json = python::json(value, indent, sorted)?;
+    let json = python::json(
+        value,
+        &python::Dumps {
+            indent,
+            sorted,
+            ascii,
+            separators,
+        },
+    )?;
     state.consume_fuel(json.len() as u64 / 16)?;
     Ok(Value::from(json))
 }

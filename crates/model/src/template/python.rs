@@ -1,8 +1,11 @@
 //! Values as Python shows them: templates are written against Jinja2, where `{{ true }}` prints `True` and
 //! `tojson` puts a space after each comma.
 
+use std::sync::OnceLock;
+
 use minijinja::value::ValueKind;
 use minijinja::{Error, ErrorKind, Output, State, Value};
+use regex_syntax::hir::{Class, ClassUnicode, HirKind};
 
 /// Values nested deeper than this are refused.
 const MAX_DEPTH: usize = 64;
@@ -40,29 +43,38 @@ pub(super) fn print(out: &mut Output<'_>, _: &mut State<'_, '_>, value: &Value) 
     }
 }
 
+/// How `json.dumps` writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Dumps {
+    /// What stands before each entry, once per level, where entries have lines of their own.
+    pub(super) indent: Option<String>,
+    pub(super) sorted: bool,
+    /// Only ASCII: everything else as `\uXXXX`.
+    pub(super) ascii: bool,
+    /// Between entries, and between a key and its value.
+    pub(super) separators: (String, String),
+}
+
 /// A value as JSON.
-pub(super) fn json(value: &Value, indent: Option<usize>, sorted: bool) -> Result<String, Error> {
+pub(super) fn json(value: &Value, style: &Dumps) -> Result<String, Error> {
     let mut out = String::new();
     Writer {
         out: &mut out,
-        style: Style::Json {
-            indent: indent.map(|n| n.min(16)),
-            sorted,
-        },
+        style: Style::Json(style),
     }
     .write(value, 0)?;
     Ok(out)
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Style {
-    Json { indent: Option<usize>, sorted: bool },
+enum Style<'a> {
+    Json(&'a Dumps),
     Repr,
 }
 
 struct Writer<'a> {
     out: &'a mut String,
-    style: Style,
+    style: Style<'a>,
 }
 
 impl Writer<'_> {
@@ -87,7 +99,10 @@ impl Writer<'_> {
             ValueKind::Number if value.is_integer() => self.out.push_str(&value.to_string()),
             ValueKind::Number => {
                 let number = f64::try_from(value.clone()).unwrap_or(f64::NAN);
-                self.out.push_str(&float(number));
+                self.out.push_str(&match json {
+                    true => float(number),
+                    false => float(number).replace("Infinity", "inf").replace("NaN", "nan"),
+                });
             }
             ValueKind::String => self.string(value.as_str().unwrap_or_default()),
             ValueKind::Map => self.map(value, depth)?,
@@ -111,7 +126,7 @@ impl Writer<'_> {
         for key in value.try_iter()? {
             entries.push((key.clone(), value.get_item(&key)?));
         }
-        if let Style::Json { sorted: true, .. } = self.style {
+        if let Style::Json(Dumps { sorted: true, .. }) = self.style {
             entries.sort_by(|a, b| a.0.cmp(&b.0));
         }
         self.out.push('{');
@@ -120,9 +135,15 @@ impl Writer<'_> {
             match (self.style, key.as_str()) {
                 (Style::Repr, _) => self.write(key, depth + 1)?,
                 (_, Some(key)) => self.string(key),
-                (_, None) => self.string(&key.to_string()),
+                (Style::Json(style), None) => {
+                    let key = json(key, style)?;
+                    self.string(&key);
+                }
             }
-            self.out.push_str(": ");
+            self.out.push_str(match self.style {
+                Style::Json(style) => &style.separators.1,
+                Style::Repr => ": ",
+            });
             self.write(item, depth + 1)?;
         }
         self.close(entries.is_empty(), depth, '}');
@@ -130,54 +151,79 @@ impl Writer<'_> {
     }
 
     fn separate(&mut self, i: usize, depth: usize) {
-        match self.style {
-            Style::Json {
-                indent: Some(indent), ..
-            } => {
-                self.out.push_str(if i == 0 { "\n" } else { ",\n" });
-                self.out.extend(std::iter::repeat_n(' ', indent * depth));
-            }
-            _ if i > 0 => self.out.push_str(", "),
-            _ => {}
+        let Style::Json(style) = self.style else {
+            self.out.push_str(if i == 0 { "" } else { ", " });
+            return;
+        };
+        if i > 0 {
+            self.out.push_str(&style.separators.0);
         }
+        self.line(style, depth);
     }
 
     fn close(&mut self, empty: bool, depth: usize, bracket: char) {
-        if let Style::Json {
-            indent: Some(indent), ..
-        } = self.style
+        if let Style::Json(style) = self.style
             && !empty
         {
-            self.out.push('\n');
-            self.out.extend(std::iter::repeat_n(' ', indent * depth));
+            self.line(style, depth);
         }
         self.out.push(bracket);
     }
 
+    /// A new line at this depth, where lines are asked for.
+    fn line(&mut self, style: &Dumps, depth: usize) {
+        if let Some(indent) = &style.indent {
+            self.out.push('\n');
+            (0..depth).for_each(|_| self.out.push_str(indent));
+        }
+    }
+
     fn string(&mut self, text: &str) {
-        let quote = match self.style {
-            Style::Repr if !text.contains('\'') || text.contains('"') => '\'',
-            _ => '"',
+        let repr = self.style == Style::Repr;
+        let ascii = matches!(self.style, Style::Json(Dumps { ascii: true, .. }));
+        let quote = match repr && (!text.contains('\'') || text.contains('"')) {
+            true => '\'',
+            false => '"',
         };
         self.out.push(quote);
         for c in text.chars() {
+            let code = u32::from(c);
             match c {
                 '\\' => self.out.push_str("\\\\"),
                 '\n' => self.out.push_str("\\n"),
                 '\r' => self.out.push_str("\\r"),
                 '\t' => self.out.push_str("\\t"),
                 c if c == quote => self.out.extend(['\\', c]),
-                '\u{8}' if self.style != Style::Repr => self.out.push_str("\\b"),
-                '\u{c}' if self.style != Style::Repr => self.out.push_str("\\f"),
-                c if u32::from(c) < 0x20 && self.style == Style::Repr => {
-                    self.out.push_str(&format!("\\x{:02x}", u32::from(c)))
-                }
-                c if u32::from(c) < 0x20 => self.out.push_str(&format!("\\u{:04x}", u32::from(c))),
-                c => self.out.push(c),
+                ' '..='~' => self.out.push(c),
+                '\u{8}' if !repr => self.out.push_str("\\b"),
+                '\u{c}' if !repr => self.out.push_str("\\f"),
+                c if repr && printable(c) => self.out.push(c),
+                _ if repr && code < 0x100 => self.out.push_str(&format!("\\x{code:02x}")),
+                _ if repr && code < 0x1_0000 => self.out.push_str(&format!("\\u{code:04x}")),
+                _ if repr => self.out.push_str(&format!("\\U{code:08x}")),
+                _ if code < 0x20 => self.out.push_str(&format!("\\u{code:04x}")),
+                c if !ascii => self.out.push(c),
+                c => c
+                    .encode_utf16(&mut [0; 2])
+                    .iter()
+                    .for_each(|unit| self.out.push_str(&format!("\\u{unit:04x}"))),
             }
         }
         self.out.push(quote);
     }
+}
+
+/// Whether Python's `repr` shows a character beyond ASCII as it is.
+fn printable(c: char) -> bool {
+    static OTHER: OnceLock<Option<ClassUnicode>> = OnceLock::new();
+    let other = OTHER.get_or_init(|| match regex_syntax::parse(r"[\p{C}\p{Z}]").ok()?.into_kind() {
+        HirKind::Class(Class::Unicode(class)) => Some(class),
+        _ => None,
+    });
+    let beyond = |class: &ClassUnicode| class.ranges().partition_point(|range| range.end() < c);
+    other
+        .as_ref()
+        .is_some_and(|class| class.ranges().get(beyond(class)).is_none_or(|range| range.start() > c))
 }
 
 /// A float as Python's `repr` writes it: shortest digits, an exponent below 1e-4 and from 1e16 on.

@@ -53,6 +53,8 @@ struct Symbol {
 }
 
 const NONE: u32 = u32::MAX;
+/// A byte that has no token: it gives none, and its neighbours do not become one.
+const MISSING: u32 = u32::MAX - 1;
 
 impl Bpe {
     /// `merges` in order of rank, each as "left right".
@@ -112,7 +114,8 @@ impl Bpe {
         }
         // Link fields are 32 bits wide; longer words are cut (there are none: requests are far smaller).
         for part in word.chunks(1 << 30) {
-            merger.run(&self.merges, part.iter().filter_map(|&b| self.bytes[b as usize]), out);
+            let tokens = part.iter().map(|&b| self.bytes[b as usize].unwrap_or(MISSING));
+            merger.run(&self.merges, tokens, out);
         }
     }
 }
@@ -178,8 +181,11 @@ impl Merger {
         }
         let mut at = 0;
         while at != NONE {
-            out.push(symbols[at as usize].token);
-            at = symbols[at as usize].next;
+            let Symbol { token, next, .. } = symbols[at as usize];
+            if token != MISSING {
+                out.push(token);
+            }
+            at = next;
         }
     }
 }
@@ -197,5 +203,19 @@ mod tests {
         for b in 0..=255 {
             assert_eq!(chars_to_bytes(byte_to_char(b).to_string().as_bytes()), Some(vec![b]));
         }
+    }
+
+    #[test]
+    fn a_byte_without_a_token_is_left_out_and_keeps_its_neighbours_apart() {
+        let mut texts = crate::tokenizer::Strings::default();
+        ["a", "b", "ab"].iter().for_each(|text| texts.push(text.as_bytes()));
+        let vocab = Vocab::new(texts, Vec::new());
+        let bpe = Bpe::new(&vocab, Split::Gpt2, [&b"a b"[..]].into_iter(), false);
+        let ids = |text: &str| {
+            let mut out = Vec::new();
+            bpe.encode(&vocab, text.as_bytes(), &mut out);
+            out
+        };
+        assert_eq!((ids("ab"), ids("axb"), ids("x")), (vec![2], vec![0, 1], vec![]));
     }
 }

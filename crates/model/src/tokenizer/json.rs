@@ -11,7 +11,7 @@ use super::unicode::lossy;
 use super::vocab::{Strings, TokenKind, Vocab, parse_byte_token};
 use crate::Error;
 
-/// Text is given to the crate whole up to this size; beyond it, it is cut at line ends or spaces first.
+/// Text is given to the crate whole up to this size; beyond it, it is cut first, where that changes nothing.
 const WHOLE: usize = 1 << 16;
 /// Where cutting is needed because the crate failed, pieces become no smaller than this.
 const SMALLEST: usize = 64;
@@ -23,6 +23,18 @@ pub(super) struct Json {
     special: tokenizers::Tokenizer,
     plain: tokenizers::Tokenizer,
     unknown: Option<u32>,
+    seams: Seams,
+}
+
+/// Where text can be cut so that the parts' tokens are those of the whole, between letters or digits.
+#[derive(Debug, Default)]
+struct Seams {
+    /// Behind a line end.
+    lines: bool,
+    /// Before a space.
+    spaces: bool,
+    /// At a space, which the part behind it gets again from the tokenizer (Llama 2 puts one before every text).
+    dropped: bool,
 }
 
 /// What a tokenizer.json says, besides how to encode.
@@ -33,15 +45,19 @@ pub(super) struct Parts {
     /// Tokens that its post-processor puts before and after a text.
     pub(super) before: Vec<u32>,
     pub(super) after: Vec<u32>,
+    /// Its first token begins with a space that its decoder takes away again.
+    pub(super) space_before: bool,
 }
 
 impl Json {
-    /// Reads the description in `text`, the contents of the file at `path`.
-    pub(super) fn parse(path: &Path, text: &[u8]) -> Result<Parts, Error> {
+    /// Reads the description in `text`, the contents of the file at `path`. `outputs`: how many tokens the network knows.
+    pub(super) fn parse(path: &Path, text: &[u8], outputs: Option<usize>) -> Result<Parts, Error> {
         let fail = |cause: &dyn std::fmt::Display| {
             Error::file(path, format!("is not a usable tokenizer.json: {cause}; get it again"))
         };
-        let raw: Value = serde_json::from_slice(text).map_err(|e| fail(&e))?;
+        let mut raw: Value = serde_json::from_slice(text).map_err(|e| fail(&e))?;
+        let shortened = outputs.and_then(|outputs| without_tokens_from(&mut raw, outputs as u64));
+        let text = shortened.as_deref().unwrap_or(text);
         let parsed = catch_unwind(|| tokenizers::Tokenizer::from_bytes(text))
             .map_err(|_| fail(&"the tokenizers library stopped on it"))?;
         let mut special = parsed.map_err(|e| fail(&e))?;
@@ -80,18 +96,27 @@ impl Json {
             .pointer("/model/unk_token")
             .and_then(Value::as_str)
             .and_then(|t| vocab.id(t.as_bytes()));
-        let json = Self {
+        let mut json = Self {
             special,
             plain,
             unknown,
+            seams: Seams::default(),
         };
+        json.seams = json.seams();
         let (before, after) = json.frame();
+        // Its own decoder knows.
+        let space_before = json.try_encode("a", true, false).is_some_and(|ids| {
+            let ours = ids.first().map(|&id| bytes.get(id)).unwrap_or_default();
+            let theirs = catch_unwind(AssertUnwindSafe(|| json.special.decode(&ids, false)));
+            ours.starts_with(b" ") && matches!(theirs, Ok(Ok(text)) if !text.starts_with(' '))
+        });
         Ok(Parts {
             json,
             vocab,
             bytes,
             before,
             after,
+            space_before,
         })
     }
 
@@ -99,12 +124,30 @@ impl Json {
     pub(super) fn encode(&self, text: &[u8], special: bool, out: &mut Vec<u32>) {
         let text = lossy(text);
         let mut rest: &str = &text;
-        while rest.len() > WHOLE {
-            let (head, tail) = rest.split_at(cut_before(rest, WHOLE));
-            self.encode_part(head, special, out);
-            rest = tail;
+        while let Some(seam) = self.seams.find(rest) {
+            self.encode_part(&rest[..seam], special, out);
+            let space = self.seams.dropped && rest[seam..].starts_with(' ');
+            rest = &rest[seam + usize::from(space)..];
         }
         self.encode_part(rest, special, out);
+    }
+
+    /// Tries out where text can be cut.
+    fn seams(&self) -> Seams {
+        let ids = |parts: &[&str]| {
+            let parts: Option<Vec<_>> = parts.iter().map(|part| self.try_encode(part, true, false)).collect();
+            parts.map(|parts| parts.concat())
+        };
+        let same = |whole: &str, parts: &[&str]| {
+            let whole = ids(&[whole]);
+            whole.is_some() && whole == ids(parts)
+        };
+        let spaces = same("ab cd 12", &["ab", " cd", " 12"]);
+        Seams {
+            lines: same("ab\ncd\n\n12", &["ab\n", "cd\n\n", "12"]),
+            spaces,
+            dropped: !spaces && same("ab cd 12", &["ab", "cd", "12"]),
+        }
     }
 
     fn encode_part(&self, text: &str, special: bool, out: &mut Vec<u32>) {
@@ -143,7 +186,49 @@ impl Json {
     }
 }
 
-/// A place to cut at or before `at`: behind a line end, before a space, or else between characters.
+impl Seams {
+    /// The last seam within `WHOLE` bytes of a longer text, or the first behind them.
+    fn find(&self, text: &str) -> Option<usize> {
+        let bytes = text.as_bytes();
+        if bytes.len() <= WHOLE {
+            return None;
+        }
+        // Letters and digits of ASCII: what else stands beside a space may belong to it.
+        let word = |i: usize| bytes.get(i).is_some_and(u8::is_ascii_alphanumeric);
+        let seam = |&i: &usize| match bytes[i - 1..] {
+            [b'\n', ..] => self.lines && word(i),
+            [_, b' ', ..] => (self.spaces || self.dropped) && word(i - 1) && word(i + 1),
+            _ => false,
+        };
+        (WHOLE / 2..WHOLE)
+            .rev()
+            .find(seam)
+            .or_else(|| (WHOLE..bytes.len()).find(seam))
+    }
+}
+
+/// The description without added tokens that the network has no row for (Gemma 3's small models know no image, their
+/// tokenizer does); `None` where there are none such.
+fn without_tokens_from(raw: &mut Value, outputs: u64) -> Option<Vec<u8>> {
+    let added = raw.get_mut("added_tokens")?.as_array_mut()?;
+    let mut dropped = Vec::new();
+    added.retain(|token| match token.get("id").and_then(Value::as_u64) {
+        Some(id) if id >= outputs => {
+            dropped.extend(token.get("content").and_then(Value::as_str).map(str::to_owned));
+            false
+        }
+        _ => true,
+    });
+    if dropped.is_empty() {
+        return None;
+    }
+    if let Some(vocab) = raw.pointer_mut("/model/vocab").and_then(Value::as_object_mut) {
+        vocab.retain(|text, id| !dropped.contains(text) || id.as_u64().is_none_or(|id| id < outputs));
+    }
+    serde_json::to_vec(raw).ok()
+}
+
+/// A place to cut at or before `at`, where the crate failed on the whole: behind a line end, before a space, or else between characters.
 fn cut_before(text: &str, at: usize) -> usize {
     let at = text.floor_char_boundary(at);
     let head = &text[..at];

@@ -21,7 +21,7 @@ use vocab::{Strings, TokenKind, Vocab, parse_byte_token};
 const MAX_TOKENS: usize = 1 << 22;
 
 /// Texts of tokens that end an answer in the families that are supported, whatever else the file says.
-const ENDS: [&str; 12] = [
+const ENDS: [&str; 17] = [
     "<|im_end|>",
     "<|eot_id|>",
     "<|eom_id|>",
@@ -34,6 +34,28 @@ const ENDS: [&str; 12] = [
     "<|EOT|>",
     "<｜end▁of▁sentence｜>",
     "</s>",
+    "<end_of_utterance>",
+    // Between files, which a model that was asked for one has no business to begin again.
+    "<|fim_pad|>",
+    "<|fim_repo|>",
+    "<|repo_name|>",
+    "<|file_sep|>",
+];
+
+/// Further texts of structure: filling in the middle.
+const STRUCTURE: [&str; 12] = [
+    "<|fim_prefix|>",
+    "<|fim_suffix|>",
+    "<|fim_middle|>",
+    "<fim-prefix>",
+    "<fim-suffix>",
+    "<fim-middle>",
+    "<fim_prefix>",
+    "<fim_suffix>",
+    "<fim_middle>",
+    "<PRE>",
+    "<SUF>",
+    "<MID>",
 ];
 
 /// A model's tokenizer.
@@ -49,6 +71,8 @@ pub struct Tokenizer {
     eos: Option<u32>,
     add_eos: bool,
     ends: Vec<u32>,
+    /// The first word of a text has a space before it that is not part of the text.
+    space_before: bool,
 }
 
 #[derive(Debug)]
@@ -124,6 +148,7 @@ impl Tokenizer {
         if !wpm {
             // Some files call them ordinary words; an end of text is structure all the same.
             ENDS.iter()
+                .chain(&STRUCTURE)
                 .filter_map(|text| vocab.id(text.as_bytes()))
                 .collect::<Vec<_>>()
                 .into_iter()
@@ -133,24 +158,17 @@ impl Tokenizer {
         let mut bos_by_default = spm || wpm;
         let algorithm = match model {
             "gpt2" => {
-                let (split, known) = split::Split::from_pre(pre);
-                if !known {
-                    tracing::warn!(
-                        pre,
-                        "unknown pre-tokenizer in {}; text is cut in the default way, which may cost quality",
-                        gguf.path().display()
-                    );
-                }
-                let llama3 = matches!(split, split::Split::Tekken)
-                    || matches!(
-                        pre,
-                        "llama3" | "llama-v3" | "llama-bpe" | "falcon3" | "falcon-h1" | "pixtral" | "midm-2.0" | "lfm2"
-                    );
-                bos_by_default = llama3;
+                let pre = split::Pre::named(pre).ok_or_else(|| {
+                    let pre: String = pre.chars().take(40).collect();
+                    fail(&format!(
+                        "cuts text in the way `{pre}` (`tokenizer.ggml.pre`), which this version does not know; get another model"
+                    ))
+                })?;
+                bos_by_default = pre.add_bos;
                 let merges = gguf
                     .strings("tokenizer.ggml.merges")
                     .ok_or_else(|| fail("has no merges (`tokenizer.ggml.merges`); get the file again"))?;
-                Algorithm::Bpe(Box::new(bpe::Bpe::new(&vocab, split, merges, llama3)))
+                Algorithm::Bpe(Box::new(bpe::Bpe::new(&vocab, pre.split, merges, pre.whole_words)))
             }
             "llama" => {
                 let scores =
@@ -164,6 +182,11 @@ impl Tokenizer {
                     "has a tokenizer of the kind `{other}`; `gpt2`, `llama` and `bert` are supported, get another model"
                 )));
             }
+        };
+        let space_before = match &algorithm {
+            Algorithm::Spm(spm) => spm.space_prefix,
+            Algorithm::WordPiece(_) => true,
+            Algorithm::Bpe(_) | Algorithm::Json(_) => false,
         };
         let mut bytes = Strings::default();
         (0..vocab.len() as u32).for_each(|id| bytes.push(&output_bytes(&vocab, id, &algorithm)));
@@ -180,6 +203,7 @@ impl Tokenizer {
             eos,
             add_eos,
             ends: Vec::new(),
+            space_before,
         };
         tokenizer.find_ends(more_ends.into_iter().flatten().chain(if wpm { None } else { eos }));
         Ok(tokenizer)
@@ -194,18 +218,29 @@ impl Tokenizer {
         Self::from_json_bytes(path, &map, ends)
     }
 
+    /// As `from_json`, for a network of `outputs` tokens: added tokens beyond them are taken as text.
+    pub(crate) fn from_json_for(path: &Path, ends: &[u32], outputs: Option<usize>) -> Result<Self, Error> {
+        let map = crate::mmap::Mapped::open(path)?;
+        Self::from_json_parts(json::Json::parse(path, &map, outputs)?, ends)
+    }
+
     /// As `from_json`, from the file's contents.
     ///
     /// # Errors
     /// If they cannot be read as a tokenizer.
     pub fn from_json_bytes(path: &Path, contents: &[u8], ends: &[u32]) -> Result<Self, Error> {
+        Self::from_json_parts(json::Json::parse(path, contents, None)?, ends)
+    }
+
+    fn from_json_parts(parts: json::Parts, ends: &[u32]) -> Result<Self, Error> {
         let json::Parts {
             json,
             vocab,
             bytes,
             before,
             after,
-        } = json::Json::parse(path, contents)?;
+            space_before,
+        } = parts;
         let specials = Specials::new(&vocab);
         let (bos, eos) = (before.last().copied(), after.first().copied());
         let mut tokenizer = Self {
@@ -218,6 +253,7 @@ impl Tokenizer {
             eos,
             add_eos: eos.is_some(),
             ends: Vec::new(),
+            space_before,
         };
         tokenizer.find_ends(ends.iter().copied());
         Ok(tokenizer)
@@ -248,6 +284,7 @@ impl Tokenizer {
             eos,
             add_eos: true,
             ends: Vec::new(),
+            space_before: true,
         }
     }
 
@@ -360,9 +397,13 @@ impl Tokenizer {
         self.vocab.len()
     }
 
-    /// The bytes of tokens, joined.
+    /// The text of `ids`: their bytes, joined, without the space that the tokenizer puts before every text.
     pub fn decode(&self, ids: &[u32]) -> Vec<u8> {
-        ids.iter().flat_map(|&id| self.bytes(id)).copied().collect()
+        let mut text: Vec<u8> = ids.iter().flat_map(|&id| self.bytes(id)).copied().collect();
+        if self.space_before && text.first() == Some(&b' ') {
+            text.remove(0);
+        }
+        text
     }
 }
 

@@ -20,26 +20,45 @@ pub(super) enum Split {
     Default,
 }
 
-impl Split {
-    /// The variant that a file's `tokenizer.ggml.pre` names, and whether the name is known.
-    pub(super) fn from_pre(pre: &str) -> (Self, bool) {
-        let split = match pre {
+/// What a file's `tokenizer.ggml.pre` stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Pre {
+    pub(super) split: Split,
+    /// Whole words that are tokens need no merging.
+    pub(super) whole_words: bool,
+    /// A text begins with BOS where the file does not say otherwise.
+    pub(super) add_bos: bool,
+}
+
+impl Pre {
+    /// By name; `None` where it is not known, and text would be cut in a way that the model was not made with.
+    pub(super) fn named(pre: &str) -> Option<Self> {
+        let (split, whole_words, add_bos) = match pre {
             "gpt-2" | "phi-2" | "jina-es" | "jina-de" | "gigachat" | "jina-v2-es" | "jina-v2-de" | "a.x-4.0"
-            | "mellum" | "modern-bert" | "roberta-bpe" | "exaone4" | "mpt" | "olmo" | "jais" | "trillion"
-            | "granite-docling" => Self::Gpt2,
-            "smollm" | "starcoder" | "refact" | "command-r" | "codeshell" | "exaone" | "minerva-7b" => {
-                Self::DigitsThenGpt2
+            | "mellum" | "modern-bert" | "roberta-bpe" | "jina-v1-en" | "jina-v2-code" | "exaone4" | "mpt" | "olmo"
+            | "jais" | "trillion" | "granite-docling" => (Split::Gpt2, false, false),
+            "smollm" | "starcoder" | "refact" | "command-r" | "codeshell" | "exaone" | "minerva-7b" | "mellum2" => {
+                (Split::DigitsThenGpt2, false, false)
             }
             "llama3" | "llama-v3" | "llama-bpe" | "falcon3" | "falcon-h1" | "pixtral" | "midm-2.0" | "lfm2"
-            | "dbrx" | "smaug-bpe" | "glm4" | "chatglm-bpe" => Self::Llama3,
-            "qwen2" | "deepseek-r1-qwen" | "stablelm2" | "hunyuan" | "megrez" | "kormo" | "solar-open" => Self::Qwen2,
-            "tekken" => Self::Tekken,
-            "default" | "" => Self::Default,
-            _ => return (Self::Default, false),
+            | "jina-v5-nano" => (Split::Llama3, true, true),
+            "glm4" | "glm5" => (Split::Llama3, true, false),
+            "dbrx" | "smaug-bpe" | "chatglm-bpe" => (Split::Llama3, false, false),
+            "qwen2" | "deepseek-r1-qwen" | "stablelm2" | "hunyuan" | "megrez" | "kormo" | "solar-open" | "grok-2"
+            | "f2llmv2" => (Split::Qwen2, false, false),
+            "tekken" => (Split::Tekken, true, true),
+            "default" | "" => (Split::Default, false, false),
+            _ => return None,
         };
-        (split, true)
+        Some(Self {
+            split,
+            whole_words,
+            add_bos,
+        })
     }
+}
 
+impl Split {
     /// Calls `word` with each word of `text`, in order; joined they are the text.
     pub(super) fn words<'t>(self, text: &'t str, word: &mut dyn FnMut(&'t str)) {
         match self {

@@ -3,6 +3,7 @@
 
 mod at_hand;
 mod embed;
+mod folder;
 mod greedy;
 mod hostile;
 mod same_bits;

@@ -78,6 +78,83 @@ fn python_string_methods_namespaces_and_slices_work() {
     assert_eq!(out, "y|1|True|None|['a', 1]|True|g");
 }
 
+/// Each expression on its own, beside what Jinja2 3.1.6 makes of it in transformers' settings.
+#[test]
+fn expressions_give_what_jinja2_gives() {
+    let data =
+        json!([{"role": "user", "content": {"b": [1.5, null, true], "e": "\u{e9}\u{1f600}", "items": {"get": 1}}}]);
+    for (source, expected) in [
+        // json.dumps and its arguments
+        (
+            "{{ c | tojson }}",
+            "{\"b\": [1.5, null, true], \"e\": \"\u{e9}\u{1f600}\", \"items\": {\"get\": 1}}",
+        ),
+        ("{{ c.e | tojson(ensure_ascii=true) }}", r#""\u00e9\ud83d\ude00""#),
+        ("{{ c.e | tojson(True) }}", r#""\u00e9\ud83d\ude00""#),
+        ("{{ c.b | tojson(separators=(',', ':')) }}", "[1.5,null,true]"),
+        ("{{ c.b | tojson(indent=0) }}", "[\n1.5,\nnull,\ntrue\n]"),
+        ("{{ c.b | tojson(indent='- ') }}", "[\n- 1.5,\n- null,\n- true\n]"),
+        ("{{ [] | tojson(indent=2) }}{{ {} | tojson(indent=2) }}", "[]{}"),
+        (
+            "{{ {2: 'x', 1: 'y'} | tojson(sort_keys=true) }}",
+            r#"{"1": "y", "2": "x"}"#,
+        ),
+        // repr
+        (
+            "{{ ['it\\'s', 'say \"x\"', 'a\u{7f}b\u{a0}\u{200b}\u{e9}'] }}",
+            "[\"it's\", 'say \"x\"', 'a\\x7fb\\xa0\\u200b\u{e9}']",
+        ),
+        ("{{ [1e400, -1e400] }}", "[inf, -inf]"),
+        // a dictionary's entries do not hide its methods
+        ("{% for k, v in c.items() %}{{ k }};{% endfor %}", "b;e;items;"),
+        ("{{ c['items'].get('get') }}", "1"),
+        // tests
+        (
+            "{{ none is iterable }}{{ {} is iterable }}{{ 'a' is iterable }}",
+            "FalseTrueTrue",
+        ),
+        (
+            "{{ 'a' is sequence }}{{ {} is sequence }}{{ 1 is sequence }}",
+            "TrueTrueFalse",
+        ),
+        (
+            "{{ true is number }}{{ true is integer }}{{ range is callable }}",
+            "TrueFalseTrue",
+        ),
+        // methods of strings
+        (
+            "{{ 'a b  c'.rsplit(' ', 1) }}{{ ' a b '.rsplit() }}{{ 'a-b-c'.rsplit('-') }}",
+            "['a b ', 'c']['a', 'b']['a', 'b', 'c']",
+        ),
+        (
+            "{{ 'a-b-c'.partition('-')[2] }}{{ 'a-b-c'.rpartition('-')[0] }}",
+            "b-ca-b",
+        ),
+        (
+            "{{ 'ab'.removeprefix('a') }}{{ 'ab'.removesuffix('b') }}{{ 'ab'.removeprefix('b') }}",
+            "baab",
+        ),
+        (
+            "{{ 'h\u{e9}llo'.index('l') }}{{ 'aB'.swapcase() }}{{ '-42'.zfill(5) }}",
+            "2Ab-0042",
+        ),
+        (
+            "[{{ 'a'.ljust(3) }}{{ 'a'.rjust(3, '.') }}{{ 'ab'.center(5) }}{{ 'a'.center(4) }}]",
+            "[a  ..a  ab  a  ]",
+        ),
+        // a separator between, values in turn
+        (
+            "{% set j = joiner(', ') %}{% for i in range(3) %}{{ j() }}{{ i }}{% endfor %}",
+            "0, 1, 2",
+        ),
+        // any line end is one sign
+        ("a\r\nb\r{% if true %}\r\nc{% endif %}", "a\nb\nc"),
+    ] {
+        let source = format!("{{%- set c = messages[0].content -%}}{source}");
+        assert_eq!(render(&source, data.clone(), None).as_deref(), Ok(expected), "{source}");
+    }
+}
+
 #[test]
 fn hostile_templates_end_with_a_sentence() {
     let deep = |open: &str, close: &str| format!("{}x{}", open.repeat(5000), close.repeat(5000));

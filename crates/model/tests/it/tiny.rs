@@ -16,7 +16,7 @@ pub(crate) fn fixture(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)
 }
 
-fn expected(name: &str) -> (Vec<u32>, Vec<f32>) {
+pub(crate) fn expected(name: &str) -> (Vec<u32>, Vec<f32>) {
     let bytes = std::fs::read(fixture(name).join("expected.safetensors")).unwrap();
     let tensors = SafeTensors::deserialize(&bytes).unwrap();
     let words = |name: &str| -> Vec<[u8; 4]> { tensors.tensor(name).unwrap().data().as_chunks().0.to_vec() };
@@ -31,7 +31,7 @@ fn expected(name: &str) -> (Vec<u32>, Vec<f32>) {
     )
 }
 
-fn computed(model: &Model, tokens: &[u32]) -> Vec<f32> {
+pub(crate) fn computed(model: &Model, tokens: &[u32]) -> Vec<f32> {
     let team = Team::new(1);
     match &model.kind {
         Kind::Encoder(encoder) => encoder.hidden(&team, &[tokens.to_vec()]).remove(0),
@@ -77,11 +77,14 @@ fn every_architecture_computes_what_transformers_computes() {
     for name in [
         "llama",
         "llama3",
+        "llama_yarn",
         "mistral",
         "qwen2",
+        "qwen2_window",
         "qwen3",
         "qwen3_moe",
         "gemma3_text",
+        "gemma3_plain",
         "bert",
     ] {
         agrees(name, name);
@@ -90,7 +93,16 @@ fn every_architecture_computes_what_transformers_computes() {
 
 #[test]
 fn gguf_files_compute_the_same() {
-    for name in ["llama", "llama3", "qwen2"] {
+    for name in [
+        "llama",
+        "llama3",
+        "llama_yarn",
+        "qwen2",
+        "qwen3",
+        "qwen3_moe",
+        "gemma3_plain",
+        "bert",
+    ] {
         agrees(&format!("{name}.gguf"), name);
     }
 }

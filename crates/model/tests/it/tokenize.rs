@@ -124,3 +124,60 @@ fn ends_of_text_are_known() {
         assert_eq!((gemma3.bos(), gemma3.add_bos()), (Some(2), true));
     }
 }
+
+#[test]
+fn a_way_to_cut_text_that_is_not_known_is_refused() {
+    let scratch = crate::hostile::Scratch::new("pre");
+    let mut bytes = std::fs::read(crate::tiny::fixture("llama.gguf")).unwrap();
+    let at = bytes.windows(5).rposition(|window| window == b"gpt-2").unwrap();
+    bytes[at..at + 5].copy_from_slice(b"gpt-9");
+    let said = Tokenizer::from_gguf(&Gguf::open(&scratch.file("pre.gguf", &bytes)).unwrap()).unwrap_err();
+    assert!(said.to_string().contains("`gpt-9`"), "{said}");
+}
+
+#[test]
+fn the_space_before_a_text_is_not_part_of_the_text() {
+    // As Llama 2's tokenizer.json has it.
+    let description = serde_json::json!({
+        "added_tokens": [{"id": 0, "content": "<s>", "special": true, "single_word": false, "lstrip": false, "rstrip": false, "normalized": false}],
+        "normalizer": {"type": "Sequence", "normalizers": [
+            {"type": "Prepend", "prepend": "\u{2581}"}, {"type": "Replace", "pattern": {"String": " "}, "content": "\u{2581}"}
+        ]},
+        "pre_tokenizer": null,
+        "post_processor": null,
+        "decoder": {"type": "Sequence", "decoders": [
+            {"type": "Replace", "pattern": {"String": "\u{2581}"}, "content": " "}, {"type": "Fuse"},
+            {"type": "Strip", "content": " ", "start": 1, "stop": 0}
+        ]},
+        "model": {
+            "type": "BPE", "fuse_unk": true, "byte_fallback": false, "unk_token": "<s>",
+            "vocab": {"<s>": 0, "\u{2581}": 1, "a": 2, "b": 3, "\u{2581}a": 4, "c": 5, "d": 6, "e": 7, "f": 8, "1": 9, "2": 10, "\n": 11},
+            "merges": ["\u{2581} a"]
+        },
+    });
+    let path = std::path::Path::new("tokenizer.json");
+    let tokenizer = Tokenizer::from_json_bytes(path, description.to_string().as_bytes(), &[]).unwrap();
+    for text in ["a b", " a", "b", "ab a", ""] {
+        assert_eq!(
+            tokenizer.decode(&tokenizer.encode(text, true)),
+            text.as_bytes(),
+            "{text:?}"
+        );
+    }
+    assert_eq!(tokenizer.encode("a a", true), [4, 4]);
+    // Long texts are cut for the sake of speed; no space gets in where they are.
+    let long = "ab a ".repeat(50_000) + "b";
+    let ids = tokenizer.encode(&long, true);
+    assert_eq!(tokenizer.decode(&ids), long.as_bytes());
+    assert_eq!(ids.iter().filter(|&&id| id == 4).count(), 100_000);
+}
+
+#[test]
+fn long_texts_have_the_tokens_of_their_parts() {
+    let tokenizer = Tokenizer::from_json(&crate::tiny::fixture("llama").join("tokenizer.json"), &[]).unwrap();
+    for unit in ["ab\n\n\n  cd ", "<bos>x y\n", "\u{4f60}\u{597d}", "  ", "\r\n"] {
+        let one = tokenizer.encode(unit, true);
+        let many = tokenizer.encode(&unit.repeat(40_000), true);
+        assert_eq!(many, one.repeat(40_000), "{unit:?}");
+    }
+}

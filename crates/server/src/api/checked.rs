@@ -215,8 +215,8 @@ pub fn messages(messages: &[Message]) -> Result<(), ApiError> {
                     return Err(ApiError::param(format!("messages[{i}].content"), message));
                 }
             }
-            None if message.role == "assistant"
-                && message.tool_calls.as_ref().is_some_and(|calls| !calls.is_empty()) => {}
+            // A turn that only calls tools, or in which the model said nothing: clients send back what they got.
+            None if message.role == "assistant" => {}
             None => {
                 let message = "this message has no content; send a string or an array of text parts";
                 return Err(ApiError::param(format!("messages[{i}].content"), message));

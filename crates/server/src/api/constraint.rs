@@ -34,6 +34,7 @@ pub(super) fn constraint(options: &Options, format: Option<&ResponseFormat>) -> 
         found.push(("guided_grammar", Constraint::Lark(grammar.clone())));
     }
     if let Some(wanted) = &options.structured_outputs {
+        let before = found.len();
         if let Some(value) = &wanted.json {
             let param = "structured_outputs.json";
             found.push((param, Constraint::JsonSchema(schema(param, value)?)));
@@ -55,6 +56,10 @@ pub(super) fn constraint(options: &Options, format: Option<&ResponseFormat>) -> 
         }
         if let Some(text) = &wanted.substring {
             found.push(("structured_outputs.substring", Constraint::Substring(text.clone())));
+        }
+        if found.len() == before {
+            let message = "`structured_outputs` asks for nothing; send one of `json`, `json_object`, `regex`, `choice`, `grammar`, `substring`, or leave it out";
+            return Err(ApiError::param("structured_outputs", message));
         }
     }
     if let [(first, _), (second, _), ..] = found[..] {

@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::response::IntoResponse;
 use candor_wire::error::ErrorResponse;
 use http::header;
+use metrics::{Unit, describe_counter, describe_histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 use crate::App;
@@ -27,6 +28,15 @@ impl Exporter {
             let builder = PrometheusBuilder::new().set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &SECONDS);
             let handle = builder.ok()?.install_recorder().ok()?;
             candor_engine::metric::describe();
+            describe_counter!(
+                "candor_http_requests_total",
+                "HTTP requests by route, method and status"
+            );
+            describe_histogram!(
+                "candor_http_head_seconds",
+                Unit::Seconds,
+                "Time from a request's head to its answer's head"
+            );
             Some(handle)
         });
         Self(handle.clone())

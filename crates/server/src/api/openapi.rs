@@ -182,8 +182,9 @@ fn refine(schemas: &mut serde_json::Map<String, Value>) {
         part["properties"]["text"] = json!({ "type": "string" });
     }
     if let Some(message) = schemas.get_mut("Message") {
-        message["required"] = json!(["role", "content"]);
-        message["properties"]["content"] = json!({ "$ref": "#/components/schemas/Content" });
+        message["required"] = json!(["role"]); // an assistant turn may have no content
+        message["properties"]["content"] =
+            json!({ "anyOf": [{ "$ref": "#/components/schemas/Content" }, { "type": "null" }] });
     }
     // A JSON schema is an object or a boolean; vLLM's fields take its text as well.
     set(

@@ -24,10 +24,6 @@ fn empty(value: &Value) -> bool {
     }
 }
 
-fn empty_or_one(value: &Value) -> bool {
-    empty(value) || value.as_f64() == Some(1.0)
-}
-
 fn not_false(value: &Value) -> bool {
     *value != Value::Bool(false)
 }
@@ -39,7 +35,7 @@ fn only_text(value: &Value) -> bool {
             .is_some_and(|kinds| kinds.iter().all(|kind| kind == "text"))
 }
 
-const REFUSED: [Refusal; 20] = [
+const REFUSED: [Refusal; 25] = [
     Refusal {
         name: "audio",
         harmless: empty,
@@ -67,8 +63,8 @@ const REFUSED: [Refusal; 20] = [
     },
     Refusal {
         name: "best_of",
-        harmless: empty_or_one,
-        sentence: "`best_of` is not supported; use `n` and choose",
+        harmless: empty,
+        sentence: "`best_of` other than `n` is not supported; use `n` and choose",
     },
     Refusal {
         name: "suffix",
@@ -135,6 +131,32 @@ const REFUSED: [Refusal; 20] = [
         harmless: empty,
         sentence: "`prompt_embeds` is not supported; send text or token ids",
     },
+    // Other servers' names for what the output must look like: left out, they would leave it free.
+    Refusal {
+        name: "grammar",
+        harmless: empty,
+        sentence: "`grammar` is not read here; send `structured_outputs.grammar`, in Lark's syntax",
+    },
+    Refusal {
+        name: "ebnf",
+        harmless: empty,
+        sentence: "`ebnf` is not read here; send `structured_outputs.grammar`, in Lark's syntax",
+    },
+    Refusal {
+        name: "regex",
+        harmless: empty,
+        sentence: "`regex` is not read here; send `structured_outputs.regex`",
+    },
+    Refusal {
+        name: "json_schema",
+        harmless: empty,
+        sentence: "`json_schema` is not read here; send `response_format`, or `structured_outputs.json`",
+    },
+    Refusal {
+        name: "structural_tag",
+        harmless: empty,
+        sentence: "`structural_tag` is not supported; send `structured_outputs.grammar`, in Lark's syntax",
+    },
     Refusal {
         name: "guided_whitespace_pattern",
         harmless: empty,
@@ -162,20 +184,24 @@ impl<'de> Visitor<'de> for Fields {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut found = None;
+        let (mut found, mut n, mut best_of) = (None, 1.0, None);
         while let Some(key) = map.next_key::<String>()? {
-            match REFUSED.iter().find(|refusal| refusal.name == key) {
-                None => {
-                    map.next_value::<IgnoredAny>()?;
-                }
-                Some(refusal) => {
-                    let value: Value = map.next_value()?;
-                    if !(value.is_null() || (refusal.harmless)(&value)) {
-                        found = found.or(Some(refusal));
-                    }
-                }
+            let refusal = REFUSED.iter().find(|refusal| refusal.name == key);
+            if refusal.is_none() && key != "n" {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            }
+            let value: Value = map.next_value()?;
+            match refusal {
+                None => n = value.as_f64().unwrap_or(n),
+                Some(refusal) if refusal.name == "best_of" && value.is_number() => best_of = Some((refusal, value)),
+                Some(refusal) if (refusal.harmless)(&value) || value.is_null() => {}
+                Some(refusal) => found = found.or(Some(refusal)),
             }
         }
+        // The best `n` of `n` are all of them.
+        let asks = best_of.filter(|(refusal, value)| value.as_f64() != Some(n) && !(refusal.harmless)(value));
+        found = found.or(asks.map(|(refusal, _)| refusal));
         Ok(found)
     }
 }
@@ -190,8 +216,13 @@ mod tests {
         assert!(check(br#"{"modalities": ["text", "audio"]}"#).is_err());
         assert!(check(br#"{"add_generation_prompt": false}"#).is_err());
         assert!(check(br#"{"best_of": 3}"#).is_err());
+        assert!(check(br#"{"best_of": 3, "n": 2}"#).is_err());
+        assert!(check(br#"{"best_of": 1}"#).is_ok());
+        assert!(check(br#"{"grammar": "root ::= \"a\""}"#).is_err());
+        assert!(check(br#"{"json_schema": {"type": "object"}}"#).is_err());
         assert!(
-            check(br#"{"best_of": 1, "modalities": ["text"], "functions": [], "suffix": "", "audio": null}"#).is_ok()
+            check(br#"{"best_of": 2, "n": 2, "modalities": ["text"], "functions": [], "suffix": "", "audio": null}"#)
+                .is_ok()
         );
         assert!(check(br#"{"add_generation_prompt": true, "anything_else": [1, {"audio": 2}]}"#).is_ok());
     }

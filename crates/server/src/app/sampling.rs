@@ -59,6 +59,15 @@ impl Knobs {
         Ok(knobs)
     }
 
+    /// Leaves off what a plain OpenAI server does not take, where nobody chose it: the page's own default must not keep
+    /// a model from answering.
+    pub(super) fn elsewhere(mut self, chosen: &serde_json::Value) -> Self {
+        if chosen.get("min_p").is_none() {
+            self.min_p = 0.0;
+        }
+        self
+    }
+
     /// Draws a seed where none was chosen, so that the stored settings can give the same answer again.
     pub(super) fn with_seed(mut self) -> Self {
         let drawn = || u64::from(uuid::Uuid::new_v4().as_fields().0);
@@ -113,6 +122,14 @@ fn within(name: &str, value: f32, least: f32, most: f32) -> Result<(), ApiError>
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn a_default_that_upstreams_may_not_take_is_not_sent_to_them_unless_it_was_chosen() {
+        let min_p = |chosen: serde_json::Value| Knobs::checked(&chosen).unwrap().elsewhere(&chosen).sampling().min_p;
+        assert_eq!(min_p(json!({ "temperature": 0.2 })), 0.0);
+        assert_eq!(min_p(json!(null)), 0.0);
+        assert_eq!(min_p(json!({ "min_p": 0.1 })), 0.1);
+    }
 
     #[test]
     fn settings_out_of_range_or_unknown_are_refused_by_name() {

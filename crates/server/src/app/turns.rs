@@ -101,7 +101,7 @@ async fn start(
     let place = chat.answers.take(&conversation.id).ok_or_else(|| {
         ApiError::invalid("an answer is still being written in this conversation; stop it or wait for its end")
     })?;
-    let knobs = Knobs::checked(&conversation.sampling)?.with_seed();
+    let mut knobs = Knobs::checked(&conversation.sampling)?.with_seed();
     let name = match &conversation.model {
         Some(name) => name.clone(),
         None => first_chat_model(app).await?,
@@ -125,8 +125,11 @@ async fn start(
     if turns.last().is_none_or(|turn| turn.role != "user") {
         return Err(ApiError::invalid("there is no question to answer here"));
     }
-    let fitted = fit(model.as_ref(), &conversation.system_prompt, turns, knobs.max_tokens()).await?;
     let card = model.card();
+    if card.owned_by != "candor" {
+        knobs = knobs.elsewhere(&conversation.sampling);
+    }
+    let fitted = fit(model.as_ref(), &conversation.system_prompt, turns, knobs.max_tokens()).await?;
     let answer = NewMessage {
         parent: parent.clone(),
         role: Role::Assistant,

@@ -50,8 +50,14 @@ fn from_this_machine(config: &ServerConfig, uri: &Uri, headers: &HeaderMap) -> R
             "send one Host header that names this machine, such as 127.0.0.1".into(),
         ));
     };
-    if !names_this_machine(config, host) {
-        let host: String = host.chars().take(100).collect();
+    // A whole address in the request line is a host as well.
+    let named = [Some(host), uri.authority().map(|authority| authority.as_str())];
+    if let Some(foreign) = named
+        .into_iter()
+        .flatten()
+        .find(|name| !names_this_machine(config, name))
+    {
+        let host: String = foreign.chars().take(100).collect();
         return Err(ApiError::Forbidden(format!(
             "the name `{host}` is not known to be this machine; use 127.0.0.1 or localhost, add the name to `allowed_hosts` in the configuration, or set CANDOR_API_KEY"
         )));

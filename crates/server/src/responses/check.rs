@@ -18,6 +18,8 @@ pub(super) struct Checked {
     /// The response as it begins: the request's settings, no output.
     pub(super) answer: Response,
     pub(super) input: Vec<Item>,
+    /// Items that the input names by their ids, with their places in it.
+    pub(super) references: Vec<(usize, String)>,
     pub(super) tools: Vec<Tool>,
     pub(super) tool_choice: EngineChoice,
     pub(super) sampling: Sampling,
@@ -33,12 +35,13 @@ impl Checked {
         let model = request.model.filter(|model| !model.is_empty());
         let model = model
             .ok_or_else(|| ApiError::param("model", "`model` is missing; /v1/models lists the models there are"))?;
-        let input = match request.input {
-            None => Vec::new(),
-            Some(Input::Text(text)) => vec![items::user(text)],
-            Some(Input::Items(items)) => items::all(items)?,
+        let id = id("resp");
+        let (input, references) = match request.input {
+            None => (Vec::new(), Vec::new()),
+            Some(Input::Text(text)) => (vec![items::user(&id, text)], Vec::new()),
+            Some(Input::Items(items)) => items::all(&id, items)?,
         };
-        if input.is_empty() && request.previous_response_id.is_none() {
+        if input.is_empty() && references.is_empty() && request.previous_response_id.is_none() {
             return Err(ApiError::param(
                 "input",
                 "`input` is missing or empty; send a string or at least one item",
@@ -92,7 +95,7 @@ impl Checked {
             seed: None,
         };
         let answer = Response {
-            id: id("resp"),
+            id,
             object: "response".into(),
             created_at: now(),
             completed_at: None,
@@ -123,7 +126,7 @@ impl Checked {
             metadata: metadata(request.metadata.unwrap_or_default())?,
             safety_identifier: request.safety_identifier,
             prompt_cache_key: request.prompt_cache_key.filter(|key| !key.is_empty()),
-            user: None,
+            user: request.user,
         };
         let stop = Stop {
             max_tokens: max.map(|max| max as usize),
@@ -133,6 +136,7 @@ impl Checked {
         Ok(Self {
             answer,
             input,
+            references,
             tools,
             tool_choice,
             sampling,
@@ -148,7 +152,17 @@ fn refuse_what_is_not_here(request: &CreateResponse) -> Result<(), ApiError> {
     let something = |value: &Option<Value>| value.as_ref().is_some_and(|value| !value.is_null());
     let effort = request.reasoning.as_ref().and_then(|reasoning| reasoning.get("effort"));
     let verbosity = request.text.as_ref().and_then(|text| text.verbosity.as_deref());
-    let known = ["message.output_text.logprobs", "reasoning.encrypted_content"];
+    // All but the first are about items that never occur here: there is nothing to include.
+    let known = [
+        "message.output_text.logprobs",
+        "reasoning.encrypted_content",
+        "web_search_call.results",
+        "web_search_call.action.sources",
+        "file_search_call.results",
+        "code_interpreter_call.outputs",
+        "computer_call_output.output.image_url",
+        "message.input_image.image_url",
+    ];
     let refusals = [
         (
             something(&request.conversation),
@@ -195,7 +209,7 @@ fn refuse_what_is_not_here(request: &CreateResponse) -> Result<(), ApiError> {
                 .flatten()
                 .any(|what| !known.contains(&what.as_str())),
             "include",
-            "`include` knows `message.output_text.logprobs` only",
+            "`include` knows `message.output_text.logprobs`, and OpenAI's other words, for which there is nothing here",
         ),
     ];
     match refusals.into_iter().find(|(refused, ..)| *refused) {
@@ -329,6 +343,18 @@ fn whole(name: &str, value: i64, low: i64, high: i64) -> Result<u32, ApiError> {
 /// The shortest decimal that is this f32.
 fn decimal(value: f32) -> f64 {
     value.to_string().parse().unwrap_or_else(|_| f64::from(value))
+}
+
+/// The id of an item of a response, from which the response's own can be read: see `response_of`.
+pub(super) fn item_id(kind: &str, response: &str, part: char, place: usize) -> String {
+    let own = response.split_once('_').map_or(response, |(_, own)| own);
+    format!("{kind}_{own}{part}{place}")
+}
+
+/// The id of the response that an item belongs to, where the item's id was made here.
+pub(super) fn response_of(item: &str) -> Option<String> {
+    let own = item.split_once('_')?.1.get(..32)?;
+    Some(format!("resp_{own}"))
 }
 
 /// A new id.

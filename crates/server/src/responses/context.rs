@@ -8,12 +8,31 @@ use candor_wire::chat::{Content, FunctionCall, Message, ToolCall};
 use candor_wire::responses::{ContentPart, Item};
 use futures::{StreamExt, TryStreamExt};
 
-use super::check::Checked;
+use super::check::{Checked, response_of};
 use super::store::{ResponseStore, missing};
 use crate::ApiError;
 
 /// Longest chain of responses.
 const MAX_CHAIN: usize = 1000;
+
+/// Puts stored items where the input names them by their ids.
+pub(super) async fn resolve(store: &dyn ResponseStore, checked: &mut Checked) -> Result<(), ApiError> {
+    for (place, id) in std::mem::take(&mut checked.references) {
+        let stored = match response_of(&id) {
+            Some(response) => store.get(&response).await?,
+            None => None,
+        };
+        let items = stored.map(|stored| stored.response.output.into_iter().chain(stored.input));
+        let Some(item) = items.and_then(|mut items| items.find(|item| item.id() == id)) else {
+            let id: String = id.chars().take(100).collect();
+            return Err(ApiError::NotFound(format!(
+                "there is no item `{id}`; its response was not stored, was deleted, or is too old; send the item itself"
+            )));
+        };
+        checked.input.insert(place, item);
+    }
+    Ok(())
+}
 
 /// The conversation of a request.
 pub(super) async fn messages(store: &dyn ResponseStore, checked: &Checked) -> Result<Vec<Message>, ApiError> {

@@ -2,38 +2,56 @@
 
 use candor_wire::responses::{ContentPart, InputContent, InputItem, InputPart, Item, ItemStatus, OutputText};
 
-use super::check::id;
+use super::check::item_id;
 use crate::ApiError;
 
 /// One message of the user.
-pub(super) fn user(text: String) -> Item {
+pub(super) fn user(response: &str, text: String) -> Item {
     let content = vec![ContentPart::InputText { text }];
     Item::Message {
-        id: id("msg"),
+        id: item_id("msg", response, 'i', 0),
         status: ItemStatus::Completed,
         role: "user".into(),
         content,
     }
 }
 
-/// All items that the model is shown. Thoughts are left out, since no template has a place for them.
-pub(super) fn all(given: Vec<InputItem>) -> Result<Vec<Item>, ApiError> {
-    given
-        .into_iter()
-        .enumerate()
-        .filter_map(|(at, given)| item(at, given).transpose())
-        .collect()
+/// What an item of the request is.
+enum Given {
+    Item(Item),
+    /// One that is stored already, by its id.
+    Reference(String),
+    /// A thought. Thoughts are left out, since no template has a place for them.
+    Thought,
 }
 
-fn item(at: usize, item: InputItem) -> Result<Option<Item>, ApiError> {
+/// All items that the model is shown, and those that the store has, with the places where they belong.
+pub(super) fn all(response: &str, given: Vec<InputItem>) -> Result<(Vec<Item>, Vec<(usize, String)>), ApiError> {
+    let (mut items, mut references) = (Vec::new(), Vec::new());
+    for (at, given) in given.into_iter().enumerate() {
+        match item(response, at, given)? {
+            Given::Item(item) => items.push(item),
+            Given::Reference(id) => references.push((items.len() + references.len(), id)),
+            Given::Thought => {}
+        }
+    }
+    Ok((items, references))
+}
+
+fn item(response: &str, at: usize, item: InputItem) -> Result<Given, ApiError> {
     let missing = |field: &str| ApiError::param(format!("input[{at}].{field}"), format!("this item has no `{field}`"));
     let own = |given: Option<String>, kind| {
         given
             .filter(|given| !given.is_empty() && given.len() <= 128)
-            .unwrap_or_else(|| id(kind))
+            .unwrap_or_else(|| item_id(kind, response, 'i', at))
     };
     let status = ItemStatus::Completed;
-    match item.kind.as_deref().unwrap_or("message") {
+    let bare = item.kind.is_none() && item.role.is_none() && item.id.is_some();
+    match item
+        .kind
+        .as_deref()
+        .unwrap_or(if bare { "item_reference" } else { "message" })
+    {
         "message" => {
             let role = item.role.ok_or_else(|| missing("role"))?;
             if !matches!(role.as_str(), "user" | "assistant" | "system" | "developer") {
@@ -52,14 +70,14 @@ fn item(at: usize, item: InputItem) -> Result<Option<Item>, ApiError> {
                 _ => ContentPart::InputText { text },
             };
             let content = content.into_iter().map(part).collect();
-            Ok(Some(Item::Message {
+            Ok(Given::Item(Item::Message {
                 id: own(item.id, "msg"),
                 status,
                 role,
                 content,
             }))
         }
-        "function_call" => Ok(Some(Item::FunctionCall {
+        "function_call" => Ok(Given::Item(Item::FunctionCall {
             id: own(item.id, "fc"),
             call_id: item.call_id.ok_or_else(|| missing("call_id"))?,
             name: item.name.ok_or_else(|| missing("name"))?,
@@ -73,14 +91,15 @@ fn item(at: usize, item: InputItem) -> Result<Option<Item>, ApiError> {
             )?
             .concat();
             let call_id = item.call_id.ok_or_else(|| missing("call_id"))?;
-            Ok(Some(Item::FunctionCallOutput {
+            Ok(Given::Item(Item::FunctionCallOutput {
                 id: own(item.id, "fco"),
                 call_id,
                 output,
                 status,
             }))
         }
-        "reasoning" => Ok(None),
+        "item_reference" => Ok(Given::Reference(item.id.ok_or_else(|| missing("id"))?)),
+        "reasoning" => Ok(Given::Thought),
         kind => {
             let kind: String = kind.chars().take(50).collect();
             let message =

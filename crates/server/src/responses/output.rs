@@ -7,7 +7,7 @@ use candor_wire::responses::{
     StreamEvent, TopLogprob, Usage,
 };
 
-use super::check::{id, now};
+use super::check::{id, item_id, now};
 
 /// Writes a response.
 pub(super) struct Output {
@@ -73,7 +73,8 @@ impl Output {
     }
 
     fn open_message(&mut self, out: &mut Vec<StreamEvent>) {
-        let (item_id, output_index) = (id("msg"), self.response.output.len());
+        let output_index = self.response.output.len();
+        let item_id = item_id("msg", &self.response.id, 'o', output_index);
         out.push(StreamEvent::OutputItemAdded {
             output_index,
             item: message(item_id.clone(), ItemStatus::InProgress, Vec::new()),
@@ -121,7 +122,8 @@ impl Output {
     fn call(&mut self, call: ToolCall, out: &mut Vec<StreamEvent>) {
         self.close_message(ItemStatus::Completed, out);
         self.calls += 1;
-        let (item_id, output_index) = (id("fc"), self.response.output.len());
+        let output_index = self.response.output.len();
+        let item_id = item_id("fc", &self.response.id, 'o', output_index);
         let call_id = if call.id.is_empty() { id("call") } else { call.id };
         let (name, arguments) = (call.function.name, call.function.arguments);
         let item = |arguments: String, status| Item::FunctionCall {

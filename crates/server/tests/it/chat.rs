@@ -158,6 +158,18 @@ async fn every_spelling_of_a_constraint_arrives_and_two_at_once_are_refused() {
         .await
         .error(400);
     chat("Hi", json!({ "guided_json": 7 })).await.error(400);
+    // What is not understood would leave the output free.
+    for wrong in [
+        json!({ "structured_outputs": {} }),
+        json!({ "structured_outputs": { "json": null } }),
+        json!({ "structured_outputs": { "structural_tag": "{}" } }),
+        json!({ "grammar": "root ::= \"a\"" }),
+        json!({ "json_schema": schema }),
+        json!({ "regex": "a" }),
+        json!({ "response_format": { "type": "structural_tag" } }),
+    ] {
+        chat("Hi", wrong).await.error(400);
+    }
     chat("Hi", json!({ "guided_choice": [] })).await.error(400);
     chat("Hi", json!({ "response_format": { "type": "xml" } }))
         .await
@@ -260,7 +272,7 @@ async fn messages_must_be_text_of_a_known_role() {
         (json!([]), "messages"),
         (json!([{ "role": "wizard", "content": "a" }]), "messages[0].role"),
         (json!([{ "role": "user" }]), "messages[0].content"),
-        (json!([{ "role": "assistant", "content": null }]), "messages[0].content"),
+        (json!([{ "role": "user", "content": null }]), "messages[0].content"),
         (image, "messages[0].content"),
     ] {
         assert_eq!(
@@ -270,6 +282,7 @@ async fn messages_must_be_text_of_a_known_role() {
     }
     let call = json!([{ "id": "1", "type": "function", "function": { "name": "f", "arguments": "{}" } }]);
     let messages = json!([{ "role": "developer", "content": "Be brief." }, { "role": "user", "content": [{ "type": "text", "text": "a" }] },
-        { "role": "assistant", "content": null, "tool_calls": call }, { "role": "tool", "tool_call_id": "1", "content": "5" }]);
+        { "role": "assistant", "content": null, "tool_calls": call }, { "role": "tool", "tool_call_id": "1", "content": "5" },
+        { "role": "assistant", "content": null }, { "role": "user", "content": "b" }]);
     assert_eq!(chat("", json!({ "messages": messages })).await.status, 200);
 }

@@ -19,6 +19,41 @@ async fn unknown_routes_and_wrong_methods_are_told_in_the_error_shape() {
     let reply = send(&app(), request("DELETE", "/v1/models").body(Body::empty()).unwrap()).await;
     reply.error(405);
     assert_eq!(reply.header("allow"), "GET,HEAD");
+    send(&app(), request("OPTIONS", CHAT).body(Body::empty()).unwrap())
+        .await
+        .error(405);
+    send(&app(), request("OPTIONS", "/v1/nothing").body(Body::empty()).unwrap())
+        .await
+        .error(404);
+}
+
+#[tokio::test]
+async fn a_query_that_does_not_parse_is_told_why() {
+    let error = get(&app(), "/v1/responses/x/input_items?limit=ten").await.error(400);
+    assert!(error["message"].as_str().unwrap().contains("limit"), "{error}");
+}
+
+#[tokio::test]
+async fn a_list_is_no_body_and_refusals_speak_of_json() {
+    let fields = json!(["fake", "hello", null, null, null]).to_string();
+    let error = post_bytes(&app(), "/v1/embeddings", fields).await.error(400);
+    assert!(error["message"].as_str().unwrap().contains("JSON object"), "{error}");
+    for (more, expected) in [
+        (json!({ "max_tokens": -1 }), "a whole number"),
+        (json!({ "messages": {} }), "an array"),
+        (
+            json!({ "messages": [{ "role": "user", "content": 5 }] }),
+            "a string or an array of parts",
+        ),
+        (json!({ "stream_options": 5 }), "an object"),
+    ] {
+        let error = chat("Hi", more).await.error(400);
+        let message = error["message"].as_str().unwrap();
+        assert!(message.contains(expected), "{message}");
+        for rust in ["u32", "struct", "sequence", "variant"] {
+            assert!(!message.contains(rust), "{message}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -159,6 +159,23 @@ async fn a_key_covers_every_route_but_health_and_the_page() {
 }
 
 #[tokio::test]
+async fn a_whole_address_in_the_request_line_counts_as_its_host() {
+    for (address, status) in [
+        ("http://evil.example/v1/models", 403),
+        ("http://127.0.0.1:8080/v1/models", 200),
+    ] {
+        let headers = [("host", "127.0.0.1:8080")];
+        let reply = with_headers(ServerConfig::default(), "GET", address, &headers).await;
+        assert_eq!(reply.status, status, "{address}");
+        assert_eq!(
+            reply.text.contains("the name `evil.example`"),
+            status == 403,
+            "{address}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn with_a_key_any_host_is_served() {
     let headers = [("host", "candor.example"), ("authorization", "Bearer secret")];
     assert_eq!(with_headers(keyed(), "GET", "/v1/models", &headers).await.status, 200);

@@ -104,6 +104,49 @@ async fn a_stored_response_is_continued_and_its_instructions_are_not() {
 }
 
 #[tokio::test]
+async fn stored_items_may_be_named_by_their_ids() {
+    let server = Server::saying(vec![text("Let me look."), call("call_1", "weather", "{}"), finish()]);
+    let (_, first) = server
+        .post(
+            "/v1/responses",
+            json!({"model": "m", "input": "weather?", "user": "ada", "include": ["web_search_call.action.sources"]}),
+        )
+        .await;
+    assert_eq!(first["user"], "ada");
+    let (said, called) = (&first["output"][0]["id"], &first["output"][1]["id"]);
+    // As Vercel's SDK sends a conversation: what was stored by reference, the rest in full.
+    let output = json!({"type": "function_call_output", "call_id": "call_1", "output": "sunny"});
+    let input = json!([{"role": "user", "content": "weather?"}, {"type": "item_reference", "id": said}, {"id": called}, output]);
+    let (status, second) = server
+        .post("/v1/responses", json!({"model": "m", "input": input}))
+        .await;
+    assert_eq!(status, 200, "{second}");
+    let turns = [("user", "weather?"), ("assistant", "Let me look."), ("tool", "sunny")];
+    assert_eq!(
+        server.messages(),
+        turns.map(|(role, text)| (role.to_owned(), text.to_owned()))
+    );
+    let Prompt::Chat { messages, .. } = server.asked().prompt else {
+        panic!()
+    };
+    assert_eq!(messages[1].tool_calls.as_ref().unwrap()[0].id, "call_1");
+
+    // The items belong to the second response's input as well, so it can be continued when the first is gone.
+    let path = format!("/v1/responses/{}", first["id"].as_str().unwrap());
+    server.send("DELETE", &path, None).await;
+    let next = json!({"model": "m", "input": "and?", "previous_response_id": second["id"]});
+    assert_eq!(server.post("/v1/responses", next).await.0, 200);
+    assert_eq!(server.messages()[1].1, "Let me look.");
+    for id in [said.clone(), json!("msg_1"), json!("é"), json!("")] {
+        let input = json!([{"type": "item_reference", "id": id}]);
+        let (status, error) = server
+            .post("/v1/responses", json!({"model": "m", "input": input}))
+            .await;
+        assert_eq!((status, &error["error"]["code"]), (404, &json!("not_found")), "{id}");
+    }
+}
+
+#[tokio::test]
 async fn what_must_not_be_stored_is_not() {
     let server = Server::saying(vec![text("x"), finish()]);
     let (_, answer) = server
@@ -249,7 +292,7 @@ async fn what_cannot_be_honoured_is_a_400_that_names_the_field() {
         ),
         (json!({"model": "m", "input": "x", "metadata": {"k": 1}}), "metadata"),
         (
-            json!({"model": "m", "input": "x", "include": ["file_search_call.results"]}),
+            json!({"model": "m", "input": "x", "include": ["everything"]}),
             "include",
         ),
         (
@@ -282,7 +325,11 @@ async fn what_cannot_be_honoured_is_a_400_that_names_the_field() {
             "input[0].content",
         ),
         (
-            json!({"model": "m", "input": [{"type": "item_reference", "id": "x"}]}),
+            json!({"model": "m", "input": [{"type": "item_reference"}]}),
+            "input[0].id",
+        ),
+        (
+            json!({"model": "m", "input": [{"type": "computer_call", "id": "x"}]}),
             "input[0].type",
         ),
         (

@@ -19,7 +19,8 @@ pub enum Input {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct InputItem {
-    /// `message` (also where it is absent), `function_call`, `function_call_output` or `reasoning`.
+    /// `message` (also where it is absent), `function_call`, `function_call_output`, `reasoning`, or `item_reference`
+    /// (only the `id` of an item of a stored response).
     #[serde(rename = "type")]
     pub kind: Option<String>,
     /// Names the item.
