@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use candor_catalog::Error;
 use candor_engine::{Generator, Local};
+use candor_model::Precision;
 use candor_truth::{Embedder, Index, Library};
 
 use crate::context::{Context, STORE};
@@ -38,10 +39,14 @@ async fn embedder(context: &Context, args: &EngineArgs) -> anyhow::Result<Option
         }
         Err(error) => return Err(error),
     };
-    let (load, options) = (
+    let (mut load, options) = (
         open::load_options(context, args),
         open::engine_options(context, args, EMBEDDING),
     );
+    // Vectors become int8 rows: a difference of 1e-3 is far below their steps.
+    if load.precision == Precision::Quantized {
+        load.precision = Precision::Compact;
+    }
     let local = tokio::task::spawn_blocking(move || Local::open(&found.path, &load, &options)).await??;
     let generator: Arc<dyn Generator> = Arc::new(local);
     Ok(Some(Embedder::new(generator)?))

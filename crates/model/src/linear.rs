@@ -16,6 +16,9 @@ pub enum Precision {
     /// In the format of the file; activations as 16-bit integers where the weights are integers.
     #[default]
     Quantized,
+    /// As `Quantized`, and the float weights of an encoder as integers of 12 bits: faster, and embeddings within 1e-3 of
+    /// the f32 ones instead of 1e-4.
+    Compact,
     /// As f32, for comparison with a reference.
     F32,
 }
@@ -201,11 +204,11 @@ impl Loader<'_> {
     }
 
     /// The layer `name` of an encoder, which is only ever read in batches: arithmetic is the limit and not memory, so
-    /// float weights become integers of 12 bits, whose products take half the time.
+    /// where `Compact` is asked for float weights become integers of 12 bits, whose products take half the time.
     pub(crate) fn batch_linear(&self, name: &str, rows: usize, cols: usize) -> Result<Linear, Error> {
         let mut linear = self.linear(name, rows, cols)?;
         let tensor = self.tensor(&format!("{name}.weight"))?;
-        if self.precision == Precision::Quantized
+        if self.precision == Precision::Compact
             && tensor.format.is_float()
             && cols.is_multiple_of(32)
             && let Some(bytes) = to_i12(&self.values(&tensor)?)
@@ -244,7 +247,7 @@ impl Loader<'_> {
 
     fn pack(&self, tensor: &Tensor<'_>, rows: usize, cols: usize) -> Result<Weights, Error> {
         match self.precision {
-            Precision::Quantized => Weights::pack(tensor.format, tensor.bytes, rows, cols, self.team),
+            Precision::Quantized | Precision::Compact => Weights::pack(tensor.format, tensor.bytes, rows, cols, self.team),
             Precision::F32 => Weights::pack_f32(&self.values(tensor)?, rows, cols),
         }
         .map_err(|e| self.fail(e.to_string()))

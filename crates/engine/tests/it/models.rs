@@ -49,7 +49,7 @@ pub(crate) fn smollm2(precision: Precision) -> Option<&'static Model> {
     static QUANTIZED: OnceLock<Option<Model>> = OnceLock::new();
     static EXACT: OnceLock<Option<Model>> = OnceLock::new();
     let (cell, kv) = match precision {
-        Precision::Quantized => (&QUANTIZED, KvFormat::F16),
+        Precision::Quantized | Precision::Compact => (&QUANTIZED, KvFormat::F16),
         Precision::F32 => (&EXACT, KvFormat::F32),
     };
     static OPENING: Mutex<()> = Mutex::new(());

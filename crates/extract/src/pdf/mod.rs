@@ -1,4 +1,4 @@
-//! PDF: lopdf reads the objects, our own interpreter and layout make text of them (docs/decisions/003-pdf-library.md). A page is
+//! PDF: lopdf reads the objects, our own interpreter and layout make text of them (docs/decisions/004-pdf-library.md). A page is
 //! never allowed to take the others with it, and whatever could not be read is said.
 
 mod font;
