@@ -247,7 +247,9 @@ impl Loader<'_> {
 
     fn pack(&self, tensor: &Tensor<'_>, rows: usize, cols: usize) -> Result<Weights, Error> {
         match self.precision {
-            Precision::Quantized | Precision::Compact => Weights::pack(tensor.format, tensor.bytes, rows, cols, self.team),
+            Precision::Quantized | Precision::Compact => {
+                Weights::pack(tensor.format, tensor.bytes, rows, cols, self.team)
+            }
             Precision::F32 => Weights::pack_f32(&self.values(tensor)?, rows, cols),
         }
         .map_err(|e| self.fail(e.to_string()))
