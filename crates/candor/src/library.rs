@@ -6,14 +6,17 @@ use candor_catalog::Error;
 use candor_engine::{Generator, Local};
 use candor_model::Precision;
 use candor_store::Store;
-use candor_truth::{Embedder, Index, Library};
+use candor_truth::{Embedder, Index, Intake, Library};
 
 use crate::context::{Context, STORE};
 use crate::models;
 use crate::open::{self, EngineArgs};
+use crate::reader;
 
 /// The index, in the data directory. It can be deleted at any time.
 const INDEX: &str = "index";
+/// The bytes of uploads, in the data directory.
+const UPLOADS: &str = "uploads";
 /// The model that makes vectors.
 const EMBEDDING: &str = "all-minilm-l6-v2";
 
@@ -35,6 +38,12 @@ pub(crate) async fn for_server(context: &Context, args: &EngineArgs, store: Stor
     let mut library = with_store(context, args, store).await?;
     library.embedder = embedder(context, args).await?;
     Ok(library)
+}
+
+/// What takes uploads into the library.
+pub(crate) fn intake(context: &Context, library: Library) -> anyhow::Result<Intake> {
+    let folder = context.made_data_dir()?.join(UPLOADS);
+    Ok(Intake::new(library, Arc::new(reader::new()?), folder))
 }
 
 async fn with_store(context: &Context, args: &EngineArgs, store: Store) -> anyhow::Result<Library> {

@@ -55,6 +55,15 @@ pub struct Scores {
     pub meaning: Option<f32>,
 }
 
+impl Scores {
+    /// The fused score as a share of the best there can be: 1 for a passage that every way of searching puts first.
+    /// `meaning`: whether there are two ways.
+    pub fn share(&self, meaning: bool) -> f64 {
+        let ways = if meaning { 2.0 } else { 1.0 };
+        (f64::from(self.fused) * f64::from(K + 1.0) / ways).min(1.0)
+    }
+}
+
 /// A passage that was found.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Found {

@@ -108,7 +108,11 @@ impl Serve {
             others => format!(" (and {others} more when asked for)"),
         };
         let library = library::for_server(context, &self.engine, store.clone()).await?;
-        let app = App::new(Arc::new(models), config).with(store.clone()).with(library);
+        let intake = library::intake(context, library.clone())?;
+        let app = App::new(Arc::new(models), config)
+            .with(store.clone())
+            .with(library)
+            .with(intake);
         let style = Style::for_stdout();
         print(&format!(
             "{} serves {}{others}, ready after {:.1} s; Ctrl-C stops it\n",

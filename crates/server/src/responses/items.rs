@@ -21,7 +21,7 @@ enum Given {
     Item(Item),
     /// One that is stored already, by its id.
     Reference(String),
-    /// A thought. Thoughts are left out, since no template has a place for them.
+    /// A thought or a search. They are left out, since no template has a place for them.
     Thought,
 }
 
@@ -99,7 +99,8 @@ fn item(response: &str, at: usize, item: InputItem) -> Result<Given, ApiError> {
             }))
         }
         "item_reference" => Ok(Given::Reference(item.id.ok_or_else(|| missing("id"))?)),
-        "reasoning" => Ok(Given::Thought),
+        // Of a search nothing is left to be said: each answer has its own.
+        "reasoning" | "file_search_call" => Ok(Given::Thought),
         kind => {
             let kind: String = kind.chars().take(50).collect();
             let message =
