@@ -342,7 +342,11 @@ mod tests {
                     title: Some(title.into()),
                     text: text.into(),
                     layout: Layout {
-                        headings: vec![crate::Heading { level: 1, start: 0, end: 3 }],
+                        headings: vec![crate::Heading {
+                            level: 1,
+                            start: 0,
+                            end: 3,
+                        }],
                         ..Layout::default()
                     },
                     ..Document::default()
@@ -363,7 +367,12 @@ mod tests {
     fn documents_of_a_feed_become_one_text_with_their_titles_as_headings() {
         let all = read("News|One day.\nMore|Two days.").unwrap();
         assert_eq!(all.text, "News\n\nOne day.\n\nMore\n\nTwo days.");
-        let headings: Vec<_> = all.layout.headings.iter().map(|one| (one.level, &all.text[one.start..one.end])).collect();
+        let headings: Vec<_> = all
+            .layout
+            .headings
+            .iter()
+            .map(|one| (one.level, &all.text[one.start..one.end]))
+            .collect();
         assert_eq!(headings, [(1, "News"), (2, "One"), (1, "More"), (2, "Two")]);
         assert_eq!(read("News|One day.").unwrap().text, "One day.");
     }

@@ -55,9 +55,7 @@ impl Originals {
             arrived.file.flush().await?;
             arrived.file.sync_all().await
         };
-        written
-            .await
-            .map_err(|error| TruthError::file(&arrived.path, &error))?;
+        written.await.map_err(|error| TruthError::file(&arrived.path, &error))?;
         let sha256 = hex::encode(std::mem::take(&mut arrived.hash).finalize());
         let (from, to, folder) = (arrived.path.clone(), self.path(&sha256), self.folder.clone());
         blocking(move || {
