@@ -36,9 +36,7 @@ pub enum ApiError {
     )]
     TooLarge(usize),
     /// 413 for an upload.
-    #[error(
-        "the file is larger than {0} bytes; split it, or raise `max_upload_bytes` in the server's configuration"
-    )]
+    #[error("the file is larger than {0} bytes; split it, or raise `max_upload_bytes` in the server's configuration")]
     FileTooLarge(u64),
     /// 409.
     #[error("{0}")]
@@ -122,8 +120,18 @@ impl ApiError {
             Self::Timeout(_) => (StatusCode::REQUEST_TIMEOUT, INVALID, Some("request_timeout"), None),
             Self::FileTooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, INVALID, Some("file_too_large"), None),
             Self::Conflict(_) => (StatusCode::CONFLICT, INVALID, Some("not_ready"), Some(1)),
-            Self::Range(_) => (StatusCode::RANGE_NOT_SATISFIABLE, INVALID, Some("range_not_satisfiable"), None),
-            Self::FormType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, INVALID, Some("unsupported_media_type"), None),
+            Self::Range(_) => (
+                StatusCode::RANGE_NOT_SATISFIABLE,
+                INVALID,
+                Some("range_not_satisfiable"),
+                None,
+            ),
+            Self::FormType => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                INVALID,
+                Some("unsupported_media_type"),
+                None,
+            ),
             Self::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, INVALID, Some("body_too_large"), None),
             Self::ContentType => (
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,

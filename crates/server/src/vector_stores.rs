@@ -16,8 +16,10 @@ use utoipa::IntoParams;
 use crate::api::checked;
 use crate::{ApiError, App};
 
-pub(crate) use batches::{__path_cancel_batch, __path_create_batch, __path_one_batch, __path_batch_files};
-pub(crate) use members::{__path_attach, __path_change_file, __path_detach, __path_file_content, __path_files, __path_one_file};
+pub(crate) use batches::{__path_batch_files, __path_cancel_batch, __path_create_batch, __path_one_batch};
+pub(crate) use members::{
+    __path_attach, __path_change_file, __path_detach, __path_file_content, __path_files, __path_one_file,
+};
 pub(crate) use search::__path_search;
 pub(crate) use stores::{__path_change, __path_create, __path_delete, __path_list, __path_one};
 
@@ -30,7 +32,10 @@ pub fn routes() -> Router<App> {
             get(stores::one).post(stores::change).delete(stores::delete),
         )
         .route("/v1/vector_stores/{id}/search", post(search::search))
-        .route("/v1/vector_stores/{id}/files", get(members::files).post(members::attach))
+        .route(
+            "/v1/vector_stores/{id}/files",
+            get(members::files).post(members::attach),
+        )
         .route(
             "/v1/vector_stores/{id}/files/{file_id}",
             get(members::one_file)
@@ -42,7 +47,10 @@ pub fn routes() -> Router<App> {
             get(members::file_content),
         )
         .route("/v1/vector_stores/{id}/file_batches", post(batches::create_batch))
-        .route("/v1/vector_stores/{id}/file_batches/{batch_id}", get(batches::one_batch))
+        .route(
+            "/v1/vector_stores/{id}/file_batches/{batch_id}",
+            get(batches::one_batch),
+        )
         .route(
             "/v1/vector_stores/{id}/file_batches/{batch_id}/cancel",
             post(batches::cancel_batch),

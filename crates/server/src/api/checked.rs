@@ -306,4 +306,3 @@ pub(crate) fn ascending(order: Option<&str>) -> Result<bool, ApiError> {
         Some(_) => Err(ApiError::param("order", "`order` must be `asc` or `desc`")),
     }
 }
-

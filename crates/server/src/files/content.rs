@@ -59,7 +59,10 @@ pub(crate) async fn text(
     let mut response = Response::new(pieces(store.clone(), info, range.clone()));
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; charset=utf-8"),
+    );
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(range.len()));
     // The text never changes; another text of the file has another hash.
@@ -137,8 +140,14 @@ pub(crate) async fn content(State(app): State<App>, Path(id): Path<String>) -> R
     let mut response = Body::from_stream(parts.into_stream()).into_response();
     let headers = response.headers_mut();
     // Never shown as a page of this origin, whatever is in it.
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
-    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(file.source.size.unsigned_abs()));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/octet-stream"),
+    );
+    headers.insert(
+        header::CONTENT_LENGTH,
+        HeaderValue::from(file.source.size.unsigned_abs()),
+    );
     if let Ok(named) = HeaderValue::from_str(&attachment(&file.source.name)) {
         headers.insert(header::CONTENT_DISPOSITION, named);
     }

@@ -21,12 +21,7 @@ pub(super) enum Asked {
 }
 
 /// Works out what is asked for of `size` bytes.
-pub(super) fn asked(
-    headers: &HeaderMap,
-    start: Option<u64>,
-    end: Option<u64>,
-    size: usize,
-) -> Result<Asked, ApiError> {
+pub(super) fn asked(headers: &HeaderMap, start: Option<u64>, end: Option<u64>, size: usize) -> Result<Asked, ApiError> {
     if start.is_some() || end.is_some() {
         let at = |given: Option<u64>, otherwise| {
             given.map_or(otherwise, |given| usize::try_from(given).unwrap_or(usize::MAX))
@@ -42,7 +37,9 @@ pub(super) fn asked(
         return Ok(Asked::Slice(range));
     }
     let range = headers.get(header::RANGE).and_then(|value| value.to_str().ok());
-    Ok(range.and_then(|range| header_range(range, size)).unwrap_or(Asked::Whole))
+    Ok(range
+        .and_then(|range| header_range(range, size))
+        .unwrap_or(Asked::Whole))
 }
 
 fn header_range(range: &str, size: usize) -> Option<Asked> {

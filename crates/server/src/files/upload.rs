@@ -54,7 +54,9 @@ pub(crate) async fn upload(State(app): State<App>, request: Request) -> Result<J
     while let Some(field) = in_time(&app, form.next_field()).await? {
         fields += 1;
         if fields > MOST_FIELDS {
-            return Err(ApiError::invalid("the form has too many fields; send `file` and `purpose`"));
+            return Err(ApiError::invalid(
+                "the form has too many fields; send `file` and `purpose`",
+            ));
         }
         let name = field.name().unwrap_or_default().to_owned();
         match name.as_str() {
@@ -78,11 +80,13 @@ pub(crate) async fn upload(State(app): State<App>, request: Request) -> Result<J
         }
     }
     let (name, part) = file.ok_or_else(|| {
-        ApiError::param("file", "the form has no `file`; send the file in a field of this name, with its file name")
+        ApiError::param(
+            "file",
+            "the form has no `file`; send the file in a field of this name, with its file name",
+        )
     })?;
-    let purpose = purpose.ok_or_else(|| {
-        ApiError::param("purpose", "`purpose` is missing; send `assistants` or `user_data`")
-    })?;
+    let purpose =
+        purpose.ok_or_else(|| ApiError::param("purpose", "`purpose` is missing; send `assistants` or `user_data`"))?;
     if part.bytes() == 0 {
         return Err(ApiError::param("file", "the file is empty; there is nothing to keep"));
     }
@@ -94,10 +98,7 @@ pub(crate) async fn upload(State(app): State<App>, request: Request) -> Result<J
 }
 
 /// Each step of a form has the time that a whole body has elsewhere.
-async fn in_time<T>(
-    app: &App,
-    step: impl Future<Output = Result<T, MultipartError>>,
-) -> Result<T, ApiError> {
+async fn in_time<T>(app: &App, step: impl Future<Output = Result<T, MultipartError>>) -> Result<T, ApiError> {
     match tokio::time::timeout(app.config.read_timeout(), step).await {
         Err(_) => Err(ApiError::Timeout(app.config.read_timeout_s)),
         Ok(Err(error)) => {
@@ -189,13 +190,23 @@ mod tests {
 
     #[test]
     fn a_name_that_no_file_system_takes_is_refused() {
-        assert!(label(Some(&"x".repeat(10_000))).unwrap_err().to_string().contains("10000 characters"));
+        assert!(
+            label(Some(&"x".repeat(10_000)))
+                .unwrap_err()
+                .to_string()
+                .contains("10000 characters")
+        );
         assert!(label(None).unwrap_err().to_string().contains("UTF-8"));
     }
 
     #[test]
     fn a_purpose_of_something_that_is_not_here_is_refused_by_name() {
         assert_eq!(checked_purpose("user_data").unwrap(), "user_data");
-        assert!(checked_purpose("fine-tune").unwrap_err().to_string().contains("`fine-tune`"));
+        assert!(
+            checked_purpose("fine-tune")
+                .unwrap_err()
+                .to_string()
+                .contains("`fine-tune`")
+        );
     }
 }

@@ -66,7 +66,10 @@ pub(crate) async fn create_batch(
         (None, None) => Vec::new(),
     };
     if joining.is_empty() {
-        return Err(ApiError::param("file_ids", "the batch names no files; send `file_ids` or `files`"));
+        return Err(ApiError::param(
+            "file_ids",
+            "the batch names no files; send `file_ids` or `files`",
+        ));
     }
     let store = &intake(&app)?.library().store;
     let batch = store.add_batch(&id, &joining).await?;

@@ -90,9 +90,16 @@ fn condition(filter: &Filter, depth: usize, left: &mut usize) -> Result<Conditio
             .iter()
             .map(|one| condition(one, depth - 1, left))
             .collect::<Result<_, _>>()?;
-        return Ok(if kind == "and" { Condition::All(inner) } else { Condition::Any(inner) });
+        return Ok(if kind == "and" {
+            Condition::All(inner)
+        } else {
+            Condition::Any(inner)
+        });
     }
-    let key = filter.key.clone().ok_or_else(|| refused("a comparison needs `key`: which attribute"))?;
+    let key = filter
+        .key
+        .clone()
+        .ok_or_else(|| refused("a comparison needs `key`: which attribute"))?;
     let value = filter
         .value
         .clone()
@@ -104,7 +111,9 @@ fn condition(filter: &Filter, depth: usize, left: &mut usize) -> Result<Conditio
     };
     let many = |value: Value| match value {
         Value::Array(values) if values.len() <= MOST_VALUES && values.iter().all(plain) => Ok(values),
-        _ => Err(refused("`value` of `in` and `nin` must be an array of at most 1000 strings, numbers or booleans")),
+        _ => Err(refused(
+            "`value` of `in` and `nin` must be an array of at most 1000 strings, numbers or booleans",
+        )),
     };
     let comparison = match kind {
         "eq" => Comparison::Equal(one(value)?),

@@ -30,7 +30,12 @@ pub(super) fn object(member: Member) -> VectorStoreFile {
     };
     let source = member.source;
     let last_error = (standing == Standing::Failed).then(|| FileError {
-        code: if source.kind == "unknown" { "unsupported_file" } else { "invalid_file" }.into(),
+        code: if source.kind == "unknown" {
+            "unsupported_file"
+        } else {
+            "invalid_file"
+        }
+        .into(),
         message: source.error.unwrap_or_else(|| "nothing could be read".into()),
     });
     VectorStoreFile {

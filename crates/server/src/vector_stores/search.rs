@@ -175,7 +175,12 @@ pub(crate) async fn search(
 ) -> Result<Json<SearchResults>, ApiError> {
     let questions = questions(request.query)?;
     let limit = request.max_num_results.unwrap_or(DEFAULT_RESULTS);
-    let wanted = Wanted::new(vec![id], limit, request.filters.as_ref(), request.ranking_options.as_ref())?;
+    let wanted = Wanted::new(
+        vec![id],
+        limit,
+        request.filters.as_ref(),
+        request.ranking_options.as_ref(),
+    )?;
     let intake = intake(&app)?;
     wanted.exist(intake).await?; // 404
     let _permit = app.admit()?;

@@ -30,7 +30,11 @@ pub(super) fn counts(standings: &Standings) -> FileCounts {
 
 async fn object(store: &Store, collection: Collection) -> Result<VectorStore, ApiError> {
     let standings = store.standings(&collection.id, None).await?;
-    let status = if standings.in_progress > 0 { "in_progress" } else { "completed" };
+    let status = if standings.in_progress > 0 {
+        "in_progress"
+    } else {
+        "completed"
+    };
     Ok(VectorStore {
         id: collection.id,
         object: "vector_store".into(),
@@ -83,7 +87,13 @@ pub(crate) async fn create(
         store.source(id).await?; // 404 before anything is made
     }
     let collection = store.create_collection(new).await?;
-    let joining: Vec<Joining> = files.into_iter().map(|source| Joining { source, attributes: None }).collect();
+    let joining: Vec<Joining> = files
+        .into_iter()
+        .map(|source| Joining {
+            source,
+            attributes: None,
+        })
+        .collect();
     if !joining.is_empty()
         && let Err(error) = store.add_members(&collection.id, &joining).await
     {
