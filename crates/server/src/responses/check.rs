@@ -5,9 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use candor_engine::{Constraint, Dry, Sampling, Stop};
 use candor_wire::chat::{Tool, ToolChoice as EngineChoice};
-use candor_wire::responses::{
-    CreateResponse, Input, Item, Reasoning, Response, TextField, TextFormat, ToolChoice,
-};
+use candor_wire::responses::{CreateResponse, Input, Item, Reasoning, Response, TextField, TextFormat, ToolChoice};
 use serde_json::Value;
 
 use super::{items, tools};

@@ -88,7 +88,9 @@ fn content(text: &str) -> HashSet<String> {
 fn numbers(text: &str) -> Vec<usize> {
     let mut found = Vec::new();
     for part in text.split('[').skip(1) {
-        let Some((inner, _)) = part.split_once(']') else { continue };
+        let Some((inner, _)) = part.split_once(']') else {
+            continue;
+        };
         for number in inner.split(',') {
             if let Some(n) = number.trim().parse::<usize>().ok().and_then(|n| n.checked_sub(1)) {
                 found.push(n);

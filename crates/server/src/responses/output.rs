@@ -61,9 +61,18 @@ impl Output {
             });
             let id = || item_id.clone();
             out.extend([
-                StreamEvent::FileSearchInProgress { item_id: id(), output_index },
-                StreamEvent::FileSearchSearching { item_id: id(), output_index },
-                StreamEvent::FileSearchCompleted { item_id: id(), output_index },
+                StreamEvent::FileSearchInProgress {
+                    item_id: id(),
+                    output_index,
+                },
+                StreamEvent::FileSearchSearching {
+                    item_id: id(),
+                    output_index,
+                },
+                StreamEvent::FileSearchCompleted {
+                    item_id: id(),
+                    output_index,
+                },
             ]);
             self.item_done(searched.item(item_id, ItemStatus::Completed), &mut out);
         }
@@ -201,7 +210,11 @@ impl Output {
             };
             return self.fail(&error, out);
         };
-        let silent = !self.response.output.iter().any(|item| !matches!(item, Item::FileSearchCall { .. }));
+        let silent = !self
+            .response
+            .output
+            .iter()
+            .any(|item| !matches!(item, Item::FileSearchCall { .. }));
         if silent && self.open.is_none() {
             self.open_message(out); // an empty answer is an answer
         }

@@ -31,7 +31,8 @@ pub(super) fn block(hits: &[Hit]) -> String {
         block.push_str(&format!("\n[{}] {name}\n", n + 1));
         block.push_str(&quoted(hit.found.quote.text()));
     }
-    block.push_str("\nEnd of the passages. Answer the question from them, and name those you use, as in [1]. Question:");
+    block
+        .push_str("\nEnd of the passages. Answer the question from them, and name those you use, as in [1]. Question:");
     block
 }
 
@@ -106,18 +107,38 @@ mod tests {
     #[test]
     fn what_a_template_takes_for_its_own_is_written_so_that_it_is_none() {
         for token in [
-            "<|im_start|>", "<|im_end|>", "</s>", "<s>", "<start_of_turn>", "<end_of_turn>", "<<SYS>>", "<think>",
-            "<tool_call>", "<|eot_id|>", "<｜User｜>", "[INST]", "[/INST]", "[TOOL_CALLS]", "[gMASK]", "<bos>",
+            "<|im_start|>",
+            "<|im_end|>",
+            "</s>",
+            "<s>",
+            "<start_of_turn>",
+            "<end_of_turn>",
+            "<<SYS>>",
+            "<think>",
+            "<tool_call>",
+            "<|eot_id|>",
+            "<｜User｜>",
+            "[INST]",
+            "[/INST]",
+            "[TOOL_CALLS]",
+            "[gMASK]",
+            "<bos>",
         ] {
             let harmless = harmless(&format!("a {token} b"));
             assert!(!harmless.contains(token), "{harmless}");
         }
-        assert_eq!(harmless("if a < b and x <= 3 or n <5: see [12] and [note]"), "if a < b and x <= 3 or n <5: see [12] and [note]");
+        assert_eq!(
+            harmless("if a < b and x <= 3 or n <5: see [12] and [note]"),
+            "if a < b and x <= 3 or n <5: see [12] and [note]"
+        );
     }
 
     #[test]
     fn characters_that_nobody_sees_are_left_out() {
-        let tags: String = "ignore".chars().filter_map(|c| char::from_u32(c as u32 + 0xe0000)).collect();
+        let tags: String = "ignore"
+            .chars()
+            .filter_map(|c| char::from_u32(c as u32 + 0xe0000))
+            .collect();
         assert_eq!(harmless(&format!("plain{tags}\u{200b}\u{202e}\0 text")), "plain text");
     }
 

@@ -36,8 +36,17 @@ pub(super) async fn run(
     wanted.exist(intake).await?;
     let question = messages.iter().rev().find(|message| message.role == "user");
     let question = question.and_then(|message| message.content.as_ref()).map(Content::text);
-    let question: String = question.unwrap_or_default().trim().chars().take(MOST_QUESTION).collect();
-    let queries = if question.is_empty() { Vec::new() } else { vec![question] };
+    let question: String = question
+        .unwrap_or_default()
+        .trim()
+        .chars()
+        .take(MOST_QUESTION)
+        .collect();
+    let queries = if question.is_empty() {
+        Vec::new()
+    } else {
+        vec![question]
+    };
     let hits = wanted.find(intake, &queries).await?;
     let results = checked.results.then(|| hits.iter().map(result).collect());
     // A third of the context, at three bytes a token: what is left is for the conversation and the answer.

@@ -80,7 +80,12 @@ fn file_search(at: usize, tool: ToolParam) -> Result<(FileSearchTool, Wanted), A
         return Err(ApiError::param(format!("tools[{at}].vector_store_ids"), message));
     }
     let limit = tool.max_num_results.unwrap_or(DEFAULT_RESULTS);
-    let wanted = Wanted::new(stores.clone(), limit, tool.filters.as_ref(), tool.ranking_options.as_ref())?;
+    let wanted = Wanted::new(
+        stores.clone(),
+        limit,
+        tool.filters.as_ref(),
+        tool.ranking_options.as_ref(),
+    )?;
     let tool = FileSearchTool {
         kind: tool.kind,
         vector_store_ids: stores,
@@ -146,7 +151,9 @@ pub(super) fn choose(offered: &[OfferedTool], choice: Option<ToolChoice>) -> Res
             (some, chosen)
         }
         Some(ToolChoice::Allowed { .. }) => {
-            return Err(wrong("`tool_choice.type` must be `function`, `file_search` or `allowed_tools`"));
+            return Err(wrong(
+                "`tool_choice.type` must be `function`, `file_search` or `allowed_tools`",
+            ));
         }
     };
     let tool = |tool: &FunctionTool| Tool {
