@@ -3,7 +3,7 @@
 use sea_orm::sea_query::{Expr, OnConflict, Order};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, DatabaseTransaction, EntityTrait, FromQueryResult,
-    PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    QueryFilter, QueryOrder, QuerySelect, QueryTrait,
 };
 use serde_json::Value;
 
@@ -272,15 +272,20 @@ impl Store {
         Ok(members)
     }
 
-    /// The attributes of all sources of these collections that are searched.
+    /// The attributes of the sources of these collections that are searched; of some of them, where they are named.
     ///
     /// # Errors
     /// If the store cannot be read.
-    pub async fn attributes_in(&self, collections: &[String]) -> Result<Vec<(String, Option<Value>)>, StoreError> {
+    pub async fn attributes_in(
+        &self,
+        collections: &[String],
+        sources: Option<&[String]>,
+    ) -> Result<Vec<(String, Option<Value>)>, StoreError> {
         use collection_source::Column as C;
         let find = collection_source::Entity::find()
             .filter(C::Collection.is_in(collections))
-            .filter(C::Cancelled.eq(false));
+            .filter(C::Cancelled.eq(false))
+            .filter(Condition::all().add_option(sources.map(|sources| C::Source.is_in(sources))));
         let rows = self.db(find.all(&self.read).await)?;
         Ok(rows.into_iter().map(|row| (row.source, row.attributes)).collect())
     }
@@ -367,15 +372,6 @@ impl Store {
         }
         self.db(write.commit().await)?;
         self.batch(collection, id).await
-    }
-
-    /// How many collections a source is in.
-    ///
-    /// # Errors
-    /// If the store cannot be read.
-    pub async fn memberships(&self, source: &str) -> Result<u64, StoreError> {
-        let find = collection_source::Entity::find().filter(collection_source::Column::Source.eq(source));
-        self.db(find.count(&self.read).await)
     }
 }
 

@@ -112,8 +112,8 @@ impl Intake {
     pub async fn run(&self) {
         self.clear_away().await;
         tokio::join!(
-            keep_on(&self.to_read, || self.read_all()),
-            keep_on(&self.to_index, || self.index())
+            keep_on(&self.to_read, Some(LOOK), || self.read_all()),
+            keep_on(&self.to_index, None, || self.index())
         );
     }
 
@@ -199,17 +199,24 @@ impl Intake {
     }
 }
 
-/// Works now and whenever it is told to; what fails is tried again after a while.
-async fn keep_on<Work: Future<Output = Result<(), TruthError>>>(told: &Notify, work: impl Fn() -> Work) {
+/// Works now, whenever it is told to, and every so often; what fails is tried again after a while.
+async fn keep_on<Work: Future<Output = Result<(), TruthError>>>(
+    told: &Notify,
+    every: Option<Duration>,
+    work: impl Fn() -> Work,
+) {
     loop {
         let pause = match work().await {
-            Ok(()) => LOOK,
+            Ok(()) => every,
             Err(error) => {
                 tracing::warn!(%error, "uploads wait to be searchable and are tried again");
-                AGAIN
+                Some(AGAIN)
             }
         };
-        let _ = tokio::time::timeout(pause, told.notified()).await;
+        match pause {
+            Some(pause) => drop(tokio::time::timeout(pause, told.notified()).await),
+            None => told.notified().await,
+        }
     }
 }
 

@@ -50,35 +50,47 @@ fn quoted(text: &str) -> String {
 
 /// The text without what is more than text to a machine.
 fn harmless(text: &str) -> String {
+    // First what nobody sees: it could stand in the middle of a token.
+    let text = visible(text);
     let mut out = String::with_capacity(text.len());
-    let mut rest = text;
+    let mut rest = text.as_str();
     while let Some(c) = rest.chars().next() {
         let after = &rest[c.len_utf8()..];
+        rest = after;
         match c {
-            // Everything that any program takes for the end of a line.
-            '\r' if after.starts_with('\n') => {}
-            '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}' => out.push('\n'),
-            '\t' => out.push(' '),
-            c if unseen(c) => {}
             // <|im_start|>, </s>, <start_of_turn>, <<SYS>>, <think>, <｜User｜>; `a < b`, `x <= 3` and `<5` stay.
             '<' if after.starts_with(|next: char| !next.is_whitespace() && !next.is_ascii_digit() && next != '=') => {
                 out.push('‹');
             }
             '>' if out.ends_with(['|', '｜']) => out.push('›'),
+            // [INST], [/INST], [TOOL_CALLS], [gMASK]
             '[' => match bracketed(after) {
-                // [INST], [/INST], [TOOL_CALLS], [gMASK]
                 Some(word) => {
                     out.push('(');
                     out.push_str(word);
                     out.push(')');
                     rest = &after[word.len() + 1..];
-                    continue;
                 }
                 None => out.push('['),
             },
             c => out.push(c),
         }
-        rest = after;
+    }
+    out
+}
+
+/// The text without what nobody sees; whatever ends a line for any program is a line break.
+fn visible(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut characters = text.chars().peekable();
+    while let Some(c) = characters.next() {
+        match c {
+            '\r' if characters.peek() == Some(&'\n') => {}
+            '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}' => out.push('\n'),
+            '\t' => out.push(' '),
+            c if unseen(c) => {}
+            c => out.push(c),
+        }
     }
     out
 }
@@ -139,6 +151,15 @@ mod tests {
             .chars()
             .filter_map(|c| char::from_u32(c as u32 + 0xe0000))
             .collect();
+        for hidden in [
+            "[IN\u{200b}ST]",
+            "<\u{200b}|im_end|>",
+            "<|im_end|\u{ad}>",
+            "[\u{2060}INST]",
+        ] {
+            let plain: String = hidden.chars().filter(|c| !unseen(*c)).collect();
+            assert!(!harmless(hidden).contains(&plain), "{hidden:?}");
+        }
         assert_eq!(harmless(&format!("plain{tags}\u{200b}\u{202e}\0 text")), "plain text");
     }
 

@@ -98,25 +98,20 @@ impl Wanted {
     /// The best passages for these questions together.
     pub(crate) async fn find(&self, intake: &Intake, questions: &[String]) -> Result<Vec<Hit>, ApiError> {
         let library = intake.library();
-        let attributes = library.store.attributes_in(&self.stores).await?;
-        let passing: Vec<&(String, Option<Value>)> = attributes
-            .iter()
-            .filter(|(_, attributes)| {
-                let holds = |filter: &Condition| filter.holds(attributes.as_ref());
-                self.filter.as_ref().is_none_or(holds)
-            })
-            .collect();
-        if passing.is_empty() {
-            return Ok(Vec::new());
-        }
-        let filter = SourceFilter {
+        let mut filter = SourceFilter {
             collections: self.stores.clone(),
-            sources: match self.filter {
-                Some(_) => passing.iter().map(|(source, _)| source.clone()).collect(),
-                None => Vec::new(),
-            },
             ..SourceFilter::default()
         };
+        if let Some(condition) = &self.filter {
+            let all = library.store.attributes_in(&self.stores, None).await?;
+            let passing = all
+                .into_iter()
+                .filter(|(_, attributes)| condition.holds(attributes.as_ref()));
+            filter.sources = passing.map(|(source, _)| source).collect();
+            if filter.sources.is_empty() {
+                return Ok(Vec::new());
+            }
+        }
         let mut hits: Vec<Hit> = Vec::new();
         for question in questions {
             let query = Query {
@@ -126,7 +121,7 @@ impl Wanted {
                 ..Query::default()
             };
             for found in library.search(&query).await? {
-                let score = found.scores.share(library.embedder.is_some());
+                let score = found.scores.share(library.knows_meaning());
                 let same = |hit: &&mut Hit| {
                     hit.found.source.id == found.source.id && hit.found.quote.range() == found.quote.range()
                 };
@@ -134,10 +129,8 @@ impl Wanted {
                     hit.score = hit.score.max(score);
                     continue;
                 }
-                let own = passing.iter().find(|(source, _)| *source == found.source.id);
-                let attributes = own.and_then(|(_, attributes)| attributes.clone());
                 hits.push(Hit {
-                    attributes: attributes.unwrap_or_else(|| serde_json::json!({})),
+                    attributes: serde_json::json!({}),
                     found,
                     score,
                 });
@@ -146,6 +139,20 @@ impl Wanted {
         hits.retain(|hit| hit.score >= self.threshold);
         hits.sort_by(|a, b| b.score.total_cmp(&a.score));
         hits.truncate(self.limit);
+        let files: Vec<String> = hits.iter().map(|hit| hit.found.source.id.clone()).collect();
+        let attributes = library.store.attributes_in(&self.stores, Some(&files)).await?;
+        for hit in &mut hits {
+            let passes = |attributes: &Option<Value>| {
+                let holds = |condition: &Condition| condition.holds(attributes.as_ref());
+                self.filter.as_ref().is_none_or(holds)
+            };
+            let own = attributes
+                .iter()
+                .find(|(source, attributes)| *source == hit.found.source.id && passes(attributes));
+            if let Some((_, Some(attributes))) = own {
+                hit.attributes = attributes.clone();
+            }
+        }
         Ok(hits)
     }
 }

@@ -88,4 +88,26 @@ impl MigrationTrait for Migration {
             )
             .await
     }
+
+    // Used by a test alone, which opens a store of before.
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        for name in ["batch_source", "batch", "upload"] {
+            manager
+                .drop_table(Table::drop().table(Alias::new(name)).to_owned())
+                .await?;
+        }
+        for (from, column) in [
+            ("collection", "description"),
+            ("collection", "active_ms"),
+            ("collection_source", "attributes"),
+            ("collection_source", "cancelled"),
+        ] {
+            let alter = Table::alter()
+                .table(Alias::new(from))
+                .drop_column(Alias::new(column))
+                .to_owned();
+            manager.alter_table(alter).await?;
+        }
+        Ok(())
+    }
 }
