@@ -25,8 +25,11 @@ enum Given {
     Thought,
 }
 
+/// Items, and the ids of stored ones with the places where they belong.
+type Items = (Vec<Item>, Vec<(usize, String)>);
+
 /// All items that the model is shown, and those that the store has, with the places where they belong.
-pub(super) fn all(response: &str, given: Vec<InputItem>) -> Result<(Vec<Item>, Vec<(usize, String)>), ApiError> {
+pub(super) fn all(response: &str, given: Vec<InputItem>) -> Result<Items, ApiError> {
     let (mut items, mut references) = (Vec::new(), Vec::new());
     for (at, given) in given.into_iter().enumerate() {
         match item(response, at, given)? {
