@@ -48,7 +48,7 @@ async fn an_upload_waits_until_it_is_read() {
         (source.state, source.text_sha256.as_ref()),
         (SourceState::Waiting, None)
     );
-    assert_eq!(store.waiting_uploads(9).await.unwrap(), [source.clone()]);
+    assert_eq!(store.waiting_uploads(9).await.unwrap(), std::slice::from_ref(&source));
     let read = store
         .fill_upload(&source.id, words("a.txt", "one"))
         .await
@@ -109,7 +109,10 @@ async fn files_are_listed_by_purpose_and_imports_count_as_what_they_are_said_to_
         ids(page(Some("assistants"), None, true)).await,
         [first.clone(), last.clone()]
     );
-    assert_eq!(ids(page(Some("imports"), None, true)).await, [imported.clone()]);
+    assert_eq!(
+        ids(page(Some("imports"), None, true)).await,
+        std::slice::from_ref(&imported)
+    );
     assert_eq!(ids(page(None, Some(&imported), false)).await, [first]);
     assert_eq!(ids(page(None, Some(&imported), true)).await, [last]);
     assert!(ids(page(Some("vision"), None, true)).await.is_empty());

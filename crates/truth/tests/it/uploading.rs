@@ -42,7 +42,10 @@ async fn an_upload_is_kept_at_once_and_found_after_a_restart() {
     // The program ended here; the next one finds what is left to do.
     let intake = intake(home.path()).await;
     intake.catch_up().await.unwrap();
-    assert_eq!(found(intake.library(), "kitten").await, [source.id.clone()]);
+    assert_eq!(
+        found(intake.library(), "kitten").await,
+        std::slice::from_ref(&source.id)
+    );
     let source = intake.library().store.source(&source.id).await.unwrap();
     assert_eq!((source.state, source.kind.as_str()), (SourceState::Ready, "text"));
     let mut bytes = String::new();
@@ -61,7 +64,7 @@ async fn bytes_go_with_the_last_upload_that_has_them() {
     assert!(intake.delete(&one.id).await.unwrap() && !intake.delete(&one.id).await.unwrap());
     assert_eq!(kept(home.path()), 1);
     intake.catch_up().await.unwrap();
-    assert_eq!(found(intake.library(), "kitten").await, [two.id.clone()]);
+    assert_eq!(found(intake.library(), "kitten").await, std::slice::from_ref(&two.id));
     assert!(intake.delete(&two.id).await.unwrap());
     assert_eq!(kept(home.path()), 0);
     assert!(found(intake.library(), "kitten").await.is_empty());
