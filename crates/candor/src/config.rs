@@ -21,6 +21,7 @@ pub(crate) const KEYS: &[&str] = &[
     "server.allowed_hosts",
     "server.cors_origins",
     "server.max_body_bytes",
+    "server.max_upload_bytes",
     "server.max_requests",
     "server.max_connections",
     "server.read_timeout_s",

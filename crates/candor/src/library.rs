@@ -5,27 +5,55 @@ use std::sync::Arc;
 use candor_catalog::Error;
 use candor_engine::{Generator, Local};
 use candor_model::Precision;
-use candor_truth::{Embedder, Index, Library};
+use candor_store::Store;
+use candor_truth::{Embedder, Index, Intake, Library};
 
 use crate::context::{Context, STORE};
 use crate::models;
 use crate::open::{self, EngineArgs};
+use crate::reader;
 
 /// The index, in the data directory. It can be deleted at any time.
 const INDEX: &str = "index";
+/// The bytes of uploads, in the data directory.
+const UPLOADS: &str = "uploads";
 /// The model that makes vectors.
 const EMBEDDING: &str = "all-minilm-l6-v2";
 
-/// Opens the library; `meaning` asks for vectors.
+/// Opens the library for a command; `meaning` asks for vectors.
 pub(crate) async fn open(context: &Context, args: &EngineArgs, meaning: bool) -> anyhow::Result<Library> {
-    let folder = context.made_data_dir()?.to_owned();
-    let store = candor_store::Store::open(folder.join(STORE)).await?;
+    let store = Store::open(context.made_data_dir()?.join(STORE)).await?;
+    let mut library = with_store(context, args, store).await?;
+    if meaning {
+        library.embedder = embedder(context, args).await?;
+        if library.embedder.is_none() {
+            eprintln!("searching by words alone; `candor pull {EMBEDDING}` adds search by meaning");
+        }
+    }
+    Ok(library)
+}
+
+/// Opens the library for a server: over the store that it has, with vectors where the model is on this machine.
+pub(crate) async fn for_server(context: &Context, args: &EngineArgs, store: Store) -> anyhow::Result<Library> {
+    let mut library = with_store(context, args, store).await?;
+    library.embedder = embedder(context, args).await?;
+    Ok(library)
+}
+
+/// What takes uploads into the library.
+pub(crate) fn intake(context: &Context, library: Library) -> anyhow::Result<Intake> {
+    let folder = context.made_data_dir()?.join(UPLOADS);
+    Ok(Intake::new(library, Arc::new(reader::new()?), folder))
+}
+
+async fn with_store(context: &Context, args: &EngineArgs, store: Store) -> anyhow::Result<Library> {
+    let folder = context.made_data_dir()?.join(INDEX);
     let threads = open::threads(context, args);
-    let index = tokio::task::spawn_blocking(move || Index::open(folder.join(INDEX), threads)).await??;
+    let index = tokio::task::spawn_blocking(move || Index::open(folder, threads)).await??;
     Ok(Library {
         store,
         index: Arc::new(index),
-        embedder: if meaning { embedder(context, args).await? } else { None },
+        embedder: None,
     })
 }
 
@@ -33,10 +61,7 @@ pub(crate) async fn open(context: &Context, args: &EngineArgs, meaning: bool) ->
 async fn embedder(context: &Context, args: &EngineArgs) -> anyhow::Result<Option<Embedder>> {
     let found = match models::find(context, EMBEDDING) {
         Ok(found) => found,
-        Err(error) if matches!(error.downcast_ref(), Some(Error::NotPulled { .. })) => {
-            eprintln!("searching by words alone; `candor pull {EMBEDDING}` adds search by meaning");
-            return Ok(None);
-        }
+        Err(error) if matches!(error.downcast_ref(), Some(Error::NotPulled { .. })) => return Ok(None),
         Err(error) => return Err(error),
     };
     let (mut load, options) = (

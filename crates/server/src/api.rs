@@ -20,6 +20,8 @@ mod run;
 mod sse;
 mod tokenize;
 
+pub(crate) use run::now;
+
 /// The routes of this folder.
 pub fn routes() -> Router<App> {
     Router::new()

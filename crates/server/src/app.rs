@@ -107,16 +107,7 @@ impl FromRequestParts<App> for Chat {
     }
 }
 
-/// The store's sentences stay as they are; this is only their status.
+/// A store's refusal as a response.
 fn refused(error: StoreError) -> ApiError {
-    let message = error.to_string();
-    match error {
-        StoreError::Missing { .. } => ApiError::NotFound(message),
-        StoreError::Invalid(_) => ApiError::invalid(message),
-        StoreError::Full { .. } => EngineError::Memory { message }.into(),
-        StoreError::Busy { .. } | StoreError::ReadOnly { .. } | StoreError::CannotOpen { .. } => {
-            EngineError::Unavailable { message }.into()
-        }
-        _ => EngineError::Internal { message }.into(),
-    }
+    error.into()
 }

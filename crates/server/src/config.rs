@@ -48,6 +48,8 @@ pub struct ServerConfig {
     pub api_key: Option<ApiKey>,
     /// Largest request body in bytes.
     pub max_body_bytes: usize,
+    /// Largest upload in bytes.
+    pub max_upload_bytes: u64,
     /// Most requests that are worked on at a time; more get 429.
     pub max_requests: usize,
     /// Most open connections; more wait to be accepted.
@@ -72,6 +74,7 @@ impl Default for ServerConfig {
             allowed_hosts: Vec::new(),
             api_key: None,
             max_body_bytes: 32 << 20,
+            max_upload_bytes: 256 << 20,
             max_requests: 512,
             max_connections: 1024,
             read_timeout_s: 30,

@@ -4,6 +4,8 @@
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use candor_engine::EngineError;
+use candor_store::StoreError;
+use candor_truth::TruthError;
 use candor_wire::error::{ErrorBody, ErrorResponse};
 use http::{HeaderValue, Method, StatusCode, Uri, header};
 
@@ -33,6 +35,18 @@ pub enum ApiError {
         "the request's body is larger than {0} bytes; send less, or raise `max_body_bytes` in the server's configuration"
     )]
     TooLarge(usize),
+    /// 413 for an upload.
+    #[error("the file is larger than {0} bytes; split it, or raise `max_upload_bytes` in the server's configuration")]
+    FileTooLarge(u64),
+    /// 409.
+    #[error("{0}")]
+    Conflict(String),
+    /// 416.
+    #[error("this range begins behind the text's end; it has {0} bytes")]
+    Range(usize),
+    /// 415 for an upload.
+    #[error("send the file as a form, with the header `Content-Type: multipart/form-data; boundary=…`")]
+    FormType,
     /// 415.
     #[error("send the body as JSON with the header `Content-Type: application/json`")]
     ContentType,
@@ -104,6 +118,20 @@ impl ApiError {
                 None,
             ),
             Self::Timeout(_) => (StatusCode::REQUEST_TIMEOUT, INVALID, Some("request_timeout"), None),
+            Self::FileTooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, INVALID, Some("file_too_large"), None),
+            Self::Conflict(_) => (StatusCode::CONFLICT, INVALID, Some("not_ready"), Some(1)),
+            Self::Range(_) => (
+                StatusCode::RANGE_NOT_SATISFIABLE,
+                INVALID,
+                Some("range_not_satisfiable"),
+                None,
+            ),
+            Self::FormType => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                INVALID,
+                Some("unsupported_media_type"),
+                None,
+            ),
             Self::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, INVALID, Some("body_too_large"), None),
             Self::ContentType => (
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -163,11 +191,60 @@ impl IntoResponse for ApiError {
         if let Some(seconds) = retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
+        if let Self::Range(size) = self
+            && let Ok(all) = HeaderValue::from_str(&format!("bytes */{size}"))
+        {
+            headers.insert(header::CONTENT_RANGE, all);
+        }
         if matches!(self, Self::Unauthorized) {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
     }
+}
+
+/// The store's sentences stay as they are, but for the words that this API has for things; this is only their status.
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        let message = error.to_string();
+        match error {
+            StoreError::Missing { what: "source", id } => no_file(&id),
+            StoreError::Missing { what: "collection", id } => no_vector_store(&id),
+            StoreError::Missing { what: "text", .. } => Self::NotFound("the text of this file was deleted".into()),
+            StoreError::Missing { .. } => Self::NotFound(message),
+            StoreError::Invalid(_) => Self::invalid(message),
+            StoreError::Full { .. } => EngineError::Memory { message }.into(),
+            StoreError::Busy { .. } | StoreError::ReadOnly { .. } | StoreError::CannotOpen { .. } => {
+                EngineError::Unavailable { message }.into()
+            }
+            _ => EngineError::Internal { message }.into(),
+        }
+    }
+}
+
+impl From<TruthError> for ApiError {
+    fn from(error: TruthError) -> Self {
+        let message = error.to_string();
+        match error {
+            TruthError::Store(error) => error.into(),
+            TruthError::Engine(error) => error.into(),
+            TruthError::Full { .. } => EngineError::Memory { message }.into(),
+            TruthError::File { .. } | TruthError::CutOff(_) => EngineError::Unavailable { message }.into(),
+            _ => EngineError::Internal { message }.into(),
+        }
+    }
+}
+
+/// The 404 for a file.
+pub(crate) fn no_file(id: &str) -> ApiError {
+    let id: String = id.chars().take(64).collect();
+    ApiError::NotFound(format!("there is no file `{id}`; it may have been deleted"))
+}
+
+/// The 404 for a vector store.
+pub(crate) fn no_vector_store(id: &str) -> ApiError {
+    let id: String = id.chars().take(64).collect();
+    ApiError::NotFound(format!("there is no vector store `{id}`; it may have been deleted"))
 }
 
 /// The answer to a path that is no route.

@@ -8,11 +8,13 @@ pub mod app;
 pub mod body;
 mod config;
 mod error;
+pub mod files;
 mod guards;
 mod page;
 pub mod responses;
 mod serve;
 mod state;
+pub mod vector_stores;
 
 pub use candor_engine::Models;
 pub use config::{ApiKey, ServerConfig};
@@ -35,6 +37,8 @@ pub fn router(app: App) -> Router {
         .merge(api::routes())
         .merge(app::routes())
         .merge(responses::routes())
+        .merge(files::routes())
+        .merge(vector_stores::routes())
         .merge(page::routes())
         .fallback(error::unknown_route);
     guards::around(routes.with_state(app.clone()), &app)

@@ -1,13 +1,17 @@
 //! `/v1/responses`, as the Open Responses specification has it: create (whole, streamed, in the background), fetch,
-//! delete, cancel, list the input. Functions are called by the client; nothing here runs a tool.
+//! delete, cancel, list the input. Functions are called by the client; the one tool that runs here is the search of files.
 
 mod background;
 mod check;
+mod citations;
 mod context;
 mod items;
 mod output;
+mod passages;
+mod search;
 mod store;
 mod stream;
+mod tools;
 
 use std::sync::Arc;
 
@@ -24,6 +28,7 @@ use utoipa::IntoParams;
 use self::background::Running;
 use self::check::Checked;
 use self::output::Output;
+use self::search::Searched;
 pub use self::store::{Memory, ResponseStore, Stored};
 use crate::body::Body;
 use crate::{ApiError, App};
@@ -63,6 +68,8 @@ struct Made {
     input: Vec<Item>,
     events: EventStream,
     single_call: bool,
+    /// What was found in files.
+    searched: Option<Arc<Searched>>,
     store: Arc<dyn ResponseStore>,
     _permit: OwnedSemaphorePermit,
 }
@@ -91,7 +98,15 @@ pub(crate) async fn create(
     let permit = app.admit()?; // 429, saying when to come back
     let store = shared.store(&app);
     context::resolve(&*store, &mut checked).await?; // 404 for an item that is not there
-    let messages = context::messages(&*store, &checked).await?; // 404 for a response that is not there
+    let mut messages = context::messages(&*store, &checked).await?; // 404 for a response that is not there
+    let searched = match &checked.search {
+        Some(wanted) => {
+            let found = search::run(&app, wanted, &checked, &messages, &*model).await?; // 404 for a vector store
+            found.show(&mut messages);
+            Some(Arc::new(found))
+        }
+        None => None,
+    };
     let request = GenerateRequest {
         prompt: Prompt::Chat {
             messages,
@@ -107,6 +122,7 @@ pub(crate) async fn create(
     };
     let (stream, background) = (checked.stream, checked.answer.background);
     let made = |events| Made {
+        searched,
         single_call: !checked.answer.parallel_tool_calls,
         answer: checked.answer,
         input: checked.input,
@@ -128,8 +144,9 @@ pub(crate) async fn create(
 
 /// Reads to the end; what fails in the middle fails the request.
 async fn whole(mut made: Made) -> Result<Answer, ApiError> {
-    let mut output = Output::new(made.answer, made.single_call);
-    let mut events = Vec::new();
+    let mut output = Output::new(made.answer, made.single_call).after(made.searched);
+    let mut events = output.begin();
+    events.clear();
     while let Some(event) = futures::StreamExt::next(&mut made.events).await {
         output.event(event?, &mut events);
         events.clear();

@@ -5,6 +5,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use candor_truth::Intake;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -96,6 +97,9 @@ pub async fn serve(app: App, listener: TcpListener, shutdown: impl Future<Output
     let service = TowerToHyperService::new(crate::router(app.clone()));
     let slots = app.config.max_connections.clamp(1, u32::MAX as usize);
     let connections = Arc::new(Semaphore::new(slots));
+    // Uploads are read and indexed while the server runs, beginning with what an earlier run left.
+    let intake = app.extension::<Intake>().cloned();
+    let taking_in = intake.map(|intake| tokio::spawn(async move { intake.run().await }));
     let (stop, cut) = (CancellationToken::new(), CancellationToken::new());
     tokio::pin!(shutdown);
     loop {
@@ -143,6 +147,10 @@ pub async fn serve(app: App, listener: TcpListener, shutdown: impl Future<Output
     }
     drop(listener);
     app.start_draining();
+    if let Some(task) = taking_in {
+        // Whatever it was at, the next start goes on with.
+        task.abort();
+    }
     stop.cancel();
     let all = u32::try_from(slots).unwrap_or(u32::MAX);
     if tokio::time::timeout(app.config.drain(), connections.acquire_many(all))

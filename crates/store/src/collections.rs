@@ -1,9 +1,9 @@
 //! Collections: named sets of sources, which a search can be kept to.
 
-use sea_orm::sea_query::OnConflict;
+use sea_orm::sea_query::{Expr, OnConflict, Order};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, DatabaseTransaction, EntityTrait, PaginatorTrait, QueryFilter,
-    QueryOrder, QuerySelect, QueryTrait,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, DatabaseTransaction, EntityTrait, PaginatorTrait,
+    QueryFilter, QueryOrder, QuerySelect, QueryTrait,
 };
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +26,10 @@ pub struct Collection {
     pub metadata: serde_json::Value,
     /// Milliseconds since 1970.
     pub created_ms: i64,
+    /// What it is, in its maker's words.
+    pub description: Option<String>,
+    /// When it was last filled or searched; milliseconds since 1970.
+    pub active_ms: Option<i64>,
 }
 
 /// What a new collection starts with.
@@ -37,6 +41,9 @@ pub struct NewCollection {
     /// See [`Collection`].
     #[serde(default)]
     pub metadata: serde_json::Value,
+    /// See [`Collection`].
+    #[serde(default)]
+    pub description: Option<String>,
 }
 
 /// What changes in a collection; `None` stays.
@@ -57,6 +64,8 @@ impl From<collection::Model> for Collection {
             name: row.name,
             metadata: row.metadata,
             created_ms: row.created_ms,
+            description: row.description,
+            active_ms: row.active_ms,
         }
     }
 }
@@ -98,6 +107,51 @@ impl Store {
     pub async fn collection(&self, id: &str) -> Result<Collection, StoreError> {
         let row = self.db(collection::Entity::find_by_id(id.to_owned()).one(&self.read).await)?;
         row.map(Into::into).ok_or_else(|| missing(id))
+    }
+
+    /// Notes that a collection was used just now.
+    ///
+    /// # Errors
+    /// If the store cannot be written.
+    pub async fn touch_collection(&self, id: &str) -> Result<(), StoreError> {
+        let update = collection::Entity::update_many()
+            .col_expr(collection::Column::ActiveMs, Expr::value(now_ms()))
+            .filter(collection::Column::Id.eq(id));
+        self.db(update.exec(&self.write).await)?;
+        Ok(())
+    }
+
+    /// Collections, newest or oldest first, after or before one of them.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn collection_page(
+        &self,
+        (after, before): (Option<&str>, Option<&str>),
+        ascending: bool,
+        limit: u64,
+    ) -> Result<Vec<Collection>, StoreError> {
+        use collection::Column as C;
+        // The page before an id is found from its end.
+        let backwards = after.is_none() && before.is_some();
+        let (above, below) = if ascending { (after, before) } else { (before, after) };
+        let condition = Condition::all()
+            .add_option(above.map(|id| C::Id.gt(id)))
+            .add_option(below.map(|id| C::Id.lt(id)));
+        let upwards = ascending != backwards;
+        let find = collection::Entity::find()
+            .filter(condition)
+            .order_by(C::Id, if upwards { Order::Asc } else { Order::Desc })
+            .limit(limit);
+        let mut found: Vec<Collection> = self
+            .db(find.all(&self.read).await)?
+            .into_iter()
+            .map(Into::into)
+            .collect();
+        if backwards {
+            found.reverse();
+        }
+        Ok(found)
     }
 
     /// Collections, the oldest first. `after` is the last page's last id.
@@ -169,6 +223,8 @@ impl Store {
             collection: Set(collection.to_owned()),
             source: Set(source.to_owned()),
             added_ms: Set(now_ms()),
+            attributes: Set(None),
+            cancelled: Set(false),
         };
         use collection_source::Column as C;
         let keep = OnConflict::columns([C::Collection, C::Source])
@@ -217,6 +273,8 @@ fn fresh(new: NewCollection) -> Result<collection::ActiveModel, StoreError> {
         name: Set(clean_title(&new.name)),
         metadata: Set(checked(new.metadata)?),
         created_ms: Set(now_ms()),
+        description: Set(new.description),
+        active_ms: Set(None),
     })
 }
 
@@ -234,7 +292,7 @@ fn checked(metadata: serde_json::Value) -> Result<serde_json::Value, StoreError>
     Ok(metadata)
 }
 
-fn missing(id: &str) -> StoreError {
+pub(crate) fn missing(id: &str) -> StoreError {
     StoreError::Missing {
         what: "collection",
         id: id.chars().take(64).collect(),

@@ -94,6 +94,13 @@ impl Store {
             .await;
     }
 
+    /// Takes the newest change of the schema back: what a store of the version before looks like, for tests.
+    #[doc(hidden)]
+    pub async fn undo_last_change_for_test(&self) {
+        // An error would show in the test that asked.
+        let _ = Migrator::down(&self.write, Some(1)).await;
+    }
+
     /// A transaction that holds the write lock from its first statement: one that reads first and writes then would fail
     /// where another program wrote in between.
     pub(crate) async fn begin(&self) -> Result<DatabaseTransaction, StoreError> {

@@ -1,6 +1,6 @@
 //! Sources: files and addresses, imported, changed, listed, deleted. Their texts lie in `texts`.
 
-use sea_orm::sea_query::Expr;
+use sea_orm::sea_query::{Expr, SimpleExpr};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, DatabaseTransaction, EntityTrait, IntoActiveModel,
     JoinType, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
@@ -22,6 +22,8 @@ const MAX_BATCH: usize = 10_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SourceState {
+    /// Its bytes are kept and were not read yet.
+    Waiting,
     /// Its text is stored and not searchable yet.
     Pending,
     /// Searchable.
@@ -35,6 +37,7 @@ pub enum SourceState {
 impl SourceState {
     pub(crate) fn name(self) -> &'static str {
         match self {
+            Self::Waiting => "waiting",
             Self::Pending => "pending",
             Self::Ready => "ready",
             Self::Failed => "failed",
@@ -42,8 +45,9 @@ impl SourceState {
         }
     }
 
-    fn parse(name: &str) -> Self {
+    pub(crate) fn parse(name: &str) -> Self {
         match name {
+            "waiting" => Self::Waiting,
             "ready" => Self::Ready,
             "failed" => Self::Failed,
             "gone" => Self::Gone,
@@ -61,7 +65,7 @@ pub struct Source {
     pub name: String,
     /// What it was: `pdf`, `html`, ….
     pub kind: String,
-    /// The path or address that it came from; `None` for an upload.
+    /// The path or address that it came from; `upload:…` for an upload.
     pub origin: Option<String>,
     /// The SHA-256 of its own bytes.
     pub bytes_sha256: String,
@@ -189,7 +193,7 @@ impl SourceFilter {
     fn condition(&self) -> Condition {
         use source::Column as C;
         Condition::all()
-            .add_option((!self.sources.is_empty()).then(|| C::Id.is_in(&self.sources)))
+            .add_option((!self.sources.is_empty()).then(|| one_of(&self.sources)))
             .add_option(self.from.as_deref().map(|day| C::Date.gte(day)))
             .add_option(self.to.as_deref().map(|day| C::Date.lte(day)))
             .add_option(self.language.as_deref().map(|language| C::Language.eq(language)))
@@ -197,6 +201,7 @@ impl SourceFilter {
                 C::Id.in_subquery(
                     collection_source::Entity::find()
                         .filter(collection_source::Column::Collection.is_in(&self.collections))
+                        .filter(collection_source::Column::Cancelled.eq(false))
                         .select_only()
                         .column(collection_source::Column::Source)
                         .into_query(),
@@ -227,7 +232,7 @@ impl Store {
         Ok(done)
     }
 
-    async fn put_source(&self, write: &DatabaseTransaction, new: NewSource) -> Result<Put, StoreError> {
+    pub(crate) async fn put_source(&self, write: &DatabaseTransaction, new: NewSource) -> Result<Put, StoreError> {
         let earlier = match &new.origin {
             Some(origin) => self.db(source::Entity::find()
                 .filter(source::Column::Origin.eq(origin))
@@ -464,7 +469,13 @@ impl Store {
     }
 }
 
-fn check(new: &NewSource) -> Result<(), StoreError> {
+/// One parameter however many ids there are: SQLite takes some ten thousand and no more.
+fn one_of(ids: &[String]) -> SimpleExpr {
+    let ids = serde_json::json!(ids).to_string();
+    Expr::cust_with_values(r#""source"."id" IN (SELECT "value" FROM json_each(?))"#, [ids])
+}
+
+pub(crate) fn check(new: &NewSource) -> Result<(), StoreError> {
     let length = new.text.as_ref().map_or(0, |text| text.text.len());
     if length > texts::MAX_TEXT {
         return Err(StoreError::Invalid(format!(
@@ -481,7 +492,7 @@ fn check(new: &NewSource) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn clean_name(name: &str) -> String {
+pub(crate) fn clean_name(name: &str) -> String {
     name.chars().filter(|c| !c.is_control()).take(MAX_NAME).collect()
 }
 

@@ -22,6 +22,12 @@ pub enum TruthError {
         /// What is wrong and what to do.
         message: String,
     },
+    /// The disk is full.
+    #[error("the disk that holds {path} is full, so this was not saved; free some space and try again")]
+    Full {
+        /// The file.
+        path: PathBuf,
+    },
     /// The index is damaged.
     #[error("the search index in {path} is damaged ({message}); delete that folder, it is made anew from the store")]
     Index {
@@ -50,7 +56,7 @@ impl TruthError {
         let message = match error.kind() {
             Kind::NotFound => "there is no such file; check the path".to_owned(),
             Kind::PermissionDenied => "it may not be read or written; change its permissions".to_owned(),
-            Kind::StorageFull => "the disk is full; free some space and run the command again".to_owned(),
+            Kind::StorageFull | Kind::QuotaExceeded => return Self::Full { path: path.to_owned() },
             _ => format!("it cannot be read or written ({error})"),
         };
         Self::File {

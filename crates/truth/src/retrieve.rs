@@ -55,6 +55,17 @@ pub struct Scores {
     pub meaning: Option<f32>,
 }
 
+impl Scores {
+    /// The fused score as a share of the best there can be: 1 for a passage that every way of searching puts first.
+    /// `meaning`: whether there are two ways.
+    pub fn share(&self, meaning: bool) -> f64 {
+        let ways = if meaning { 2.0 } else { 1.0 };
+        let share = (f64::from(self.fused) * f64::from(K + 1.0) / ways).min(1.0);
+        // Six digits: they read the same however often they are written, and no rank is lost in them.
+        (share * 1e6).round() / 1e6
+    }
+}
+
 /// A passage that was found.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Found {
@@ -126,11 +137,17 @@ impl Library {
         }
     }
 
+    /// Whether there are vectors that a question's can be compared with.
+    pub fn knows_meaning(&self) -> bool {
+        let same = |embedder: &Embedder| self.index.model() == embedder.name();
+        self.embedder.as_ref().is_some_and(same)
+    }
+
     async fn vector(&self, query: &Query) -> Result<Option<Arc<Vec<f32>>>, TruthError> {
         let Some(embedder) = &self.embedder else {
             return Ok(None);
         };
-        if query.stages == Stages::Words || self.index.model() != embedder.name() {
+        if query.stages == Stages::Words || !self.knows_meaning() {
             return Ok(None);
         }
         let mut vectors = embedder.embed(std::slice::from_ref(&query.text)).await?;
@@ -231,6 +248,14 @@ fn fuse(by_words: &[(usize, f32)], by_meaning: &[(usize, f32)]) -> Vec<(usize, S
 #[cfg(test)]
 mod tests {
     use super::fuse;
+
+    #[test]
+    fn a_passage_that_every_way_puts_first_has_the_score_of_one() {
+        let fused = fuse(&[(7, 9.0), (3, 8.0)], &[(7, 0.9)]);
+        assert_eq!(fused[0].1.share(true), 1.0);
+        assert_eq!(fused[1].1.share(true), 0.491935);
+        assert_eq!(fuse(&[(7, 9.0)], &[])[0].1.share(false), 1.0);
+    }
 
     #[test]
     fn what_both_ways_find_comes_first() {

@@ -8,8 +8,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use crate::vector_stores::{Filter, RankingOptions};
 pub use event::{Logprob, StreamEvent, TopLogprob};
-pub use item::{ContentPart, Input, InputContent, InputItem, InputPart, Item, ItemStatus, OutputText};
+pub use item::{
+    Annotation, ContentPart, FileSearchResult, Input, InputContent, InputItem, InputPart, Item, ItemStatus, OutputText,
+};
 
 /// A request for a response. Fields that are not listed here are ignored, unless they would change the answer.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -24,9 +27,9 @@ pub struct CreateResponse {
     pub instructions: Option<String>,
     /// A stored response whose input and output come first.
     pub previous_response_id: Option<String>,
-    /// `message.output_text.logprobs` is understood.
+    /// `message.output_text.logprobs` and `file_search_call.results` are understood.
     pub include: Option<Vec<String>>,
-    /// Functions that the model may call.
+    /// Functions that the model may call, and a search of files.
     pub tools: Option<Vec<ToolParam>>,
     /// `auto`, `none`, `required`, one function, or some of them.
     pub tool_choice: Option<ToolChoice>,
@@ -84,10 +87,10 @@ pub struct CreateResponse {
     pub prompt: Option<Value>,
 }
 
-/// A function that the model may call.
+/// A function that the model may call, or a search of files that the server makes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ToolParam {
-    /// Only `function`.
+    /// `function` or `file_search`.
     #[serde(rename = "type")]
     pub kind: String,
     /// 1 to 64 letters, digits, dashes and underscores.
@@ -99,13 +102,22 @@ pub struct ToolParam {
     pub parameters: Option<Value>,
     /// Whether arguments must fit the schema.
     pub strict: Option<bool>,
+    /// Of `file_search`: where to search.
+    pub vector_store_ids: Option<Vec<String>>,
+    /// Of `file_search`: at most so many passages. Default: 10.
+    #[schema(minimum = 1, maximum = 50)]
+    pub max_num_results: Option<i64>,
+    /// Of `file_search`: only in files with such attributes.
+    pub filters: Option<Filter>,
+    /// Of `file_search`: how to rank.
+    pub ranking_options: Option<RankingOptions>,
 }
 
 /// Whether the model may, must or must not call functions.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(
     untagged,
-    expecting = "expected `auto`, `none`, `required`, {\"type\": \"function\", \"name\": …} or {\"type\": \"allowed_tools\", …}"
+    expecting = "expected `auto`, `none`, `required`, {\"type\": \"function\", \"name\": …}, {\"type\": \"file_search\"} or {\"type\": \"allowed_tools\", …}"
 )]
 #[schema(as = ResponsesToolChoice)]
 pub enum ToolChoice {
@@ -119,11 +131,28 @@ pub enum ToolChoice {
         /// `auto` or `required`.
         #[serde(default)]
         mode: Option<String>,
-        /// The functions that may be called.
-        tools: Vec<NamedTool>,
+        /// The functions that may be called, and `file_search`.
+        tools: Vec<AllowedTool>,
     },
     /// One function.
     Function(NamedTool),
+    /// A tool that the server runs.
+    Hosted {
+        /// `file_search`.
+        #[serde(rename = "type")]
+        kind: String,
+    },
+}
+
+/// A tool that may be used.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct AllowedTool {
+    /// `function` or `file_search`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// A function's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
 }
 
 /// A function by its name.
@@ -198,7 +227,7 @@ pub struct Response {
     /// Why it failed.
     pub error: Option<ResponseError>,
     /// The request's.
-    pub tools: Vec<FunctionTool>,
+    pub tools: Vec<OfferedTool>,
     /// The request's.
     pub tool_choice: ToolChoice,
     /// `disabled`
@@ -256,6 +285,32 @@ pub struct ResponseError {
     pub code: String,
     /// A sentence.
     pub message: String,
+}
+
+/// A tool, as it was offered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(untagged)]
+pub enum OfferedTool {
+    /// A search of files.
+    FileSearch(FileSearchTool),
+    /// A function.
+    Function(FunctionTool),
+}
+
+/// A search of files that the server makes before the model answers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct FileSearchTool {
+    /// `file_search`
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Where to search.
+    pub vector_store_ids: Vec<String>,
+    /// The request's, or the default.
+    pub max_num_results: i64,
+    /// The request's.
+    pub filters: Option<Filter>,
+    /// The request's.
+    pub ranking_options: Option<RankingOptions>,
 }
 
 /// A function, as it was offered to the model.

@@ -10,6 +10,7 @@ use candor_server::{ApiKey, App, Models, ServerConfig};
 use clap::Args;
 
 use crate::context::Context;
+use crate::library;
 use crate::open::{self, EngineArgs};
 use crate::terminal::{Style, print};
 
@@ -106,7 +107,12 @@ impl Serve {
             0 => String::new(),
             others => format!(" (and {others} more when asked for)"),
         };
-        let app = App::new(Arc::new(models), config).with(store.clone());
+        let library = library::for_server(context, &self.engine, store.clone()).await?;
+        let intake = library::intake(context, library.clone())?;
+        let app = App::new(Arc::new(models), config)
+            .with(store.clone())
+            .with(library)
+            .with(intake);
         let style = Style::for_stdout();
         print(&format!(
             "{} serves {}{others}, ready after {:.1} s; Ctrl-C stops it\n",

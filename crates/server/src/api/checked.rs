@@ -7,6 +7,7 @@ use candor_wire::chat::{Content, Message, Tool, ToolChoice};
 use candor_wire::chat_completions::{ResponseFormat, ToolChoiceField, ToolChoiceMode};
 use candor_wire::options::Options;
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 
 use super::{constraint, refused};
 use crate::{ApiError, App, body};
@@ -283,4 +284,25 @@ pub(crate) fn abilities(can: Abilities, settings: &Settings, logprobs: bool) -> 
         return Err(ApiError::param("response_format", message));
     }
     Ok(())
+}
+
+/// Fields that outlive the request are bounded as OpenAI bounds them.
+pub(crate) fn metadata(given: Map<String, Value>) -> Result<Map<String, Value>, ApiError> {
+    let short = |text: &str, most| text.chars().count() <= most;
+    let fits =
+        |(key, value): (&String, &Value)| short(key, 64) && value.as_str().is_some_and(|value| short(value, 512));
+    if given.len() > 16 || !given.iter().all(fits) {
+        let message = "`metadata` takes at most 16 pairs of strings, keys up to 64 and values up to 512 characters";
+        return Err(ApiError::param("metadata", message));
+    }
+    Ok(given)
+}
+
+/// Whether a list begins with the oldest; the newest where nothing is said.
+pub(crate) fn ascending(order: Option<&str>) -> Result<bool, ApiError> {
+    match order {
+        None | Some("desc") => Ok(false),
+        Some("asc") => Ok(true),
+        Some(_) => Err(ApiError::param("order", "`order` must be `asc` or `desc`")),
+    }
 }

@@ -13,7 +13,7 @@ use utoipa::openapi::{RefOr, Response};
 use utoipa::{IntoResponses, OpenApi};
 
 use super::{chat, completions, embeddings, health, metrics, models, tokenize};
-use crate::{App, responses};
+use crate::{App, files, responses, vector_stores};
 
 /// Everything that a route with a body may answer besides 200.
 pub(crate) struct Errors;
@@ -81,6 +81,28 @@ impl IntoResponses for Errors {
         responses::delete,
         responses::cancel,
         responses::input_items,
+        files::list,
+        files::upload,
+        files::one,
+        files::delete,
+        files::content,
+        files::text,
+        vector_stores::list,
+        vector_stores::create,
+        vector_stores::one,
+        vector_stores::change,
+        vector_stores::delete,
+        vector_stores::search,
+        vector_stores::files,
+        vector_stores::attach,
+        vector_stores::one_file,
+        vector_stores::change_file,
+        vector_stores::detach,
+        vector_stores::file_content,
+        vector_stores::create_batch,
+        vector_stores::one_batch,
+        vector_stores::cancel_batch,
+        vector_stores::batch_files,
         health::health,
         health::ready,
         metrics::metrics,

@@ -74,8 +74,9 @@ impl Running {
 }
 
 async fn run(mut made: Made, stop: CancellationToken) -> Response {
-    let mut output = Output::new(made.answer, made.single_call);
-    let mut events = Vec::new();
+    let mut output = Output::new(made.answer, made.single_call).after(made.searched);
+    let mut events = output.begin();
+    events.clear();
     loop {
         let event = tokio::select! {
             () = stop.cancelled() => return output.cancel(),

@@ -4,14 +4,13 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use candor_engine::{Constraint, Dry, Sampling, Stop};
-use candor_wire::chat::{Function, Tool, ToolChoice as EngineChoice};
-use candor_wire::responses::{
-    CreateResponse, FunctionTool, Input, Item, Reasoning, Response, TextField, TextFormat, ToolChoice, ToolParam,
-};
-use serde_json::{Map, Value};
+use candor_wire::chat::{Tool, ToolChoice as EngineChoice};
+use candor_wire::responses::{CreateResponse, Input, Item, Reasoning, Response, TextField, TextFormat, ToolChoice};
+use serde_json::Value;
 
-use super::items;
+use super::{items, tools};
 use crate::ApiError;
+use crate::vector_stores::search::Wanted;
 
 /// A request that can be honoured.
 pub(super) struct Checked {
@@ -22,6 +21,10 @@ pub(super) struct Checked {
     pub(super) references: Vec<(usize, String)>,
     pub(super) tools: Vec<Tool>,
     pub(super) tool_choice: EngineChoice,
+    /// Which files to search first.
+    pub(super) search: Option<Wanted>,
+    /// Whether what a search found is sent.
+    pub(super) results: bool,
     pub(super) sampling: Sampling,
     pub(super) stop: Stop,
     pub(super) constraint: Constraint,
@@ -61,9 +64,9 @@ impl Checked {
                 "a response in the background is not streamed; fetch it when it is done",
             ));
         }
-        let offered = tools(request.tools.unwrap_or_default())?;
+        let (offered, search) = tools::offered(request.tools.unwrap_or_default())?;
         let echoed = request.tool_choice.clone().unwrap_or(ToolChoice::Mode("auto".into()));
-        let (tools, tool_choice) = choose(&offered, request.tool_choice)?;
+        let chosen = tools::choose(&offered, request.tool_choice)?;
         let format = request.text.and_then(|text| text.format).unwrap_or_default();
         let constraint = constraint(&format)?;
         let asked = request
@@ -71,6 +74,11 @@ impl Checked {
             .iter()
             .flatten()
             .any(|what| what == "message.output_text.logprobs");
+        let results = request
+            .include
+            .iter()
+            .flatten()
+            .any(|what| what == "file_search_call.results");
         let top = whole("top_logprobs", request.top_logprobs.unwrap_or(0), 0, 20)?;
         let max = request
             .max_output_tokens
@@ -123,7 +131,7 @@ impl Checked {
             store,
             background,
             service_tier: "default".into(),
-            metadata: metadata(request.metadata.unwrap_or_default())?,
+            metadata: crate::api::checked::metadata(request.metadata.unwrap_or_default())?,
             safety_identifier: request.safety_identifier,
             prompt_cache_key: request.prompt_cache_key.filter(|key| !key.is_empty()),
             user: request.user,
@@ -137,8 +145,10 @@ impl Checked {
             answer,
             input,
             references,
-            tools,
-            tool_choice,
+            tools: chosen.functions,
+            tool_choice: chosen.choice,
+            search: search.filter(|_| chosen.searches),
+            results,
             sampling,
             stop,
             constraint,
@@ -152,13 +162,13 @@ fn refuse_what_is_not_here(request: &CreateResponse) -> Result<(), ApiError> {
     let something = |value: &Option<Value>| value.as_ref().is_some_and(|value| !value.is_null());
     let effort = request.reasoning.as_ref().and_then(|reasoning| reasoning.get("effort"));
     let verbosity = request.text.as_ref().and_then(|text| text.verbosity.as_deref());
-    // All but the first are about items that never occur here: there is nothing to include.
+    // All but the first two are about items that never occur here: there is nothing to include.
     let known = [
         "message.output_text.logprobs",
+        "file_search_call.results",
         "reasoning.encrypted_content",
         "web_search_call.results",
         "web_search_call.action.sources",
-        "file_search_call.results",
         "code_interpreter_call.outputs",
         "computer_call_output.output.image_url",
         "message.input_image.image_url",
@@ -209,7 +219,7 @@ fn refuse_what_is_not_here(request: &CreateResponse) -> Result<(), ApiError> {
                 .flatten()
                 .any(|what| !known.contains(&what.as_str())),
             "include",
-            "`include` knows `message.output_text.logprobs`, and OpenAI's other words, for which there is nothing here",
+            "`include` knows `message.output_text.logprobs` and `file_search_call.results`, and OpenAI's other words, for which there is nothing here",
         ),
     ];
     match refusals.into_iter().find(|(refused, ..)| *refused) {
@@ -228,107 +238,6 @@ fn constraint(format: &TextFormat) -> Result<Constraint, ApiError> {
             "`text.format.schema` must be a JSON schema: an object",
         )),
     }
-}
-
-/// Fields that outlive the request are bounded as OpenAI bounds them.
-fn metadata(given: Map<String, Value>) -> Result<Map<String, Value>, ApiError> {
-    let short = |text: &str, most| text.chars().count() <= most;
-    let fits =
-        |(key, value): (&String, &Value)| short(key, 64) && value.as_str().is_some_and(|value| short(value, 512));
-    if given.len() > 16 || !given.iter().all(fits) {
-        let message = "`metadata` takes at most 16 pairs of strings, keys up to 64 and values up to 512 characters";
-        return Err(ApiError::param("metadata", message));
-    }
-    Ok(given)
-}
-
-fn tools(given: Vec<ToolParam>) -> Result<Vec<FunctionTool>, ApiError> {
-    if given.len() > 128 {
-        return Err(ApiError::param("tools", "`tools` takes at most 128 functions"));
-    }
-    let tool = |(at, tool): (usize, ToolParam)| {
-        if tool.kind != "function" {
-            let kind: String = tool.kind.chars().take(50).collect();
-            let message = format!(
-                "this server runs no tools of its own, so there is no `{kind}`; only tools of type `function` work"
-            );
-            return Err(ApiError::param(format!("tools[{at}].type"), message));
-        }
-        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-        let name = tool
-            .name
-            .filter(|name| !name.is_empty() && name.len() <= 64 && name.chars().all(fits));
-        let name = name.ok_or_else(|| {
-            let message = "a function's name has 1 to 64 letters, digits, dashes, dots and underscores";
-            ApiError::param(format!("tools[{at}].name"), message)
-        })?;
-        let parameters = tool.parameters.filter(|parameters| !parameters.is_null());
-        if parameters.as_ref().is_some_and(|parameters| !parameters.is_object()) {
-            let message = "a function's parameters are a JSON schema: an object";
-            return Err(ApiError::param(format!("tools[{at}].parameters"), message));
-        }
-        Ok(FunctionTool {
-            kind: tool.kind,
-            name,
-            description: tool.description,
-            parameters,
-            strict: tool.strict,
-        })
-    };
-    given.into_iter().enumerate().map(tool).collect()
-}
-
-/// The functions that the model sees, and whether it must call one.
-fn choose(offered: &[FunctionTool], choice: Option<ToolChoice>) -> Result<(Vec<Tool>, EngineChoice), ApiError> {
-    let wrong = |message: &str| ApiError::param("tool_choice", message);
-    let known = |name: &str| offered.iter().any(|tool| tool.name == name);
-    let all: Vec<&FunctionTool> = offered.iter().collect();
-    let mode = |mode: &str, tools: &[&FunctionTool]| match mode {
-        "auto" => Ok(EngineChoice::Auto),
-        "none" => Ok(EngineChoice::None),
-        "required" if tools.is_empty() => Err(wrong("`tool_choice` is `required` and there are no `tools`")),
-        "required" => Ok(EngineChoice::Required),
-        _ => Err(wrong("`tool_choice` must be `auto`, `none` or `required`")),
-    };
-    let (tools, choice) = match choice {
-        None => (all, EngineChoice::Auto),
-        Some(ToolChoice::Mode(word)) => {
-            let choice = mode(&word, &all)?;
-            (all, choice)
-        }
-        Some(ToolChoice::Function(named)) if named.kind == "function" && known(&named.name) => {
-            (all, EngineChoice::Function(named.name))
-        }
-        Some(ToolChoice::Allowed {
-            kind,
-            mode: word,
-            tools,
-        }) if kind == "allowed_tools" => {
-            if tools.is_empty() || tools.iter().any(|tool| tool.kind != "function" || !known(&tool.name)) {
-                return Err(wrong("`tool_choice.tools` must name functions that are among `tools`"));
-            }
-            let some: Vec<&FunctionTool> = all
-                .into_iter()
-                .filter(|tool| tools.iter().any(|named| named.name == tool.name))
-                .collect();
-            let choice = mode(word.as_deref().unwrap_or("auto"), &some)?;
-            (some, choice)
-        }
-        Some(ToolChoice::Function(_)) => return Err(wrong("`tool_choice` names a function that is not among `tools`")),
-        Some(ToolChoice::Allowed { .. }) => {
-            return Err(wrong("`tool_choice.type` must be `function` or `allowed_tools`"));
-        }
-    };
-    let tool = |tool: &FunctionTool| Tool {
-        kind: "function".into(),
-        function: Function {
-            name: tool.name.clone(),
-            description: tool.description.clone(),
-            parameters: tool.parameters.clone(),
-            strict: tool.strict,
-        },
-    };
-    Ok((tools.into_iter().map(tool).collect(), choice))
 }
 
 fn number(name: &str, given: Option<f32>, default: f32, low: f32, high: f32) -> Result<f32, ApiError> {

@@ -105,6 +105,7 @@ fn push(messages: &mut Vec<Message>, item: Item) {
                 }),
             }
         }
+        Item::FileSearchCall { .. } => {}
         Item::FunctionCallOutput { call_id, output, .. } => messages.push(Message {
             role: "tool".into(),
             content: Some(Content::Text(output)),

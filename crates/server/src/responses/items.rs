@@ -21,12 +21,15 @@ enum Given {
     Item(Item),
     /// One that is stored already, by its id.
     Reference(String),
-    /// A thought. Thoughts are left out, since no template has a place for them.
+    /// A thought or a search. They are left out, since no template has a place for them.
     Thought,
 }
 
+/// Items, and the ids of stored ones with the places where they belong.
+type Items = (Vec<Item>, Vec<(usize, String)>);
+
 /// All items that the model is shown, and those that the store has, with the places where they belong.
-pub(super) fn all(response: &str, given: Vec<InputItem>) -> Result<(Vec<Item>, Vec<(usize, String)>), ApiError> {
+pub(super) fn all(response: &str, given: Vec<InputItem>) -> Result<Items, ApiError> {
     let (mut items, mut references) = (Vec::new(), Vec::new());
     for (at, given) in given.into_iter().enumerate() {
         match item(response, at, given)? {
@@ -99,7 +102,8 @@ fn item(response: &str, at: usize, item: InputItem) -> Result<Given, ApiError> {
             }))
         }
         "item_reference" => Ok(Given::Reference(item.id.ok_or_else(|| missing("id"))?)),
-        "reasoning" => Ok(Given::Thought),
+        // Of a search nothing is left to be said: each answer has its own.
+        "reasoning" | "file_search_call" => Ok(Given::Thought),
         kind => {
             let kind: String = kind.chars().take(50).collect();
             let message =

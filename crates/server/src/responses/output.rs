@@ -1,5 +1,7 @@
 //! A response as it grows: the engine's events in, the protocol's events out, and the response that they add up to.
 
+use std::sync::Arc;
+
 use candor_engine::{EngineError, Event, FinishReason, TokenLogprob, Usage as Counted};
 use candor_wire::chat::ToolCall;
 use candor_wire::responses::{
@@ -8,6 +10,7 @@ use candor_wire::responses::{
 };
 
 use super::check::{id, item_id, now};
+use super::search::Searched;
 
 /// Writes a response.
 pub(super) struct Output {
@@ -15,6 +18,8 @@ pub(super) struct Output {
     /// The message that is being written, which is not among `response.output` yet.
     open: Option<(String, OutputText)>,
     single_call: bool,
+    /// What was found in files before the model began.
+    searched: Option<Arc<Searched>>,
     calls: usize,
     end: Option<(FinishReason, Counted)>,
 }
@@ -26,20 +31,52 @@ impl Output {
             response,
             open: None,
             single_call,
+            searched: None,
             calls: 0,
             end: None,
         }
     }
 
+    /// Begins with a search of files.
+    pub(super) fn after(mut self, searched: Option<Arc<Searched>>) -> Self {
+        self.searched = searched;
+        self
+    }
+
     /// The first events.
-    pub(super) fn begin(&self) -> Vec<StreamEvent> {
+    pub(super) fn begin(&mut self) -> Vec<StreamEvent> {
         let response = Box::new(self.response.clone());
-        vec![
+        let mut out = vec![
             StreamEvent::Created {
                 response: response.clone(),
             },
             StreamEvent::InProgress { response },
-        ]
+        ];
+        if let Some(searched) = self.searched.clone() {
+            let output_index = self.response.output.len();
+            let item_id = item_id("fs", &self.response.id, 'o', output_index);
+            out.push(StreamEvent::OutputItemAdded {
+                output_index,
+                item: searched.item(item_id.clone(), ItemStatus::InProgress),
+            });
+            let id = || item_id.clone();
+            out.extend([
+                StreamEvent::FileSearchInProgress {
+                    item_id: id(),
+                    output_index,
+                },
+                StreamEvent::FileSearchSearching {
+                    item_id: id(),
+                    output_index,
+                },
+                StreamEvent::FileSearchCompleted {
+                    item_id: id(),
+                    output_index,
+                },
+            ]);
+            self.item_done(searched.item(item_id, ItemStatus::Completed), &mut out);
+        }
+        out
     }
 
     /// Takes an event of the engine.
@@ -90,10 +127,22 @@ impl Output {
     }
 
     fn close_message(&mut self, status: ItemStatus, out: &mut Vec<StreamEvent>) {
-        let Some((item_id, said)) = self.open.take() else {
+        let Some((item_id, mut said)) = self.open.take() else {
             return;
         };
         let output_index = self.response.output.len();
+        if let Some(searched) = &self.searched {
+            said.annotations = searched.citations(&said.text);
+        }
+        for (annotation_index, annotation) in said.annotations.iter().enumerate() {
+            out.push(StreamEvent::AnnotationAdded {
+                item_id: item_id.clone(),
+                output_index,
+                content_index: 0,
+                annotation_index,
+                annotation: annotation.clone(),
+            });
+        }
         out.push(StreamEvent::OutputTextDone {
             item_id: item_id.clone(),
             output_index,
@@ -161,7 +210,12 @@ impl Output {
             };
             return self.fail(&error, out);
         };
-        if self.response.output.is_empty() && self.open.is_none() {
+        let silent = !self
+            .response
+            .output
+            .iter()
+            .any(|item| !matches!(item, Item::FileSearchCall { .. }));
+        if silent && self.open.is_none() {
             self.open_message(out); // an empty answer is an answer
         }
         let cut = reason == FinishReason::Length;

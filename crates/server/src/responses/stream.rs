@@ -24,11 +24,11 @@ enum State {
 
 /// Streams a response.
 pub(super) fn respond(app: &App, made: Made) -> Response {
-    let output = Output::new(made.answer.clone(), made.single_call);
+    let output = Output::new(made.answer.clone(), made.single_call).after(made.searched.clone());
     let events = stream::unfold(State::Beginning(made, output), |state| async move {
         let (state, events, last) = match state {
             State::Ended => return None,
-            State::Beginning(made, output) => {
+            State::Beginning(made, mut output) => {
                 let events = output.begin();
                 (State::Running(made, output), events, false)
             }

@@ -21,6 +21,7 @@ mod completions;
 mod documented;
 mod errors;
 mod fake;
+mod files;
 mod guards;
 mod socket;
 mod vectors;

@@ -11,6 +11,9 @@ pub struct Model {
     pub name: String,
     pub metadata: Json,
     pub created_ms: i64,
+    #[sea_orm(column_type = "Text", nullable)]
+    pub description: Option<String>,
+    pub active_ms: Option<i64>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -1,6 +1,8 @@
 //! One file per table, as sea-orm wants them. Nothing outside this crate sees these types.
 #![allow(missing_docs, unreachable_pub)]
 
+pub mod batch;
+pub mod batch_source;
 pub mod collection;
 pub mod collection_source;
 pub mod conversation;
@@ -11,3 +13,4 @@ pub mod setting;
 pub mod source;
 pub mod source_text;
 pub mod text_piece;
+pub mod upload;

@@ -3,6 +3,7 @@
 
 mod m2026_11_23_first;
 mod m2026_11_25_sources;
+mod m2026_11_26_uploads;
 
 use sea_orm_migration::prelude::*;
 
@@ -15,6 +16,7 @@ impl MigratorTrait for Migrator {
         vec![
             Box::new(m2026_11_23_first::Migration),
             Box::new(m2026_11_25_sources::Migration),
+            Box::new(m2026_11_26_uploads::Migration),
         ]
     }
 }

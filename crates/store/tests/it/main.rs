@@ -5,6 +5,7 @@ mod bad_files;
 mod conversations;
 mod killed;
 mod sources;
+mod uploads;
 
 use candor_store::Store;
 

@@ -171,7 +171,10 @@ async fn filters_keep_to_collection_date_and_language() {
         .await,
         [2]
     );
-    assert_eq!(store.collections_of(&ids[0]).await.unwrap(), [named.clone()]);
+    assert_eq!(
+        store.collections_of(&ids[0]).await.unwrap(),
+        std::slice::from_ref(&named)
+    );
     store.add_to_collection(&named.id, &ids[2]).await.unwrap();
     store.add_to_collection(&named.id, &ids[2]).await.unwrap();
     assert_eq!(

@@ -47,6 +47,9 @@ pub struct Synced {
     pub cleared: usize,
 }
 
+/// A text that is at hand; `None` where it is gone.
+type OpenText = Option<Arc<(String, Layout)>>;
+
 /// A passage to add.
 struct Piece {
     range: Range<usize>,
@@ -264,7 +267,7 @@ impl Syncing<'_> {
             .write(|writer| Ok((writer.commit.text, writer.commit.part)))
             .await?;
         let old = Arc::new(self.write(Writer::restart).await?);
-        let mut open: Option<(u64, Option<Arc<(String, Layout)>>)> = None;
+        let mut open: Option<(u64, OpenText)> = None;
         for n in 0..rows {
             let Some(row) = old.row(n).filter(|row| living.contains(row.text)) else {
                 continue;

@@ -306,7 +306,9 @@ impl Importer {
     /// Another source with the same bytes and one document.
     async fn twin(&self, sha256: &str) -> Result<Option<Source>, TruthError> {
         let twin = self.store.source_by_bytes(sha256).await?;
-        Ok(twin.filter(|source| source.origin.as_ref().is_none_or(|origin| !origin.contains('#'))))
+        // An upload's text may be that of many documents together.
+        let single = |origin: &String| !origin.contains('#') && !origin.starts_with("upload:");
+        Ok(twin.filter(|source| source.origin.as_ref().is_none_or(single)))
     }
 
     async fn join(&self, origin: &str, source: &Source) -> Result<(), TruthError> {

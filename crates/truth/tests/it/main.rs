@@ -6,6 +6,7 @@ mod importing;
 mod killed;
 mod searching;
 mod toy;
+mod uploading;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Response;
-use super::item::{ContentPart, Item};
+use super::item::{Annotation, ContentPart, Item};
 
 /// An event; on the wire it has a `sequence_number` besides.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
@@ -82,6 +82,44 @@ pub enum StreamEvent {
         /// All of it.
         part: ContentPart,
     },
+    /// A search of files begins.
+    #[serde(rename = "response.file_search_call.in_progress")]
+    FileSearchInProgress {
+        /// The call's item.
+        item_id: String,
+        /// Its place in `output`.
+        output_index: usize,
+    },
+    /// The files are being searched.
+    #[serde(rename = "response.file_search_call.searching")]
+    FileSearchSearching {
+        /// The call's item.
+        item_id: String,
+        /// Its place in `output`.
+        output_index: usize,
+    },
+    /// The files were searched.
+    #[serde(rename = "response.file_search_call.completed")]
+    FileSearchCompleted {
+        /// The call's item.
+        item_id: String,
+        /// Its place in `output`.
+        output_index: usize,
+    },
+    /// A mark on the text.
+    #[serde(rename = "response.output_text.annotation.added")]
+    AnnotationAdded {
+        /// The message.
+        item_id: String,
+        /// Its place in `output`.
+        output_index: usize,
+        /// The part's place in the message.
+        content_index: usize,
+        /// The mark's place among all of the part.
+        annotation_index: usize,
+        /// The mark.
+        annotation: Annotation,
+    },
     /// More of a call's arguments.
     #[serde(rename = "response.function_call_arguments.delta")]
     ArgumentsDelta {
@@ -143,6 +181,10 @@ impl StreamEvent {
             Self::OutputTextDelta { .. } => "response.output_text.delta",
             Self::OutputTextDone { .. } => "response.output_text.done",
             Self::ContentPartDone { .. } => "response.content_part.done",
+            Self::FileSearchInProgress { .. } => "response.file_search_call.in_progress",
+            Self::FileSearchSearching { .. } => "response.file_search_call.searching",
+            Self::FileSearchCompleted { .. } => "response.file_search_call.completed",
+            Self::AnnotationAdded { .. } => "response.output_text.annotation.added",
             Self::ArgumentsDelta { .. } => "response.function_call_arguments.delta",
             Self::ArgumentsDone { .. } => "response.function_call_arguments.done",
             Self::OutputItemDone { .. } => "response.output_item.done",

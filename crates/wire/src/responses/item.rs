@@ -19,7 +19,8 @@ pub enum Input {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct InputItem {
-    /// `message` (also where it is absent), `function_call`, `function_call_output`, `reasoning`, or `item_reference`
+    /// `message` (also where it is absent), `function_call`, `function_call_output`, `reasoning` and `file_search_call`
+    /// (both are read over), or `item_reference`
     /// (only the `id` of an item of a stored response).
     #[serde(rename = "type")]
     pub kind: Option<String>,
@@ -103,6 +104,17 @@ pub enum Item {
         /// How far it is.
         status: ItemStatus,
     },
+    /// A search of files that the server made before the model answered.
+    FileSearchCall {
+        /// `fs_…`
+        id: String,
+        /// How far it is.
+        status: ItemStatus,
+        /// What was looked for.
+        queries: Vec<String>,
+        /// What was found, where `include` asked for it.
+        results: Option<Vec<FileSearchResult>>,
+    },
     /// What a function answered.
     FunctionCallOutput {
         /// `fco_…`
@@ -120,9 +132,52 @@ impl Item {
     /// The item's id.
     pub fn id(&self) -> &str {
         match self {
-            Self::Message { id, .. } | Self::FunctionCall { id, .. } | Self::FunctionCallOutput { id, .. } => id,
+            Self::Message { id, .. }
+            | Self::FunctionCall { id, .. }
+            | Self::FileSearchCall { id, .. }
+            | Self::FunctionCallOutput { id, .. } => id,
         }
     }
+}
+
+/// A passage that a search of files found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct FileSearchResult {
+    /// `file-…`
+    pub file_id: String,
+    /// The file's name.
+    pub filename: String,
+    /// From 0 to 1; it orders, and is no probability.
+    pub score: f64,
+    /// The file's.
+    #[schema(value_type = Object)]
+    pub attributes: serde_json::Value,
+    /// To the byte what stands in the file's text.
+    pub text: String,
+    /// The first byte of it in `/v1/files/{id}/text`.
+    pub start: u64,
+    /// The byte after the last.
+    pub end: u64,
+}
+
+/// A mark on an answer's text.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
+#[schema(as = ResponsesAnnotation)]
+pub enum Annotation {
+    /// The sentence that ends here shares its words with a passage of a file.
+    FileCitation {
+        /// Characters of the text before the mark.
+        index: u64,
+        /// `file-…`
+        file_id: String,
+        /// The file's name.
+        filename: String,
+        /// The passage's first byte in `/v1/files/{id}/text`.
+        start: u64,
+        /// The byte after its last.
+        end: u64,
+    },
 }
 
 /// A part of a message.
@@ -154,9 +209,8 @@ impl ContentPart {
 pub struct OutputText {
     /// The text.
     pub text: String,
-    /// Always empty.
-    #[schema(value_type = Vec<Object>)]
-    pub annotations: Vec<serde_json::Value>,
+    /// Which files its sentences can be found in, where files were searched.
+    pub annotations: Vec<Annotation>,
     /// Its tokens, where they were asked for.
     pub logprobs: Vec<Logprob>,
 }

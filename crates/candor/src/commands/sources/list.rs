@@ -56,6 +56,7 @@ impl List {
         for one in &all {
             let state = match one.state {
                 SourceState::Ready => style.green("ready"),
+                SourceState::Waiting => style.yellow("waiting"),
                 SourceState::Pending => style.yellow("pending"),
                 SourceState::Failed => style.red("failed"),
                 SourceState::Gone => style.yellow("gone"),
