@@ -268,6 +268,11 @@ pub trait Generator: Send + Sync {
     async fn generate(&self, request: GenerateRequest) -> Result<EventStream, EngineError>;
     /// Embeds each input.
     async fn embed(&self, inputs: Vec<EmbedInput>) -> Result<Embeddings, EngineError>;
+    /// The last states of every token of each input, `[tokens, dim]` one after the other, frame included; `None` where the
+    /// model does not say.
+    async fn token_states(&self, _inputs: Vec<EmbedInput>) -> Result<Option<Embeddings>, EngineError> {
+        Ok(None)
+    }
     /// Tokenizes text. `special`: special tokens in it are parsed; `bos`: the model's own BOS rule applies.
     async fn tokenize(&self, text: &str, special: bool, bos: bool) -> Result<Tokenized, EngineError>;
     /// Bytes of tokens, joined.

@@ -260,6 +260,13 @@ impl Generator for Local {
         Ok(Box::pin(stream::Events::new(receiver)))
     }
 
+    async fn token_states(&self, inputs: Vec<EmbedInput>) -> Result<Option<Embeddings>, EngineError> {
+        match &self.work {
+            Work::Embed(embedding) => embedding.states(&self.lexicon, inputs).await.map(Some),
+            Work::Generate(_) => Ok(None),
+        }
+    }
+
     async fn embed(&self, inputs: Vec<EmbedInput>) -> Result<Embeddings, EngineError> {
         match &self.work {
             Work::Embed(embedding) => embedding.embed(&self.lexicon, inputs).await,

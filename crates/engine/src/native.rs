@@ -53,6 +53,9 @@ impl Embedder for Native {
     fn embed(&self, team: &Team, inputs: &[Vec<u32>]) -> Vec<Vec<f32>> {
         self.0.embed(team, inputs)
     }
+    fn states(&self, team: &Team, inputs: &[Vec<u32>]) -> Vec<Vec<f32>> {
+        self.0.hidden(team, inputs, &[])
+    }
     fn dim(&self) -> usize {
         self.0.dim()
     }

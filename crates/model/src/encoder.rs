@@ -10,11 +10,12 @@ pub trait Encoder: Send + Sync {
     fn vocab(&self) -> usize;
     /// The longest text in tokens, its frame included.
     fn max_tokens(&self) -> usize;
-    /// The last layer's output of each text's tokens, `[tokens, dim]` each.
+    /// The last layer's output of each text's tokens, `[tokens, dim]` each. `kinds` are the segments that the tokens belong
+    /// to, one list per text; a text without a list, and a token behind its list's end, belong to the first.
     ///
     /// # Panics
     /// If a token is not below `vocab`, or a text is longer than `max_tokens`.
-    fn hidden(&self, team: &Team, texts: &[Vec<u32>]) -> Vec<Vec<f32>>;
+    fn hidden(&self, team: &Team, texts: &[Vec<u32>], kinds: &[Vec<u8>]) -> Vec<Vec<f32>>;
     /// One vector of length 1 per text.
     ///
     /// # Panics

@@ -257,38 +257,35 @@ const NAMES: [(&str, &str); 7] = [
 /// What may stand before a name.
 const PREFIXES: [&str; 5] = ["", "model.", "bert.", "language_model.model.", "model.language_model."];
 
-impl Folder {
-    /// The place of the tensor that GGUF calls `name`.
-    fn find(&self, name: &str) -> Option<&Place> {
-        let (stem, suffix) = name.rsplit_once('.')?; // `weight` or `bias`
-        let candidates: Vec<String> = match stem.strip_prefix("blk.").and_then(|rest| rest.split_once('.')) {
-            Some((layer, part)) => {
-                // `ffn_up.3` is the third expert's.
-                let (part, expert) = match part.rsplit_once('.') {
-                    Some((part, expert)) => (format!("{part}.*"), expert),
-                    None => (part.to_owned(), ""),
-                };
-                let same = LAYER_NAMES.iter().filter(|(ours, ..)| *ours == part);
-                same.map(|(_, group, theirs)| format!("{group}.{layer}.{}.{suffix}", theirs.replace('*', expert)))
-                    .collect()
-            }
-            None => NAMES
-                .iter()
-                .filter(|(ours, _)| *ours == stem)
-                .map(|(_, theirs)| format!("{theirs}.{suffix}"))
-                .collect(),
-        };
-        candidates.iter().find_map(|name| {
-            PREFIXES
-                .iter()
-                .find_map(|prefix| self.tensors.get(&format!("{prefix}{name}")))
-        })
-    }
+/// What the tensor that GGUF calls `name` may be called here.
+pub(crate) fn names_of(name: &str) -> Vec<String> {
+    let Some((stem, suffix)) = name.rsplit_once('.') else {
+        return Vec::new(); // neither `weight` nor `bias`
+    };
+    let plain: Vec<String> = match stem.strip_prefix("blk.").and_then(|rest| rest.split_once('.')) {
+        Some((layer, part)) => {
+            // `ffn_up.3` is the third expert's.
+            let (part, expert) = match part.rsplit_once('.') {
+                Some((part, expert)) => (format!("{part}.*"), expert),
+                None => (part.to_owned(), ""),
+            };
+            let same = LAYER_NAMES.iter().filter(|(ours, ..)| *ours == part);
+            same.map(|(_, group, theirs)| format!("{group}.{layer}.{}.{suffix}", theirs.replace('*', expert)))
+                .collect()
+        }
+        None => NAMES
+            .iter()
+            .filter(|(ours, _)| *ours == stem)
+            .map(|(_, theirs)| format!("{theirs}.{suffix}"))
+            .collect(),
+    };
+    let prefixed = |name: &String| PREFIXES.map(|prefix| format!("{prefix}{name}"));
+    plain.iter().flat_map(prefixed).collect()
 }
 
 impl Source for Folder {
     fn tensor(&self, name: &str) -> Option<Tensor<'_>> {
-        let place = self.find(name)?;
+        let place = names_of(name).iter().find_map(|name| self.tensors.get(name))?;
         let bytes = &self.shards[place.shard][place.start..place.end];
         Some(Tensor {
             format: place.format,

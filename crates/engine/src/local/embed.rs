@@ -14,10 +14,15 @@ const BATCH_TOKENS: usize = 4096;
 /// Requests that may wait.
 const WAITING: usize = 64;
 
+/// What is computed of a batch.
+type Compute = fn(&dyn Embedder, &Team, &[Vec<u32>]) -> Vec<Vec<f32>>;
+
 /// What the engine needs of an encoder.
 pub trait Embedder: Send + Sync {
     /// One L2-normalised vector per input.
     fn embed(&self, team: &Team, inputs: &[Vec<u32>]) -> Vec<Vec<f32>>;
+    /// The last state of every token of each input, `[tokens, dim]`.
+    fn states(&self, team: &Team, inputs: &[Vec<u32>]) -> Vec<Vec<f32>>;
     /// Width of a vector.
     fn dim(&self) -> usize;
     /// Longest input.
@@ -44,10 +49,31 @@ impl Embedding {
         }
     }
 
+    /// One vector per input.
     pub(super) async fn embed(
         &self,
         lexicon: &Arc<dyn Lexicon>,
         inputs: Vec<EmbedInput>,
+    ) -> Result<Embeddings, EngineError> {
+        self.run(lexicon, inputs, |encoder, team, batch| encoder.embed(team, batch))
+            .await
+    }
+
+    /// The states of every token, frame included, instead of one vector.
+    pub(super) async fn states(
+        &self,
+        lexicon: &Arc<dyn Lexicon>,
+        inputs: Vec<EmbedInput>,
+    ) -> Result<Embeddings, EngineError> {
+        self.run(lexicon, inputs, |encoder, team, batch| encoder.states(team, batch))
+            .await
+    }
+
+    async fn run(
+        &self,
+        lexicon: &Arc<dyn Lexicon>,
+        inputs: Vec<EmbedInput>,
+        compute: Compute,
     ) -> Result<Embeddings, EngineError> {
         let _place = self
             .places
@@ -78,7 +104,7 @@ impl Embedding {
             vectors.extend(
                 prepare::blocking(move || {
                     let _turn = turn;
-                    Ok(encoder.embed(&team, &batch))
+                    Ok(compute(&*encoder, &team, &batch))
                 })
                 .await?,
             );

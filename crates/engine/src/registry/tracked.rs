@@ -71,6 +71,10 @@ impl Generator for Tracked {
         let _running = self.begin();
         self.inner.embed(inputs).await
     }
+    async fn token_states(&self, inputs: Vec<EmbedInput>) -> Result<Option<Embeddings>, EngineError> {
+        let _running = self.begin();
+        self.inner.token_states(inputs).await
+    }
     async fn tokenize(&self, text: &str, special: bool, bos: bool) -> Result<Tokenized, EngineError> {
         self.inner.tokenize(text, special, bos).await
     }

@@ -19,8 +19,8 @@ const GROUP: usize = 256;
 struct Bert {
     words: Linear,
     positions: Vec<f32>,
-    /// The embedding of the first kind of segment, the only one used.
-    kind: Vec<f32>,
+    /// The embeddings of the kinds of segments: one, or one after the other.
+    kinds: Vec<f32>,
     norm: Norm,
     layers: Vec<Layer>,
     shape: Shape,
@@ -63,7 +63,7 @@ pub(super) fn load(loader: &Loader<'_>) -> Result<Arc<dyn Encoder>, Error> {
     Ok(Arc::new(Bert {
         words: loader.linear("token_embd", vocab, p.dim)?,
         positions: all("position_embd", positions)?,
-        kind: all("token_types", kinds)?[..p.dim].to_vec(),
+        kinds: all("token_types", kinds)?,
         norm: loader.norm("token_embd_norm", p.dim)?,
         layers,
         shape: Shape {
@@ -81,15 +81,23 @@ pub(super) fn load(loader: &Loader<'_>) -> Result<Arc<dyn Encoder>, Error> {
 }
 
 impl Bert {
-    fn forward(&self, team: &Team, texts: &[Vec<u32>]) -> Vec<Vec<f32>> {
+    fn forward(&self, team: &Team, texts: &[Vec<u32>], kinds: &[Vec<u8>]) -> Vec<Vec<f32>> {
         let lengths: Vec<usize> = texts.iter().map(Vec::len).collect();
         let ids: Vec<usize> = texts.iter().flatten().map(|&id| id as usize).collect();
         if ids.is_empty() {
             return vec![Vec::new(); texts.len()];
         }
         let mut x = self.words.rows(ids.into_iter()); // [T, D], all texts
-        for (row, position) in x.chunks_exact_mut(self.dim).zip(lengths.iter().flat_map(|&len| 0..len)) {
-            add(row, &self.kind);
+        let places = lengths.iter().enumerate().flat_map(|(n, &len)| {
+            let kinds = kinds.get(n);
+            (0..len).map(move |position| {
+                let kind = kinds.and_then(|kinds| kinds.get(position)).copied();
+                (position, usize::from(kind.unwrap_or_default()))
+            })
+        });
+        let first = &self.kinds[..self.dim];
+        for (row, (position, kind)) in x.chunks_exact_mut(self.dim).zip(places) {
+            add(row, self.kinds.chunks_exact(self.dim).nth(kind).unwrap_or(first));
             add(row, &self.positions[position * self.dim..][..self.dim]);
         }
         let mut x = self.norm.apply(&x);
@@ -151,16 +159,18 @@ impl Encoder for Bert {
         self.max_tokens
     }
 
-    fn hidden(&self, team: &Team, texts: &[Vec<u32>]) -> Vec<Vec<f32>> {
+    fn hidden(&self, team: &Team, texts: &[Vec<u32>], kinds: &[Vec<u8>]) -> Vec<Vec<f32>> {
         let groups = groups(texts);
         if groups.len() < 2 {
-            return self.forward(team, texts);
+            return self.forward(team, texts, kinds);
         }
         // A thread takes a group through all layers: nobody waits between layers, norms and activations are shared out
         // too, and a group's activations stay in the cache. A text's bits do not depend on what runs beside it.
         let done: Vec<Mutex<Vec<Vec<f32>>>> = groups.iter().map(|_| Mutex::default()).collect();
         team.run(groups.len(), &|g| {
-            let hidden = self.forward(team, &texts[groups[g].clone()]);
+            let group = groups[g].clone();
+            let kinds = &kinds[group.start.min(kinds.len())..group.end.min(kinds.len())];
+            let hidden = self.forward(team, &texts[group], kinds);
             *done[g].lock().unwrap_or_else(PoisonError::into_inner) = hidden;
         });
         let done = done
@@ -194,6 +204,6 @@ impl Encoder for Bert {
             let length = sum.iter().map(|s| s * s).sum::<f64>().sqrt().max(1e-12);
             sum.iter().map(|s| (s / length) as f32).collect()
         };
-        self.hidden(team, texts).into_iter().map(pool).collect()
+        self.hidden(team, texts, &[]).into_iter().map(pool).collect()
     }
 }

@@ -11,6 +11,7 @@ mod unicode;
 mod vocab;
 mod wordpiece;
 
+use std::ops::Range;
 use std::path::Path;
 
 use crate::Error;
@@ -320,12 +321,27 @@ impl Tokenizer {
                 (Piece::Token(id), _) => out.push(id),
                 (Piece::Text(text), Algorithm::Bpe(bpe)) => bpe.encode(&self.vocab, text, &mut out),
                 (Piece::Text(text), Algorithm::Spm(spm)) => spm.encode(&self.vocab, text, first, &mut out),
-                (Piece::Text(text), Algorithm::WordPiece(wordpiece)) => wordpiece.encode(&self.vocab, text, &mut out),
+                (Piece::Text(text), Algorithm::WordPiece(wordpiece)) => {
+                    let mut found = wordpiece::Found::default();
+                    wordpiece.encode(&self.vocab, text, &mut found);
+                    out.append(&mut found.ids);
+                }
                 (Piece::Text(_), Algorithm::Json(_)) => {}
             }
             first = matches!(piece, Piece::Token(_));
         }
         out
+    }
+
+    /// The ids of `text`, and the bytes of it that each one stands for; special tokens are ordinary text. Only WordPiece
+    /// vocabularies know the bytes; `None` for others.
+    pub fn encode_with_places(&self, text: &str) -> Option<(Vec<u32>, Vec<Range<usize>>)> {
+        let Algorithm::WordPiece(wordpiece) = &self.algorithm else {
+            return None;
+        };
+        let mut found = wordpiece::Found::default();
+        wordpiece.encode(&self.vocab, text.as_bytes(), &mut found);
+        Some((found.ids, found.places))
     }
 
     /// `ids` with BOS before and EOS behind, where this model's rule is to add them.

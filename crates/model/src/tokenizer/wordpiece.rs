@@ -1,6 +1,8 @@
 //! WordPiece (Schuster & Nakajima 2012) with BERT's clean-up before it: words at spaces and punctuation, each cut greedily
 //! into the longest tokens; a word that cannot be cut is unknown.
 
+use std::ops::Range;
+
 use unicode_normalization::UnicodeNormalization;
 
 use super::unicode::{class, lossy};
@@ -8,6 +10,27 @@ use super::vocab::Vocab;
 
 /// Longer words are unknown, as in BERT's own tokenizer; this also bounds the work per word.
 const MAX_WORD_CHARS: usize = 100;
+
+/// A word as it is looked up, and which bytes of the text each of its bytes came from.
+#[derive(Debug, Default)]
+struct Word {
+    text: String,
+    from: Vec<(u32, u32)>,
+}
+
+impl Word {
+    fn push(&mut self, c: char, from: (u32, u32)) {
+        self.text.push(c);
+        self.from.resize(self.text.len(), from);
+    }
+}
+
+/// Where tokens go: ids, and the bytes of the text that each stands for.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    pub(super) ids: Vec<u32>,
+    pub(super) places: Vec<Range<usize>>,
+}
 
 /// How a vocabulary writes word beginnings and continuations.
 #[derive(Debug)]
@@ -32,35 +55,37 @@ impl WordPiece {
         }
     }
 
-    /// Appends the tokens of `text`.
-    pub(super) fn encode(&self, vocab: &Vocab, text: &[u8], out: &mut Vec<u32>) {
-        let mut word = String::new();
-        for c in lossy(text).chars() {
+    /// Appends the tokens of `text`; the places are in the text after its faulty bytes were replaced.
+    pub(super) fn encode(&self, vocab: &Vocab, text: &[u8], out: &mut Found) {
+        let mut word = Word::default();
+        let text = lossy(text);
+        for (at, c) in text.char_indices() {
             if c == '\0' || c == char::REPLACEMENT_CHARACTER || is_control(c) {
                 continue;
             }
+            let from = (at as u32, (at + c.len_utf8()) as u32);
             if class(c).space() {
                 self.word(vocab, &mut word, out);
             } else if is_cjk(c) {
                 self.word(vocab, &mut word, out);
-                self.folded(vocab, c, &mut word, out);
+                self.folded(vocab, c, from, &mut word, out);
                 self.word(vocab, &mut word, out);
             } else {
-                self.folded(vocab, c, &mut word, out);
+                self.folded(vocab, c, from, &mut word, out);
             }
         }
         self.word(vocab, &mut word, out);
     }
 
     /// Appends a character without accents and case; punctuation is a word of its own.
-    fn folded(&self, vocab: &Vocab, c: char, word: &mut String, out: &mut Vec<u32>) {
+    fn folded(&self, vocab: &Vocab, c: char, from: (u32, u32), word: &mut Word, out: &mut Found) {
         let mut push = |c: char| {
             if c.is_ascii_punctuation() || class(c).punctuation() {
                 self.word(vocab, word, out);
-                word.push(c);
+                word.push(c, from);
                 self.word(vocab, word, out);
             } else {
-                word.push(c);
+                word.push(c, from);
             }
         };
         if self.lowercase {
@@ -74,28 +99,30 @@ impl WordPiece {
         }
     }
 
-    fn word(&self, vocab: &Vocab, word: &mut String, out: &mut Vec<u32>) {
-        if word.is_empty() {
+    fn word(&self, vocab: &Vocab, word: &mut Word, out: &mut Found) {
+        let (Some(&(start, _)), Some(&(_, end))) = (word.from.first(), word.from.last()) else {
             return;
+        };
+        let before = out.ids.len();
+        if word.text.chars().count() > MAX_WORD_CHARS || !self.pieces(vocab, word, out) {
+            out.ids.truncate(before);
+            out.places.truncate(before);
+            if let Some(unknown) = self.unknown {
+                out.ids.push(unknown);
+                out.places.push(start as usize..end as usize);
+            }
         }
-        let start = out.len();
-        if word.chars().count() > MAX_WORD_CHARS || !self.pieces(vocab, word, out) {
-            out.truncate(start);
-            out.extend(self.unknown);
-        }
-        word.clear();
+        word.text.clear();
+        word.from.clear();
     }
 
     /// Cuts a word; false if some part has no token.
-    fn pieces(&self, vocab: &Vocab, word: &str, out: &mut Vec<u32>) -> bool {
-        let mut rest = word;
+    fn pieces(&self, vocab: &Vocab, word: &Word, out: &mut Found) -> bool {
+        let mut rest = word.text.as_str();
         let mut candidate = String::new();
         while !rest.is_empty() {
-            let prefix = if rest.len() == word.len() {
-                self.first
-            } else {
-                self.later
-            };
+            let done = word.text.len() - rest.len();
+            let prefix = if done == 0 { self.first } else { self.later };
             candidate.clear();
             candidate.push_str(prefix);
             candidate.push_str(rest);
@@ -108,8 +135,11 @@ impl WordPiece {
                 }
                 candidate.pop();
             };
-            out.push(found);
-            rest = &rest[candidate.len() - prefix.len()..];
+            let taken = candidate.len() - prefix.len();
+            out.ids.push(found);
+            out.places
+                .push(word.from[done].0 as usize..word.from[done + taken - 1].1 as usize);
+            rest = &rest[taken..];
         }
         true
     }

@@ -34,7 +34,7 @@ pub(crate) fn expected(name: &str) -> (Vec<u32>, Vec<f32>) {
 pub(crate) fn computed(model: &Model, tokens: &[u32]) -> Vec<f32> {
     let team = Team::new(1);
     match &model.kind {
-        Kind::Encoder(encoder) => encoder.hidden(&team, &[tokens.to_vec()]).remove(0),
+        Kind::Encoder(encoder) => encoder.hidden(&team, &[tokens.to_vec()], &[]).remove(0),
         Kind::Decoder(decoder) => {
             let pages: Vec<u32> = (0..tokens.len().div_ceil(PAGE_TOKENS) as u32).rev().collect();
             let mut kv = decoder.new_kv(pages.len()).unwrap();
