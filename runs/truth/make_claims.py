@@ -4,16 +4,17 @@ Supported (0): summary sentences against the body text that says the same, right
 definitions, and body sentences made shorter or reworded. Contradicted (1): the same claims after one corruption
 (number, date, name, negation, antonym, quantifier, swapped sides, wrong choice). Not enough (2): the evidence sentence is
 taken away and its neighbours or the best BM25 sentences stay, or a detail from elsewhere is added. WiCE's training claims
-come with marks made by people. A claim meets each label with the same words, so that overlap alone does not tell.
+come with marks made by people. Often the evidence is corrupted and not the claim, so that neither a claim's wording nor
+overlap alone tells. StrategyQA's facts are short sentences of people and are treated like body sentences.
 
     python make_claims.py OUT_FOLDER [how many body sentences]
 """
 
 import pathlib, random, re, sys
 
-import parse, texts
+import compounds, parse, texts
 from bm25 import Bm25
-from make_questions import SYNONYMS, NOT_PERSON, content, is_person, joined, window, write
+from make_questions import SYNONYMS, content, is_person, joined, window, write
 from parse import CLOSED, DETERMINERS, MODALS, PREPOSITIONS, PRONOUNS
 
 OPPOSITES = {}
@@ -102,7 +103,7 @@ class Corruptions:
         return text[:a] + new + text[b:], [[a, a + len(new)]]
 
     def number(self, text, evidence):
-        found = [m for m in re.finditer(r"(?<![\w.,])\d[\d,]*(?:\.\d+)?(?![\w])", text)] + [m for m in re.finditer(r"\b(?:" + "|".join(NUMBERS) + r")\b", text)]
+        found = [m for m in re.finditer(r"(?<![\w.,])\d+(?:,\d{3})*(?:\.\d+)?(?!\w)", text)] + [m for m in re.finditer(r"\b(?:" + "|".join(NUMBERS) + r")\b", text)]
         if not found:
             return None
         m = self.rng.choice(found)
@@ -117,7 +118,7 @@ class Corruptions:
             n = int(old.replace(",", ""))
             new = self.rng.choice([n * 2, n * 10, n + 1, max(1, n // 2), n + 5, n + 12])
             new = f"{new:,}" if "," in old else str(new)
-        others = re.findall(r"(?<![\w.,])\d[\d,]*(?:\.\d+)?(?![\w])", evidence)
+        others = re.findall(r"(?<![\w.,])\d+(?:,\d{3})*(?:\.\d+)?(?!\w)", evidence)
         same = [o for o in others if o != old and len(o) == len(old) and o not in text]
         if same and self.rng.random() < 0.4:
             new = self.rng.choice(same)
@@ -236,7 +237,9 @@ class Claims:
             self.emit(claim, evidence, 0, [], src)
         if r > 0.35:
             made = self.corrupt.any(claim, evidence, pool)
-            if made:
+            if made and sentence in evidence and self.rng.random() < 0.4:
+                self.turned(claim, evidence.replace(sentence, made[0]), made[0], src)
+            elif made:
                 self.emit(made[0], evidence, 1, made[1], src)
         if self.rng.random() < 0.3:
             without = " ".join(evidence[s:e] for s, e in texts.sentences(evidence) if evidence[s:e] != sentence)
@@ -250,6 +253,28 @@ class Claims:
             if pick and pick.group() not in evidence:
                 base = claim.rstrip(".")
                 self.emit(base + pick.group() + ".", evidence, 2, [[len(base) + 1, len(base) + len(pick.group())]], src)
+
+    def turned(self, claim, evidence, changed, src):
+        """The claim as it was against evidence that says otherwise, so that a claim's own wording tells nothing."""
+        a = next((k for k, (x, y) in enumerate(zip(claim, changed)) if x != y), min(len(claim), len(changed)))
+        b = next((k for k, (x, y) in enumerate(zip(claim[::-1], changed[::-1])) if x != y), 0)
+        a, b = claim.rfind(" ", 0, a + 1) + 1, len(claim) - b
+        b = b if b >= len(claim) or not claim[b].isalnum() else re.compile(r"\w*").match(claim, b).end()
+        self.emit(claim, evidence, 1, [[a, b]] if b > a else [], src, marks=b > a)
+
+    def facts(self):
+        """StrategyQA's facts: short sentences of people on people, places and things, like those that get checked."""
+        rows = texts.records("strategyqa/train")
+        for r in rows:
+            facts = [f.strip() for f in r["facts"] if 5 <= len(f.split()) <= 30]
+            for fact in facts:
+                claim = (self.rng.random() < 0.5 and shorter(self.words, self.rng, fact)) or fact
+                claim = reworded(self.rng, (self.rng.random() < 0.3 and passive(self.words, claim)) or claim, 0.3)
+                near = [f for f in facts if f != fact]
+                parts = near[:self.rng.randint(0, 2)] + [fact]
+                self.rng.shuffle(parts)
+                pool = " ".join(near + [f for f in self.rng.choice(rows)["facts"]] + [f for f in self.rng.choice(rows)["facts"]])
+                self.trio(claim, " ".join(parts), fact, pool, "facts")
 
     def evidence_for(self, paragraph, sentence):
         at = paragraph.find(sentence)
@@ -351,7 +376,9 @@ def main(folder, count):
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     maker = Claims(texts.train_pages(), random.Random(20))
-    for step in (maker.wice, maker.choices, maker.summaries, maker.glossary, lambda: maker.sentences(count)):
+    web = lambda: compounds.web(maker, "non_supported_tokens_train", shorter, reworded)
+    both = lambda: compounds.compounds(maker, count, shorter)
+    for step in (maker.wice, web, both, maker.facts, maker.choices, maker.summaries, maker.glossary, lambda: maker.sentences(count)):
         before = len(maker.out)
         step()
         print(getattr(step, "__name__"), len(maker.out) - before, flush=True)

@@ -231,7 +231,7 @@ def reworded(rng, question):
     """Other words, fewer words, another order."""
     ws = question.rstrip("?").split()
     for k, w in enumerate(ws):
-        if w in SYNONYMS and rng.random() < 0.5:
+        if w in SYNONYMS and rng.random() < 0.5 and not (k == 1 and w == "many"):
             ws[k] = rng.choice(SYNONYMS[w])
     r = rng.random()
     if r < 0.05:  # keywords
@@ -307,6 +307,10 @@ def typed_span(words, question, fact):
     i, j, kind, piece = max(wanted, key=lambda f: (f[1] - f[0] if low.startswith("what") else -f[0]))
     if kind == "number" and j - i > 3:
         j = i + 2
+    if kind == "date":  # "December 30th, 2006" and "1929 and ended": the whole date, and nothing but the date
+        m = re.search(rf"(?:(?:\d+ )?(?:{parse.MONTHS})(?: \d+(?:st|nd|rd|th)?)?,? )?\b\d{{3,4}}s?\b|(?:{parse.MONTHS}) \d+(?:st|nd|rd|th)?", fact[max(0, toks[i].start - 14):])
+        if m:
+            return max(0, toks[i].start - 14) + m.start(), max(0, toks[i].start - 14) + m.end()
     return toks[i].start, toks[j - 1].end
 
 
@@ -468,6 +472,25 @@ class Maker:
                 question, a, b, kind = self.rng.choices(asked, weights)[0]
                 self.add("made", reworded(self.rng, question), p, s + a, s + b)
 
+    def clozes(self, count):
+        """Questions around any answer of any sentence; those on dates, numbers and names more often, as people ask for them more often."""
+        import clozes
+        places = [(page, p, s, e) for page in self.pages if page["book"] != "statistics" for p in page["paragraphs"] for s, e in texts.sentences(p)]
+        self.rng.shuffle(places)
+        made = {"cloze": 0, "cross": 0}
+        for page, p, s, e in places:
+            if page["book"] not in ("us-history", "sociology", "psychology", "astronomy", "biology") and self.rng.random() < 0.6:
+                continue  # formulas and exercises make poor questions
+            if made["cloze"] < count:
+                one = clozes.cloze(self.words, self.rng, p[s:e])
+                if one and (one[3] not in ("thing", "list", "purpose") or self.rng.random() < 0.3):
+                    self.add("cloze", one[0], p, s + one[1], s + one[2])
+                    made["cloze"] += 1
+            two = made["cross"] < count and clozes.cross(self.words, self.rng, page, p[s:e])
+            if two:
+                self.add("cross", two[0], two[1], two[2], two[3])
+                made["cross"] += 1
+
     def prose_answers(self):
         """Ranking only: questions whose answer is prose, against the body window nearest to that prose."""
         for page in self.pages:
@@ -531,7 +554,7 @@ def main(folder, count):
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     maker = Maker(texts.train_pages(), random.Random(10))
-    for step in (maker.choices, maker.glossary, maker.summaries, maker.fairytales, maker.prose_answers, maker.medquad, maker.strategyqa, lambda: maker.made(count)):
+    for step in (maker.choices, maker.glossary, maker.summaries, maker.fairytales, maker.prose_answers, maker.medquad, maker.strategyqa, lambda: maker.made(count), lambda: maker.clozes(count // 2)):
         before = len(maker.out)
         step()
         print(getattr(step, "__name__", "made"), len(maker.out) - before, flush=True)
@@ -539,7 +562,7 @@ def main(folder, count):
     maker.rng.shuffle(maker.out)
     write(folder / "questions.jsonl.gz", maker.out)
     dev = Maker(texts.held_out_pages(), random.Random(11))
-    for step in (dev.choices, dev.glossary, dev.summaries, lambda: dev.made(200)):
+    for step in (dev.choices, dev.glossary, dev.summaries, lambda: dev.made(200), lambda: dev.clozes(100)):
         step()
     write(folder / "questions_dev.jsonl.gz", dev.out)
     print("dev", len(dev.out))

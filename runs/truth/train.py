@@ -1,14 +1,15 @@
-"""Trains the truth encoder on questions and claims together, under a budget of minutes, and can be stopped at any time.
+"""Trains the reader on questions or the checker on claims, under a budget of minutes, and can be stopped at any time.
 
 The budget counts processor time (all threads together; on a GPU wall time), so that a busy machine does not shorten it.
 The learning rate falls linearly to zero over the budget, and a moving average of the weights is kept, which is what
 `export.py` takes: a run that is stopped early still gives its best model.
 Span logits are normalised over all passages of a question (Clark & Gardner 2018, arXiv:1710.10723), which makes them
-comparable between passages. Made questions whose loss is among the worst 15% of recent ones are left out of the
+comparable between passages. The evidence scores of the right passage's sentences are added to a fixed multiple of their
+overlap with the question: the encoder learns what the shared words alone do not tell. Made questions whose loss is among the worst 15% of recent ones are left out of the
 gradient: a reader that has learnt from the others cannot find their answer, so they are mostly ill-made (the round trip
 filter, done on the way). Runs on a GPU where there is one.
 
-    python train.py --minilm FOLDER --data FOLDER --out FOLDER --minutes 70      # run again to resume
+    python train.py reader --minilm FOLDER --data FOLDER --out FOLDER --minutes 70      # run again to resume
 """
 
 import argparse, gzip, json, pathlib, random, time
@@ -16,11 +17,13 @@ import argparse, gzip, json, pathlib, random, time
 import torch
 import torch.nn.functional as F
 
-import model as M
+import features, model as M, texts
 
-MADE = {"made", "summary", "glossary", "define"}
-# At most so many questions of a kind: a machine without a GPU sees some ten thousand in its budget, so the mix matters.
-MOST = {"glossary": 2200, "define": 400, "medquad": 500, "answered": 400, "strategyqa": 600, "fairytale": 3500}
+MADE = {"made", "summary", "glossary", "define", "cloze", "cross"}
+PRIOR = 5.0  # of a sentence's overlap in its evidence score
+# At most so many rows of a kind: a machine without a GPU sees some ten thousand in its budget, so the mix matters.
+MOST = {"reader": {"glossary": 800, "define": 200, "medquad": 150, "answered": 200, "strategyqa": 300, "fairytale": 2200, "summary": 500, "made": 700, "cloze": 1800, "cross": 1800},
+        "checker": {"glossary": 700, "summary": 3000, "sentences": 2000, "facts": 7000}}
 
 
 def read(path):
@@ -28,12 +31,12 @@ def read(path):
         return [json.loads(line) for line in f]
 
 
-def mixed(rows):
+def mixed(rows, most):
     seen, kept = {}, []
     random.Random(10).shuffle(rows)
     for r in rows:
         seen[r["src"]] = seen.get(r["src"], 0) + 1
-        if seen[r["src"]] <= MOST.get(r["src"], 10**9):
+        if seen[r["src"]] <= most.get(r["src"], 10**9):
             kept.append(r)
     return kept
 
@@ -50,6 +53,10 @@ def question_item(tokenizer, row):
             if not inside:
                 return None
             x["span"] = (x["first"] + 2 + inside[0], x["first"] + 2 + inside[-1])
+        cuts = texts.sentences(passage["p"])
+        tokens, (prior,) = M.sentence_tokens(x, cuts), features.lexical(row["q"], [[passage["p"][s:e] for s, e in cuts]])[0]
+        x["sentences"], x["prior"] = [r for r in tokens if r], [PRIOR * p[0] for r, p in zip(tokens, prior) if r]
+        x["answers"] = [k for k, (a, b) in enumerate(x["sentences"]) if x["span"] and a <= x["span"][0] < b]
         pairs.append(x)
     return {"pairs": pairs, "w": row["w"], "made": row["src"] in MADE, "size": sum(len(x["ids"]) for x in pairs), "longest": max(len(x["ids"]) for x in pairs)}
 
@@ -92,10 +99,10 @@ def question_loss(net, group, device, worst):
     pairs = [p for x in group for p in x["pairs"]]
     ids, types, mask = M.batch(pairs, device)
     out = net(ids, types, mask)
-    allowed = (types == 1) & (mask == 1)
+    allowed = (types % 2 == 1) & (mask == 1)
     allowed = allowed & (ids != 102)
     logits = out["span"].masked_fill(~allowed.unsqueeze(2), -1e4)
-    loss, weights, at, parts = 0.0, 0.0, 0, {"span": 0.0, "rank": 0.0, "answerable": 0.0}
+    loss, weights, at, parts = 0.0, 0.0, 0, {"span": 0.0, "evidence": 0.0, "rank": 0.0, "answerable": 0.0}
     for x in group:
         n = len(x["pairs"])
         rank = -F.log_softmax(out["rank"][at:at + n], 0)[0] if n > 1 else 0.0 * out["rank"][at]
@@ -107,14 +114,19 @@ def question_loss(net, group, device, worst):
             s, e = x["pairs"][0]["span"]
             flat = logits[at:at + n].reshape(-1, 2)
             span = -(F.log_softmax(flat[:, 0], 0)[s] + F.log_softmax(flat[:, 1], 0)[e]) / 2
+        evidence = 0.0 * out["rank"][at]
+        right = x["pairs"][0]
+        if right["answers"] and len(right["sentences"]) > 1:
+            scores = torch.stack([out["evidence"][at, a:b].mean() for a, b in right["sentences"]]) + torch.tensor(right["prior"], device=device)
+            evidence = -F.log_softmax(scores, 0)[right["answers"][0]]
         w = x["w"]
         if x["made"]:
             seen = sorted(worst[-400:])
             worst.append(float(span.detach()))
             if len(seen) >= 200 and worst[-1] > seen[int(0.85 * len(seen))]:
                 w = 0.0
-        loss, weights, at = loss + w * (span + 0.5 * rank + 0.5 * answerable), weights + 1, at + n
-        for key, value in (("span", span), ("rank", rank), ("answerable", answerable)):
+        loss, weights, at = loss + w * (span + 0.7 * evidence + 0.3 * rank + 0.3 * answerable), weights + 1, at + n
+        for key, value in (("span", span), ("evidence", evidence), ("rank", rank), ("answerable", answerable)):
             parts[key] += float(value.detach() if torch.is_tensor(value) else value) / len(group)
     return loss / weights, parts
 
@@ -127,7 +139,7 @@ def claim_loss(net, group, device):
     w = torch.tensor([p["w"] for p in pairs], device=device)
     verdict = (F.cross_entropy(out["verdict"], y, reduction="none") * w).sum() / w.sum()
     bad = torch.tensor([p["bad"] + [0.0] * (ids.shape[1] - len(p["bad"])) for p in pairs], device=device)
-    claim = (types == 0) & (mask == 1) & (ids != 101) & (ids != 102)
+    claim = (types % 2 == 0) & (mask == 1) & (ids != 101) & (ids != 102)
     claim = claim & torch.tensor([p["marks"] for p in pairs], device=device)[:, None]
     marks = F.binary_cross_entropy_with_logits(out["unsupported"], bad, pos_weight=torch.tensor(2.0, device=device), reduction="none")
     marks = (marks * claim).sum() / claim.sum().clamp(min=1)
@@ -135,24 +147,32 @@ def claim_loss(net, group, device):
 
 
 @torch.no_grad()
-def quick_dev(net, questions, claims, device):
-    """Share of exact spans and of right ranks on held out questions, and of right verdicts on held out claims."""
-    exact = ranked = spans = groups = right = 0
-    for x in questions:
+def quick_dev(net, items, device):
+    """The reader: shares of exact spans, right sentences and right ranks on held out questions; the checker: of right verdicts."""
+    seen, right = {}, {}
+
+    def count(key, hit):
+        seen[key], right[key] = seen.get(key, 0) + 1, right.get(key, 0) + int(hit)
+
+    for x in items:
         out = net(*M.batch(x["pairs"], device))
+        if net.kind == "checker":
+            count("verdict", out["verdict"].argmax() == x["pairs"][0]["y"])
+            continue
         if len(x["pairs"]) > 1:
-            groups, ranked = groups + 1, ranked + int(out["rank"].argmax() == 0)
+            count("rank", out["rank"].argmax() == 0)
         if x["pairs"][0]["span"]:
             _, s, e = M.best_span(out["span"][0, :, 0].cpu(), out["span"][0, :, 1].cpu(), x["pairs"][0])
             base = x["pairs"][0]["first"] + 2
-            spans, exact = spans + 1, exact + int((s + base, e + base) == x["pairs"][0]["span"])
-    for x in claims:
-        right += int(net(*M.batch(x["pairs"], device))["verdict"].argmax() == x["pairs"][0]["y"])
-    return {"span exact": round(exact / max(1, spans), 3), "rank": round(ranked / max(1, groups), 3), "verdict": round(right / max(1, len(claims)), 3)}
+            count("span", (s + base, e + base) == x["pairs"][0]["span"])
+            scores = [float(out["evidence"][0, a:b].mean()) + prior for (a, b), prior in zip(x["pairs"][0]["sentences"], x["pairs"][0]["prior"])]
+            count("evidence", scores.index(max(scores)) in x["pairs"][0]["answers"])
+    return {k: round(right[k] / n, 3) for k, n in seen.items()}
 
 
 def main():
     p = argparse.ArgumentParser()
+    p.add_argument("kind", choices=list(M.HEADS))
     for flag in ("--minilm", "--data", "--out"):
         p.add_argument(flag, required=True, type=pathlib.Path)
     p.add_argument("--start", type=pathlib.Path, help="folder of an earlier run whose weights this one begins with")
@@ -160,13 +180,15 @@ def main():
     p.add_argument("--rate", type=float, default=2e-4)
     p.add_argument("--budget", type=int, default=2400, help="padded tokens of a step")
     p.add_argument("--frozen", type=int, default=0, help="lowest layers, and the embeddings, that stay as they are, which saves their backward pass")
-    p.add_argument("--claims", type=float, default=0.4, help="share of steps on claims")
+    p.add_argument("--threads", type=int, default=0)
     args = p.parse_args()
     torch.manual_seed(10)
+    if args.threads:
+        torch.set_num_threads(args.threads)
     rng = random.Random(10)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     args.out.mkdir(parents=True, exist_ok=True)
-    net, tokenizer = M.load(args.minilm)
+    net, tokenizer = M.load(args.minilm, args.kind)
     if args.start:
         M.load_state(net, args.start)
     net.to(device).train()
@@ -188,12 +210,12 @@ def main():
         average = state["average"]
         spent, step, tokens, worst = state["spent"], state["step"], state["tokens"], state["worst"]
         rng.seed(10 + step)
-    load = lambda name, make: [y for y in (make(tokenizer, r) for r in mixed(read(args.data / name) if (args.data / name).exists() else [])) if y]
-    questions, claims = load("questions.jsonl.gz", question_item), load("claims.jsonl.gz", claim_item)
-    dev_questions, dev_claims = load("questions_dev.jsonl.gz", question_item)[:120], load("claims_dev.jsonl.gz", claim_item)[:120]
-    print(f"{len(questions)} questions, {len(claims)} claims, resumes at step {step}, {spent / 60:.1f} min spent", flush=True)
-    q_stream, c_stream = Stream(questions, args.budget, rng), Stream(claims, args.budget, rng)
-    logs, last, last_save, begun = {}, time.time(), time.time(), time.time()
+    name, make = ("questions", question_item) if args.kind == "reader" else ("claims", claim_item)
+    load = lambda name: [y for y in (make(tokenizer, r) for r in mixed(read(args.data / name), MOST[args.kind])) if y]
+    items, dev = load(f"{name}.jsonl.gz"), load(f"{name}_dev.jsonl.gz")[:100]
+    print(f"{len(items)} {name}, resumes at step {step}, {spent / 60:.1f} min spent", flush=True)
+    stream = Stream(items, args.budget, rng)
+    logs, last_save = {}, time.time()
     limit = args.minutes * 60
 
     def save():
@@ -205,12 +227,8 @@ def main():
         rate = args.rate * min(1, (step + 1) / 25) * max(0.02, 1 - spent / limit)
         for g in optimizer.param_groups:
             g["lr"] = rate
-        if claims and rng.random() < args.claims:
-            group = c_stream.next()
-            loss, parts = claim_loss(net, group, device)
-        else:
-            group = q_stream.next()
-            loss, parts = question_loss(net, group, device, worst)
+        group = stream.next()
+        loss, parts = question_loss(net, group, device, worst) if args.kind == "reader" else claim_loss(net, group, device)
         optimizer.zero_grad(set_to_none=True)
         if loss.requires_grad:
             loss.backward()
@@ -232,11 +250,11 @@ def main():
             last_save = time.time()
         if step % 200 == 0:
             net.eval()
-            print("dev", json.dumps(quick_dev(net, dev_questions, dev_claims, device)), flush=True)
+            print("dev", json.dumps(quick_dev(net, dev, device)), flush=True)
             net.train()
     save()
     net.eval()
-    print("dev", json.dumps(quick_dev(net, dev_questions, dev_claims, device)), "done", flush=True)
+    print("dev", json.dumps(quick_dev(net, dev, device)), "done", flush=True)
 
 
 if __name__ == "__main__":
