@@ -8,6 +8,7 @@ pub mod collection_source;
 pub mod conversation;
 pub mod feedback;
 pub mod message;
+pub mod receipt;
 pub mod response;
 pub mod setting;
 pub mod source;
