@@ -57,6 +57,23 @@ impl Embedder {
         Ok(self.generator.embed(inputs).await?.vectors)
     }
 
+    /// The states of every token of each text, frame included, `[tokens, width]`; `None` where the model does not say.
+    ///
+    /// # Errors
+    /// If the model fails.
+    pub async fn token_states(&self, texts: &[String]) -> Result<Option<Vec<Vec<f32>>>, EngineError> {
+        let mut inputs = Vec::with_capacity(texts.len());
+        for text in texts {
+            inputs.push(self.input(text).await?);
+        }
+        Ok(self.generator.token_states(inputs).await?.map(|states| states.vectors))
+    }
+
+    /// The width of a vector, where it is known.
+    pub fn width(&self) -> Option<usize> {
+        self.generator.card().embedding_dim
+    }
+
     async fn input(&self, text: &str) -> Result<EmbedInput, EngineError> {
         let Some(limit) = self.limit else {
             return Ok(EmbedInput::Text(head(text, MOST_BYTES).to_owned()));

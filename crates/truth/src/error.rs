@@ -11,8 +11,8 @@ pub enum TruthError {
     /// The store said no.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The embedding model said no.
-    #[error("the embedding model failed: {0}")]
+    /// A model said no.
+    #[error("the model failed: {0}")]
     Engine(#[from] EngineError),
     /// A file of the index or a source cannot be read or written.
     #[error("{path}: {message}")]
@@ -44,6 +44,9 @@ pub enum TruthError {
         /// Where it would end.
         end: usize,
     },
+    /// The weights that come with the program are damaged.
+    #[error("{0}")]
+    Weights(String),
     /// Work on another thread did not come back.
     #[error("work on the index was cut off: {0}; run the command again, it goes on where it was")]
     CutOff(String),

@@ -1,7 +1,10 @@
 //! Sources to passages to evidence: what is imported, how it is found, and quotes that equal their source by construction.
 //! Knows the store, `extract`, the engine's embeddings and the kernels; knows no HTTP.
 
+pub mod answer;
+pub mod check;
 mod embedder;
+mod encoders;
 mod error;
 pub mod index;
 pub mod ingest;
@@ -10,12 +13,17 @@ mod language;
 mod originals;
 mod passages;
 mod quote;
-mod reading;
+pub mod reading;
+pub mod receipt;
 mod retrieve;
+mod scoring;
 mod sentences;
 mod words;
 
+pub use answer::{Answer, Answerer, Question};
+pub use check::{Checked, Checker, Verdict};
 pub use embedder::Embedder;
+pub use encoders::Encoders;
 pub use error::TruthError;
 pub use index::{Index, SyncProgress, Synced};
 pub use intake::Intake;

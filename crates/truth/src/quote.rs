@@ -117,6 +117,11 @@ impl Quote {
         &self.evidence.text_sha256
     }
 
+    /// What it is a part of.
+    pub(crate) fn evidence(&self) -> &Evidence {
+        &self.evidence
+    }
+
     /// Whether the words are those of the evidence.
     fn holds(&self) -> bool {
         let from = self.start.checked_sub(self.evidence.start);

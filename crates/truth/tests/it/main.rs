@@ -2,8 +2,11 @@
 //! anything.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs)]
 
+mod answering;
+mod checking;
 mod importing;
 mod killed;
+mod parity;
 mod searching;
 mod toy;
 mod uploading;

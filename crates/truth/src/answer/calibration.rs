@@ -1,0 +1,212 @@
+//! How signals become a probability, and what risk a threshold has. Fitted on questions whose answers are known; what comes
+//! with the program was fitted on XQuAD (`candor eval truth --fit`), and `candor calibrate` fits it to a user's own questions.
+
+use serde::{Deserialize, Serialize};
+
+use super::candidates::Candidate;
+use super::logistic::Logistic;
+
+pub(crate) const SHIPPED: &str = include_str!("../../weights/calibration.json");
+/// Pulls weights to zero where there are few questions.
+const PENALTY: f64 = 1.0;
+
+/// The share of wrong answers among those given that is allowed: `None` answers always.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Dial(pub Option<f64>);
+
+/// A fitted calibration.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Calibration {
+    /// What it was fitted on, for people.
+    pub fitted_on: String,
+    /// Names of the signals it was fitted with; another list makes it useless.
+    pub features: Vec<String>,
+    /// Which sentence to quote: the one with the greatest probability.
+    pub choose: Logistic,
+    /// Whether the quoted sentence holds the answer.
+    pub confidence: Logistic,
+    /// Confidences of held-out questions with whether the answer was right, for thresholds.
+    pub points: Vec<(f32, bool)>,
+}
+
+/// A question whose answer is known, with what the reader made of it.
+#[derive(Debug, Clone, Default)]
+pub struct Known {
+    /// Its sentences.
+    pub candidates: Vec<Candidate>,
+    /// Which of them hold the answer.
+    pub right: Vec<bool>,
+    /// Questions of a fold are judged by a fit on all others.
+    pub fold: usize,
+}
+
+impl Calibration {
+    /// The one that comes with the program.
+    pub fn shipped() -> Self {
+        let shipped: Self = serde_json::from_str(SHIPPED).unwrap_or_default();
+        if shipped.features == super::candidates::FEATURES {
+            shipped
+        } else {
+            Self::default()
+        }
+    }
+
+    /// Fits to `known`. The points are made by folds, so that none is judged by a fit that has seen it.
+    pub fn fit(known: &[Known], fitted_on: &str) -> Self {
+        let folds = known.iter().map(|one| one.fold).max().map_or(0, |most| most + 1);
+        let mut points = Vec::with_capacity(known.len());
+        for fold in 0..folds {
+            let (held, rest): (Vec<&Known>, Vec<&Known>) = known.iter().partition(|one| one.fold == fold);
+            let fit = Self::parts(&rest);
+            points.extend(held.iter().filter_map(|one| fit.judge(one)));
+        }
+        Self {
+            points,
+            ..Self::parts(&known.iter().collect::<Vec<_>>())
+        }
+        .described(fitted_on)
+    }
+
+    fn described(mut self, fitted_on: &str) -> Self {
+        fitted_on.clone_into(&mut self.fitted_on);
+        self.features = super::candidates::FEATURES.map(String::from).to_vec();
+        self
+    }
+
+    fn parts(known: &[&Known]) -> Self {
+        let rows: Vec<(Vec<f64>, bool)> = known
+            .iter()
+            .flat_map(|one| {
+                one.candidates
+                    .iter()
+                    .zip(&one.right)
+                    .map(|(c, right)| (c.features.clone(), *right))
+            })
+            .collect();
+        let mut fitted = Self {
+            choose: Logistic::fit(&rows, PENALTY),
+            ..Self::default()
+        };
+        let rows: Vec<(Vec<f64>, bool)> = known
+            .iter()
+            .filter_map(|one| {
+                let best = fitted.best(&one.candidates)?;
+                Some((fitted.signs(&one.candidates, best), one.right[best]))
+            })
+            .collect();
+        fitted.confidence = Logistic::fit(&rows, PENALTY);
+        fitted
+    }
+
+    fn judge(&self, one: &Known) -> Option<(f32, bool)> {
+        let best = self.best(&one.candidates)?;
+        Some((self.confidence_of(&one.candidates, best) as f32, one.right[best]))
+    }
+
+    /// The sentence to quote.
+    pub fn best(&self, candidates: &[Candidate]) -> Option<usize> {
+        let logit = |n: &usize| self.choose.logit(&candidates[*n].features);
+        (0..candidates.len()).max_by(|a, b| logit(a).total_cmp(&logit(b)).then(b.cmp(a)))
+    }
+
+    /// The probability that a sentence holds the answer, by itself.
+    pub fn share(&self, candidate: &Candidate) -> f64 {
+        self.choose.probability(&candidate.features)
+    }
+
+    /// The probability that the sentence that is quoted first holds the answer.
+    pub fn confidence_of(&self, candidates: &[Candidate], best: usize) -> f64 {
+        self.confidence.probability(&self.signs(candidates, best))
+    }
+
+    /// Signals of the whole question: the best sentence's, and how far the others are behind.
+    fn signs(&self, candidates: &[Candidate], best: usize) -> Vec<f64> {
+        let logit = |n: usize| self.choose.logit(&candidates[n].features);
+        let own = logit(best);
+        let other = |elsewhere: bool| {
+            let others = (0..candidates.len())
+                .filter(|&n| n != best && (!elsewhere || candidates[n].passage != candidates[best].passage));
+            own - others.map(logit).fold(own - 8.0, f64::max)
+        };
+        let mut signs = vec![own, other(false), other(true), candidates[best].passage as f64];
+        signs.extend(&candidates[best].features);
+        signs
+    }
+
+    /// From which confidence on answers are given: the lowest one at which (wrong + 1) / (given + 1) of the points above it
+    /// stays within the dial (conformal risk control: Angelopoulos et al. 2022, arXiv:2208.02814, on the questions
+    /// answered). `None` where no confidence is enough, or there are too few points to know.
+    pub fn threshold(&self, dial: Dial) -> Option<f64> {
+        let Dial(Some(risk)) = dial else { return Some(0.0) };
+        let mut points = self.points.clone();
+        points.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let (mut wrong, mut lowest) = (0.0, None);
+        for (n, (p, right)) in points.iter().enumerate() {
+            wrong += f64::from(u8::from(!right));
+            // Equal confidences are answered together.
+            let last = points.get(n + 1).is_none_or(|next| next.0 < *p);
+            if last && (wrong + 1.0) / (n as f64 + 2.0) <= risk {
+                lowest = Some(f64::from(*p));
+            }
+        }
+        lowest
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn with(points: &[(f32, bool)]) -> Calibration {
+        Calibration {
+            points: points.to_vec(),
+            ..Calibration::default()
+        }
+    }
+
+    #[test]
+    fn the_threshold_keeps_the_wrong_among_the_answered_within_the_dial() {
+        let mut state = 1u32;
+        let mut next = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            f64::from(state >> 8) / f64::from(1u32 << 24)
+        };
+        let mut draw = |n: usize| -> Vec<(f32, bool)> {
+            (0..n)
+                .map(|_| {
+                    let p = next();
+                    (p as f32, next() < p)
+                })
+                .collect()
+        };
+        let (fitted, fresh) = (with(&draw(4000)), draw(40_000));
+        for risk in [0.05, 0.1, 0.2] {
+            let from = fitted.threshold(Dial(Some(risk))).unwrap();
+            let given: Vec<_> = fresh.iter().filter(|(p, _)| f64::from(*p) >= from).collect();
+            let wrong = given.iter().filter(|(_, right)| !right).count() as f64 / given.len() as f64;
+            assert!(
+                wrong < risk * 1.2 && given.len() > 1000,
+                "{risk}: {wrong} of {}",
+                given.len()
+            );
+        }
+    }
+
+    #[test]
+    fn too_few_questions_allow_no_answer_and_a_dial_that_is_off_allows_all() {
+        assert_eq!(with(&[(0.9, true); 5]).threshold(Dial(Some(0.01))), None);
+        assert_eq!(with(&[]).threshold(Dial(None)), Some(0.0));
+        assert!(with(&[(0.9, true); 200]).threshold(Dial(Some(0.01))).is_some());
+        // Half of those that look the same are wrong.
+        let mixed: Vec<_> = (0..100).map(|n| (0.7, n % 2 == 0)).collect();
+        assert_eq!(with(&mixed).threshold(Dial(Some(0.1))), None);
+    }
+
+    #[test]
+    fn what_comes_with_the_program_fits_the_signals_it_computes() {
+        let shipped = Calibration::shipped();
+        assert!(!shipped.points.is_empty() && shipped.threshold(Dial(Some(0.1))).is_some());
+    }
+}

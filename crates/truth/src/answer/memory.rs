@@ -1,0 +1,140 @@
+//! Answers without sources: what a model remembers, marked so, with how sure that is. The same question is answered again
+//! a few times at a high temperature; answers that mean the same are counted together (self-consistency: Wang et al. 2022,
+//! arXiv:2203.11171; by meaning: Kuhn, Gal and Farquhar 2023, arXiv:2302.09664), and the model's own token probabilities
+//! stand beside that.
+
+use candor_engine::{Event, GenerateRequest, Generator};
+use futures::StreamExt;
+use futures::future::join_all;
+
+use super::logistic::sigmoid;
+use super::{Answer, AnswerSentence, Answerer, Dial, Mark, Outcome};
+use crate::scoring::same_meaning;
+use crate::{TruthError, sentences};
+
+/// Further answers that are drawn.
+const DRAWS: u64 = 5;
+/// Their temperature.
+const TEMPERATURE: f32 = 0.8;
+/// Tokens of an answer, where the request does not say.
+const MOST_TOKENS: usize = 160;
+/// Tokens of a further answer: enough to see whether it says the same.
+const DRAWN_TOKENS: usize = 64;
+
+/// What a model says from memory.
+#[derive(Debug, Clone, Default)]
+pub struct Recalled {
+    /// Its answer.
+    pub text: String,
+    /// The share of further answers that mean the same.
+    pub agreement: f64,
+    /// The mean log-probability of the answer's tokens; 0 where the model does not say.
+    pub logprob: f64,
+}
+
+impl Recalled {
+    /// The probability that the answer is right: by hand, not fitted, and meant to be low. Small models agree with
+    /// themselves on mistakes, so full agreement alone is not enough.
+    pub fn confidence(&self) -> f64 {
+        sigmoid(4.0 * self.agreement + 2.0 * self.logprob - 3.5)
+    }
+}
+
+/// Answers `request` from the model's memory, or abstains.
+///
+/// # Errors
+/// If the model fails.
+pub async fn recall(
+    model: &dyn Generator,
+    request: GenerateRequest,
+    dial: Dial,
+    answerer: &Answerer,
+) -> Result<Answer, TruthError> {
+    let recalled = draw(model, request, answerer).await?;
+    let confidence = recalled.confidence();
+    let enough = dial.0.is_none_or(|risk| confidence >= 1.0 - risk);
+    if !enough || recalled.text.trim().is_empty() {
+        let advice = "I am not sure enough to answer this from memory, and there is no source to quote. \
+                      A document on the matter would help; or turn the dial off to see what the model remembers.";
+        return Ok(Answer {
+            outcome: Outcome::Abstained,
+            short: None,
+            confidence,
+            dial,
+            sentences: Vec::new(),
+            advice: Some(advice.to_owned()),
+            nearest: Vec::new(),
+            receipt: None,
+        });
+    }
+    let text = recalled.text.trim();
+    let remembered = |range: std::ops::Range<usize>| AnswerSentence {
+        text: text[range].to_owned(),
+        mark: Mark::Memory,
+        confidence,
+        citations: Vec::new(),
+    };
+    Ok(Answer {
+        outcome: Outcome::Answered,
+        short: None,
+        confidence,
+        dial,
+        sentences: sentences(text, &[])
+            .into_iter()
+            .map(|one| remembered(one.range))
+            .collect(),
+        advice: None,
+        nearest: Vec::new(),
+        receipt: None,
+    })
+}
+
+/// The answer with its signals.
+///
+/// # Errors
+/// If the model fails.
+pub async fn draw(
+    model: &dyn Generator,
+    request: GenerateRequest,
+    answerer: &Answerer,
+) -> Result<Recalled, TruthError> {
+    let logprobs = model.abilities().logprobs;
+    let mut first = request.clone();
+    first.logprobs = logprobs.then_some(0);
+    first.stop.max_tokens = Some(first.stop.max_tokens.unwrap_or(MOST_TOKENS).min(MOST_TOKENS));
+    let drawn = (0..DRAWS).map(|seed| {
+        let mut again = request.clone();
+        again.sampling.temperature = TEMPERATURE;
+        again.sampling.seed = Some(seed);
+        again.stop.max_tokens = Some(DRAWN_TOKENS);
+        say(model, again)
+    });
+    // All together: the engine computes them side by side, and they share the prompt's pages.
+    let (first, drawn) = futures::future::join(say(model, first), join_all(drawn)).await;
+    let (text, logprob) = first?;
+    let others = drawn
+        .into_iter()
+        .map(|one| one.map(|(text, _)| text))
+        .collect::<Result<Vec<_>, _>>()?;
+    let agreement = same_meaning(answerer.library.embedder.as_ref(), &text, &others).await?;
+    Ok(Recalled {
+        text,
+        agreement,
+        logprob,
+    })
+}
+
+async fn say(model: &dyn Generator, request: GenerateRequest) -> Result<(String, f64), TruthError> {
+    let mut events = model.generate(request).await?;
+    let (mut answer, mut sum, mut count) = (String::new(), 0.0, 0.0);
+    while let Some(event) = events.next().await {
+        if let Event::Text { text, tokens } = event? {
+            answer.push_str(&text);
+            for logprob in tokens.iter().filter_map(|token| token.logprob) {
+                sum += f64::from(logprob);
+                count += 1.0;
+            }
+        }
+    }
+    Ok((answer, if count > 0.0 { sum / count } else { 0.0 }))
+}

@@ -1,0 +1,401 @@
+//! Answers that are made of quotes: find passages, read them, quote the sentence that answers, say how sure that is, and
+//! abstain below the dial. No language model is asked, so no text of a source can act as an instruction.
+
+mod calibration;
+mod candidates;
+mod dispute;
+mod lexical;
+mod logistic;
+mod meaning;
+pub mod memory;
+mod wanted;
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use candor_store::SourceFilter;
+use serde::Serialize;
+
+pub(crate) use calibration::SHIPPED;
+pub use calibration::{Calibration, Dial, Known};
+pub use candidates::{Candidate, FEATURES};
+pub use logistic::Logistic;
+
+use crate::encoders::Encoders;
+use crate::error::blocking;
+use crate::receipt::{self, Body, Model, Signer};
+use crate::{Found, Library, Query, Quote, Stages, TruthError};
+use candidates::{Asked, all_sentences, candidates, tidy};
+use dispute::{Said, disagree};
+use lexical::Lexical;
+use meaning::meanings;
+
+/// Passages that are looked at.
+const PASSAGES: usize = 3;
+/// Sentences of an answer.
+const MOST: usize = 3;
+/// A further sentence is quoted where it holds the answer with so much probability.
+const ALSO: f64 = 0.5;
+/// Bytes of a question that count.
+const LONGEST_QUESTION: usize = 2000;
+
+/// A question.
+#[derive(Debug, Clone, Default)]
+pub struct Question {
+    /// In its own words.
+    pub text: String,
+    /// What was asked before in the conversation, the last one last.
+    pub before: Vec<String>,
+    /// Only in these sources.
+    pub filter: SourceFilter,
+    /// The risk that is allowed.
+    pub dial: Dial,
+    /// The language model that the question was put to, for the receipt.
+    pub model: Option<Model>,
+}
+
+/// Whether there is an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// There is.
+    Answered,
+    /// There is none that is sure enough.
+    Abstained,
+}
+
+/// How a sentence is borne out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mark {
+    /// It is a source's own sentence.
+    Quoted,
+    /// A source bears it out.
+    Supported,
+    /// It comes from a model's memory.
+    Memory,
+    /// Sources say different things.
+    Disputed,
+}
+
+/// A sentence of an answer.
+#[derive(Debug, Clone, Serialize)]
+pub struct AnswerSentence {
+    /// Its words.
+    pub text: String,
+    /// How it is borne out.
+    pub mark: Mark,
+    /// The probability that it holds the answer.
+    pub confidence: f64,
+    /// What bears it out.
+    pub citations: Vec<Citation>,
+}
+
+/// A place in a source.
+#[derive(Debug, Clone, Serialize)]
+pub struct Citation {
+    /// Its words, to the byte.
+    #[serde(flatten)]
+    pub quote: Quote,
+    /// The source that has them.
+    pub source: candor_store::Source,
+    /// Its page, from 1.
+    pub page: Option<usize>,
+    /// The headings above it.
+    pub headings: Vec<String>,
+}
+
+/// An answer.
+#[derive(Debug, Clone, Serialize)]
+pub struct Answer {
+    /// Whether there is one.
+    pub outcome: Outcome,
+    /// At most fifteen words of the first sentence.
+    pub short: Option<Quote>,
+    /// The probability that the first sentence holds the answer.
+    pub confidence: f64,
+    /// The risk that was allowed.
+    pub dial: Dial,
+    /// The sentences, the best first.
+    pub sentences: Vec<AnswerSentence>,
+    /// What would help, where there is no answer.
+    pub advice: Option<String>,
+    /// Where the nearest passages are, where there is no answer.
+    pub nearest: Vec<Citation>,
+    /// Names the receipt, where there is one.
+    pub receipt: Option<String>,
+}
+
+/// What the reader made of a question: for answers, and for fitting.
+pub struct Reading {
+    /// The passages that were found, the best first.
+    pub passages: Vec<Found>,
+    /// Their sentences with signals.
+    pub candidates: Vec<Candidate>,
+}
+
+/// Answers questions from a library.
+#[derive(Clone)]
+pub struct Answerer {
+    /// What is searched.
+    pub library: Library,
+    /// What reads.
+    pub encoders: Arc<Encoders>,
+    /// How signals become probabilities.
+    pub calibration: Arc<Calibration>,
+    /// Signs receipts; without it there are none.
+    pub signer: Option<Arc<Signer>>,
+}
+
+impl Answerer {
+    /// With the calibration that comes with the program.
+    pub fn new(library: Library, encoders: Arc<Encoders>) -> Self {
+        Self {
+            library,
+            encoders,
+            calibration: Arc::new(Calibration::shipped()),
+            signer: None,
+        }
+    }
+
+    /// Every answer gets a receipt, signed with this key.
+    #[must_use]
+    pub fn signed_by(mut self, signer: Signer) -> Self {
+        self.signer = Some(Arc::new(signer));
+        self
+    }
+
+    /// Answers a question.
+    ///
+    /// # Errors
+    /// If the library or the weights cannot be read, the embedding model fails, or a receipt cannot be written.
+    pub async fn ask(&self, question: &Question) -> Result<Answer, TruthError> {
+        let mut answer = self.answer(question).await?;
+        if let Some(signer) = &self.signer {
+            let body = Body::new(question, &answer, &self.encoders, question.model.clone());
+            answer.receipt = Some(receipt::issue(&self.library.store, signer, &body).await?.id);
+        }
+        Ok(answer)
+    }
+
+    async fn answer(&self, question: &Question) -> Result<Answer, TruthError> {
+        let reading = self.read(question).await?;
+        let Some(best) = self.calibration.best(&reading.candidates) else {
+            return self.abstain(question, 0.0, &reading);
+        };
+        let confidence = self.calibration.confidence_of(&reading.candidates, best);
+        if self
+            .calibration
+            .threshold(question.dial)
+            .is_none_or(|from| confidence < from)
+        {
+            return self.abstain(question, confidence, &reading);
+        }
+        let mut order: Vec<(usize, f64)> = (0..reading.candidates.len())
+            .filter(|&n| n != best)
+            .map(|n| (n, self.calibration.share(&reading.candidates[n])))
+            .collect();
+        order.sort_by(|a, b| b.1.total_cmp(&a.1));
+        let mut sentences = vec![quoted(&reading, best, confidence)?];
+        for (n, share) in order {
+            let disputed = disputed(question, &reading, best, n);
+            if sentences.len() == MOST || (share < ALSO && !disputed) {
+                continue;
+            }
+            let mut next = quoted(&reading, n, share.min(confidence))?;
+            if disputed {
+                next.mark = Mark::Disputed;
+                sentences[0].mark = Mark::Disputed;
+            }
+            // The same sentence of another source is a second citation and no second sentence.
+            match sentences.iter_mut().find(|known| known.text == next.text) {
+                Some(known) => known.citations.extend(next.citations),
+                None => sentences.push(next),
+            }
+        }
+        Ok(Answer {
+            outcome: Outcome::Answered,
+            short: self.short(&reading, &reading.candidates[best]),
+            confidence,
+            dial: question.dial,
+            sentences,
+            advice: None,
+            nearest: Vec::new(),
+            receipt: None,
+        })
+    }
+
+    /// The words of a sentence that answer, at most fifteen.
+    pub fn short(&self, reading: &Reading, candidate: &Candidate) -> Option<Quote> {
+        let passage = &reading.passages.get(candidate.passage)?.quote;
+        let span = tidy(passage.text(), &candidate.sentence, candidate.span.as_ref()?);
+        passage.part(span).ok()
+    }
+
+    /// Finds and reads passages.
+    ///
+    /// # Errors
+    /// As `ask`.
+    pub async fn read(&self, question: &Question) -> Result<Reading, TruthError> {
+        let query = Query {
+            text: resolved(question),
+            limit: PASSAGES,
+            filter: question.filter.clone(),
+            stages: Stages::Fused,
+        };
+        let passages = self.library.search(&query).await?;
+        // What was asked before helps to find passages; what is asked now decides what in them answers.
+        self.read_passages(cut(question.text.trim()).to_owned(), passages).await
+    }
+
+    /// As `read`, with passages at hand.
+    ///
+    /// # Errors
+    /// As `ask`.
+    pub async fn read_passages(&self, text: String, passages: Vec<Found>) -> Result<Reading, TruthError> {
+        let places = all_sentences(&passages);
+        let encoders = Arc::clone(&self.encoders);
+        let (passages, places, text, lexical, weights) = blocking(move || {
+            let reader = encoders.reader()?;
+            let lexical = Lexical::new(reader, &text, &passages, &places);
+            let stems = reader.first_stems(&reader.pair(&text, ""));
+            let weight = |stem: &Option<String>| stem.as_ref().map_or(0.0, |stem| lexical.weight(stem));
+            let weights: Vec<f64> = stems.iter().map(weight).collect();
+            Ok((passages, places, text, lexical, weights))
+        })
+        .await?;
+        let meaning = match &self.library.embedder {
+            Some(embedder) => {
+                let texts = passages.iter().zip(&places).flat_map(|(found, ranges)| {
+                    ranges.iter().map(|range| found.quote.text()[range.clone()].to_owned())
+                });
+                meanings(embedder, &text, &weights, texts.collect()).await?
+            }
+            None => None,
+        };
+        let encoders = Arc::clone(&self.encoders);
+        blocking(move || {
+            let asked = Asked {
+                question: &text,
+                lexical: &lexical,
+                meaning,
+            };
+            let candidates = candidates(&encoders, &asked, &passages, &places)?;
+            Ok(Reading { passages, candidates })
+        })
+        .await
+    }
+
+    fn abstain(&self, question: &Question, confidence: f64, reading: &Reading) -> Result<Answer, TruthError> {
+        let nearest = reading
+            .passages
+            .iter()
+            .take(3)
+            .map(|found| cited(found, 0..found.quote.text().len()));
+        let nearest = nearest.collect::<Result<Vec<_>, _>>()?;
+        let advice = match nearest.first() {
+            None => "No source has any of the question's words; add a source that covers it (`candor sources add`), or ask in its words.".to_owned(),
+            Some(near) => format!(
+                "No source answers this surely enough; the nearest passage is in \"{}\". A source on the matter, or a question that names who, what or when, would help.",
+                near.source.title.as_deref().unwrap_or(&near.source.name)
+            ),
+        };
+        Ok(Answer {
+            outcome: Outcome::Abstained,
+            short: None,
+            confidence,
+            dial: question.dial,
+            sentences: Vec::new(),
+            advice: Some(advice),
+            nearest,
+            receipt: None,
+        })
+    }
+}
+
+/// Whether a sentence of another text contradicts the chosen one in what was asked for.
+fn disputed(question: &Question, reading: &Reading, best: usize, other: usize) -> bool {
+    let said = |n: usize| {
+        let candidate = &reading.candidates[n];
+        let quote = &reading.passages[candidate.passage].quote;
+        let short = tidy(quote.text(), &candidate.sentence, candidate.span.as_ref()?);
+        Some((
+            quote,
+            Said {
+                text: quote.text(),
+                sentence: candidate.sentence.clone(),
+                short,
+            },
+        ))
+    };
+    match (said(best), said(other)) {
+        (Some((a, one)), Some((b, other))) => {
+            a.text_sha256() != b.text_sha256() && disagree(&question.text, &one, &other)
+        }
+        _ => false,
+    }
+}
+
+fn quoted(reading: &Reading, n: usize, confidence: f64) -> Result<AnswerSentence, TruthError> {
+    let candidate = &reading.candidates[n];
+    let citation = cited(&reading.passages[candidate.passage], candidate.sentence.clone())?;
+    Ok(AnswerSentence {
+        text: citation.quote.text().to_owned(),
+        mark: Mark::Quoted,
+        confidence,
+        citations: vec![citation],
+    })
+}
+
+fn cited(found: &Found, range: Range<usize>) -> Result<Citation, TruthError> {
+    Ok(Citation {
+        quote: found.quote.part(range)?,
+        source: found.source.clone(),
+        page: found.page,
+        headings: found.headings.clone(),
+    })
+}
+
+/// The question with what it refers to: one that is short of words of its own, or says "it", is asked after the one
+/// before it.
+fn resolved(question: &Question) -> String {
+    const REFERS: &[&str] = &[
+        "it", "its", "he", "she", "his", "her", "him", "they", "them", "their", "this", "that", "these", "those",
+        "there", "then", "one", "same",
+    ];
+    let text = question.text.trim();
+    let refers = || {
+        let mut words = text
+            .split(|c: char| !c.is_alphanumeric())
+            .filter(|word| !word.is_empty());
+        let count = words.clone().count();
+        count < 4
+            || words.any(|word| REFERS.contains(&word.to_lowercase().as_str()))
+            || ["它", "他", "她", "这", "那"].iter().any(|word| text.contains(word))
+    };
+    let whole = match question.before.last() {
+        Some(before) if refers() => format!("{} {text}", before.trim()),
+        _ => text.to_owned(),
+    };
+    cut(&whole).to_owned()
+}
+
+/// As much of a question as counts.
+fn cut(text: &str) -> &str {
+    let mut end = text.len().min(LONGEST_QUESTION);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+impl Quote {
+    /// A part of the quote, by the bytes of its own text.
+    ///
+    /// # Errors
+    /// If the range does not lie in it, is empty or cuts a character.
+    pub fn part(&self, range: Range<usize>) -> Result<Self, TruthError> {
+        let from = self.range().start;
+        self.evidence().quote(from + range.start..from + range.end)
+    }
+}
