@@ -1,0 +1,4 @@
+//! The tasks, one file each.
+
+pub mod claims;
+pub mod xquad;
