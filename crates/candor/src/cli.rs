@@ -15,6 +15,8 @@ Examples:
   git diff | candor generate \"explain\"      ask about what comes through a pipe
   candor pull smollm2-135m-instruct         get a model; `candor models` lists them
   candor sources add ~/papers               import documents; `candor search` finds passages in them
+  candor ask \"who signed the treaty?\"       answer from the documents with quotes, or abstain
+  candor check draft.md                     check each sentence of a text against the documents
   candor doctor                             see whether this machine is ready
 
 Configuration: `candor config` prints where it is and what is in force.";
@@ -66,6 +68,11 @@ pub(crate) enum Command {
     Rm(commands::rm::Rm),
     Sources(commands::sources::Sources),
     Search(commands::search::Search),
+    Ask(commands::ask::Ask),
+    Check(commands::check::Check),
+    Verify(commands::verify::Verify),
+    Mcp(commands::mcp::Mcp),
+    Eval(commands::eval::Eval),
     Inspect(commands::inspect::Inspect),
     Bench(commands::bench::Bench),
     Doctor(commands::doctor::Doctor),
@@ -100,6 +107,11 @@ impl Cli {
             Command::Models(command) => command.run(&Context::new(&self.global)?),
             Command::Sources(command) => command.run(&Context::new(&self.global)?),
             Command::Search(command) => command.run(&Context::new(&self.global)?),
+            Command::Ask(command) => command.run(&Context::new(&self.global)?),
+            Command::Check(command) => command.run(&Context::new(&self.global)?),
+            Command::Verify(command) => command.run(&Context::new(&self.global)?),
+            Command::Mcp(command) => command.run(&Context::new(&self.global)?),
+            Command::Eval(command) => command.run(&Context::new(&self.global)?),
             Command::Rm(command) => command.run(&Context::new(&self.global)?),
         }
     }

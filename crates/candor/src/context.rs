@@ -9,6 +9,8 @@ use crate::config::{self, Config};
 
 /// Conversations, in the data directory.
 pub(crate) const STORE: &str = "candor.db";
+/// The key that signs receipts, in the data directory.
+pub(crate) const KEY: &str = "instance.key";
 
 /// What every command works with.
 #[derive(Debug)]

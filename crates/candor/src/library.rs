@@ -1,5 +1,6 @@
 //! Opening the library: the store, its search index, and the model that makes vectors, where it is on this machine.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use candor_catalog::Error;
@@ -22,8 +23,19 @@ const EMBEDDING: &str = "all-minilm-l6-v2";
 
 /// Opens the library for a command; `meaning` asks for vectors.
 pub(crate) async fn open(context: &Context, args: &EngineArgs, meaning: bool) -> anyhow::Result<Library> {
-    let store = Store::open(context.made_data_dir()?.join(STORE)).await?;
-    let mut library = with_store(context, args, store).await?;
+    let folder = context.made_data_dir()?.to_owned();
+    open_in(context, args, &folder, meaning).await
+}
+
+/// As `open`, of the library in a folder.
+pub(crate) async fn open_in(
+    context: &Context,
+    args: &EngineArgs,
+    folder: &Path,
+    meaning: bool,
+) -> anyhow::Result<Library> {
+    let store = Store::open(folder.join(STORE)).await?;
+    let mut library = with_store(context, args, folder, store).await?;
     if meaning {
         library.embedder = embedder(context, args).await?;
         if library.embedder.is_none() {
@@ -35,7 +47,7 @@ pub(crate) async fn open(context: &Context, args: &EngineArgs, meaning: bool) ->
 
 /// Opens the library for a server: over the store that it has, with vectors where the model is on this machine.
 pub(crate) async fn for_server(context: &Context, args: &EngineArgs, store: Store) -> anyhow::Result<Library> {
-    let mut library = with_store(context, args, store).await?;
+    let mut library = with_store(context, args, context.made_data_dir()?, store).await?;
     library.embedder = embedder(context, args).await?;
     Ok(library)
 }
@@ -46,8 +58,8 @@ pub(crate) fn intake(context: &Context, library: Library) -> anyhow::Result<Inta
     Ok(Intake::new(library, Arc::new(reader::new()?), folder))
 }
 
-async fn with_store(context: &Context, args: &EngineArgs, store: Store) -> anyhow::Result<Library> {
-    let folder = context.made_data_dir()?.join(INDEX);
+async fn with_store(context: &Context, args: &EngineArgs, folder: &Path, store: Store) -> anyhow::Result<Library> {
+    let folder = folder.join(INDEX);
     let threads = open::threads(context, args);
     let index = tokio::task::spawn_blocking(move || Index::open(folder, threads)).await??;
     Ok(Library {
@@ -58,7 +70,7 @@ async fn with_store(context: &Context, args: &EngineArgs, store: Store) -> anyho
 }
 
 /// The model that makes vectors, or `None` where it was not pulled.
-async fn embedder(context: &Context, args: &EngineArgs) -> anyhow::Result<Option<Embedder>> {
+pub(crate) async fn embedder(context: &Context, args: &EngineArgs) -> anyhow::Result<Option<Embedder>> {
     let found = match models::find(context, EMBEDDING) {
         Ok(found) => found,
         Err(error) if matches!(error.downcast_ref(), Some(Error::NotPulled { .. })) => return Ok(None),

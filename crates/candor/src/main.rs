@@ -10,6 +10,7 @@ mod cli;
 mod commands;
 mod config;
 mod context;
+mod folder_library;
 mod library;
 mod models;
 mod open;

@@ -10,11 +10,13 @@ pub mod checked;
 mod completions;
 mod constraint;
 mod embeddings;
+mod grounded;
 mod health;
 mod logprobs;
 pub(crate) mod metrics;
 mod models;
 pub(crate) mod openapi;
+mod receipts;
 mod refused;
 mod run;
 mod sse;
@@ -29,6 +31,7 @@ pub fn routes() -> Router<App> {
         .route("/v1/models/{*id}", get(models::one))
         .route("/v1/chat/completions", post(chat::chat))
         .route("/v1/completions", post(completions::completions))
+        .route("/v1/receipts/{id}", get(receipts::one).delete(receipts::delete))
         .route("/v1/embeddings", post(embeddings::embeddings))
         .route("/tokenize", post(tokenize::tokenize))
         .route("/detokenize", post(tokenize::detokenize))

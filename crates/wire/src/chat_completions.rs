@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use crate::candor::{CandorAnswer, CandorRequest};
 use crate::chat::{Message, Tool, ToolCall};
 use crate::options::Options;
 use crate::usage::Usage;
@@ -48,6 +49,9 @@ pub struct ChatRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub metadata: Option<Map<String, Value>>,
+    /// Answer from sources, with quotes, or abstain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub candor: Option<CandorRequest>,
 }
 
 /// A chat request as it is sent.
@@ -164,6 +168,10 @@ pub struct ChatCompletion {
     pub choices: Vec<ChatChoice>,
     /// Tokens counted.
     pub usage: Usage,
+    /// How the answer came about, where `candor` was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub candor: Option<CandorAnswer>,
 }
 
 /// One answer.
@@ -192,7 +200,7 @@ pub struct AssistantMessage {
     #[serde(default)]
     #[schema(required)]
     pub refusal: Option<String>,
-    /// Always empty.
+    /// Citations, where `candor` was asked for; else empty.
     #[serde(default)]
     #[schema(value_type = Vec<Object>)]
     pub annotations: Vec<Value>,
@@ -259,6 +267,9 @@ pub struct ChatChunk {
     /// Where usage was asked for: `null`, and the counts in the last event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<Option<Usage>>,
+    /// How the answer came about, in the last event of an answer, where `candor` was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub candor: Option<CandorAnswer>,
 }
 
 /// What is new in one answer.
@@ -288,6 +299,10 @@ pub struct Delta {
     /// Tool calls to append.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tool_calls: Option<Vec<ToolCallDelta>>,
+    /// Citations, in the last event of an answer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<Object>)]
+    pub annotations: Vec<Value>,
 }
 
 /// A tool call, or a part of one, by its number.

@@ -1,5 +1,6 @@
 //! The OpenAI shapes: what requests and responses look like as JSON. A leaf: it knows nothing of engines or servers.
 
+pub mod candor;
 pub mod chat;
 pub mod chat_completions;
 pub mod completions;

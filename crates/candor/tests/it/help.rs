@@ -2,7 +2,7 @@
 
 use crate::program::{Place, assert_snapshot};
 
-const COMMANDS: [&str; 14] = [
+const COMMANDS: [&str; 19] = [
     "serve",
     "chat",
     "generate",
@@ -11,6 +11,11 @@ const COMMANDS: [&str; 14] = [
     "rm",
     "sources",
     "search",
+    "ask",
+    "check",
+    "verify",
+    "mcp",
+    "eval",
     "inspect",
     "bench",
     "doctor",

@@ -8,6 +8,7 @@
     unreachable_pub
 )]
 
+mod asking;
 mod config;
 mod extracting;
 mod help;

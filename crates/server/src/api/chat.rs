@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use candor_engine::{Event, FinishReason, GenerateRequest, ModelCard, Prompt};
+use candor_engine::{Constraint, Event, FinishReason, GenerateRequest, ModelCard, Prompt};
 use candor_wire::chat::{ToolCall, ToolChoice};
 use candor_wire::chat_completions::{
     AssistantMessage, ChatBody, ChatChoice, ChatChunk, ChatChunkChoice, ChatCompletion, ChatRequest, Delta,
@@ -12,6 +12,7 @@ use candor_wire::chat_completions::{
 use candor_wire::usage::Usage;
 
 use super::checked::{self, Generation, Settings};
+use super::grounded::Grounded;
 use super::run::{Answers, now};
 use super::{logprobs, sse};
 use crate::{ApiError, App};
@@ -58,6 +59,24 @@ pub(super) async fn chat(
         tokens_as_ids: settings.tokens_as_ids,
         include_usage: settings.include_usage,
     };
+    let grounded = match request.candor {
+        Some(candor) => {
+            let refused = [
+                ("tools", !tools.is_empty()),
+                ("n", settings.n > 1),
+                ("logprobs", logprobs.is_some()),
+                ("response_format", !matches!(settings.constraint, Constraint::None)),
+            ];
+            if let Some((param, _)) = refused.iter().find(|(_, given)| *given) {
+                let message = format!(
+                    "`{param}` cannot be honoured together with `candor`, whose answers are quotes; leave one of them out"
+                );
+                return Err(ApiError::param(*param, message));
+            }
+            Some(Grounded::new(&app, candor, &request.messages).await?)
+        }
+        None => None,
+    };
     let prompt = Prompt::Chat {
         messages: request.messages,
         tools,
@@ -65,6 +84,11 @@ pub(super) async fn chat(
     };
     let requests = repeated(&settings, prompt, max_tokens, logprobs);
     let n = settings.n;
+    if let (Some(grounded), Some(request)) = (grounded, requests.first()) {
+        return grounded
+            .respond(&app, model, request.clone(), head, settings.stream)
+            .await;
+    }
     let answers = Answers::start(model, requests, app.admit()?);
     if settings.stream {
         let started = vec![(false, 0); n];
@@ -116,19 +140,19 @@ fn repeated(
 }
 
 /// What all parts of an answer have in common.
-struct Head {
-    id: String,
-    created: u64,
-    model: String,
-    card: ModelCard,
+pub(super) struct Head {
+    pub(super) id: String,
+    pub(super) created: u64,
+    pub(super) model: String,
+    pub(super) card: ModelCard,
     /// Only the first tool call of an answer counts.
     one_call: bool,
     logprobs: bool,
     tokens_as_ids: bool,
-    include_usage: bool,
+    pub(super) include_usage: bool,
 }
 
-fn fingerprint(card: &ModelCard) -> Option<String> {
+pub(super) fn fingerprint(card: &ModelCard) -> Option<String> {
     (!card.fingerprint.is_empty()).then(|| card.fingerprint.clone())
 }
 
@@ -192,6 +216,7 @@ async fn whole(head: Head, mut answers: Answers, n: usize) -> Result<ChatComplet
         model: head.model,
         choices,
         usage,
+        candor: None,
     })
 }
 
@@ -232,6 +257,7 @@ impl Stream {
             system_fingerprint: fingerprint(&self.head.card),
             choices,
             usage: self.head.include_usage.then_some(usage),
+            candor: None,
         }
     }
 

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use utoipa::openapi::{RefOr, Response};
 use utoipa::{IntoResponses, OpenApi};
 
-use super::{chat, completions, embeddings, health, metrics, models, tokenize};
+use super::{chat, completions, embeddings, health, metrics, models, receipts, tokenize};
 use crate::{App, files, responses, vector_stores};
 
 /// Everything that a route with a body may answer besides 200.
@@ -103,6 +103,8 @@ impl IntoResponses for Errors {
         vector_stores::one_batch,
         vector_stores::cancel_batch,
         vector_stores::batch_files,
+        receipts::one,
+        receipts::delete,
         health::health,
         health::ready,
         metrics::metrics,

@@ -37,8 +37,20 @@ pub(super) async fn respond<C: Chunks>(app: &App, mut answers: Answers, chunks: 
         };
         Some((stream::iter(lines), open.then_some((answers, chunks))))
     });
-    let body =
-        axum::response::Sse::new(events.flatten()).keep_alive(KeepAlive::new().interval(pause).text("keep-alive"));
+    Ok(stream_of(events.flatten(), pause))
+}
+
+/// Streams chunks that are all there.
+pub(super) fn send(app: &App, chunks: Vec<impl Serialize>) -> Response {
+    let lines: Vec<_> = chunks.iter().map(json).chain([done()]).collect();
+    stream_of(stream::iter(lines), Duration::from_secs(app.config.keep_alive_s.max(1)))
+}
+
+fn stream_of(
+    events: impl futures::Stream<Item = Result<Sse, Infallible>> + Send + 'static,
+    pause: Duration,
+) -> Response {
+    let body = axum::response::Sse::new(events).keep_alive(KeepAlive::new().interval(pause).text("keep-alive"));
     let mut response = body.into_response();
     response
         .headers_mut()
@@ -47,7 +59,7 @@ pub(super) async fn respond<C: Chunks>(app: &App, mut answers: Answers, chunks: 
         HeaderName::from_static("x-accel-buffering"),
         HeaderValue::from_static("no"),
     );
-    Ok(response)
+    response
 }
 
 fn json(chunk: &impl Serialize) -> Result<Sse, Infallible> {

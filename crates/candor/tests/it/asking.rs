@@ -1,0 +1,123 @@
+//! Questions and claims, as a person types them.
+
+use serde_json::Value;
+
+use crate::program::Place;
+
+const TEXT: &str = "The lighthouse on the north cape was built by Anna Keller in 1874. It was lit by whale oil until 1956.\n\n\
+The old mill near Lindau has seven rooms and a cellar. Its wheel is made of oak.\n";
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+#[test]
+fn a_question_to_a_folder_is_answered_with_a_footnote() {
+    let place = Place::new();
+    let docs = place.path().join("docs");
+    std::fs::create_dir_all(&docs).unwrap();
+    std::fs::write(docs.join("cape.txt"), TEXT).unwrap();
+    let docs = docs.to_str().unwrap();
+    let question = "Who built the lighthouse on the north cape?";
+    let asked = place.run(&["ask", question, "--sources", docs, "--dial", "off"]);
+    assert_eq!(asked.status, 0, "{}", asked.err);
+    assert!(
+        asked
+            .out
+            .contains("\u{201c}The lighthouse on the north cape was built by Anna Keller in 1874.\u{201d} [1]"),
+        "{}",
+        asked.out
+    );
+    assert!(asked.out.contains("[1] cape.txt"), "{}", asked.out);
+    // What was asked did not become a source.
+    assert_eq!(
+        json(&place.run(&["sources", "list", "--json"]).out)
+            .as_array()
+            .unwrap()
+            .len(),
+        0
+    );
+
+    let answer = json(
+        &place
+            .run(&["ask", question, "--sources", docs, "--dial", "off", "--json"])
+            .out,
+    );
+    let citation = &answer["sentences"][0]["citations"][0];
+    let (start, end) = (
+        citation["start"].as_u64().unwrap() as usize,
+        citation["end"].as_u64().unwrap() as usize,
+    );
+    assert_eq!(&TEXT[start..end], citation["quote"].as_str().unwrap());
+
+    // The file changes: the next answer is of what it says now, and nothing else.
+    std::fs::write(std::path::Path::new(docs).join("cape.txt"), TEXT.replace("Anna", "Ida")).unwrap();
+    let asked = place.run(&["ask", question, "--sources", docs, "--dial", "off"]);
+    assert!(
+        asked.out.contains("Ida Keller") && !asked.out.contains("Anna"),
+        "{}",
+        asked.out
+    );
+}
+
+#[test]
+fn what_the_sources_do_not_say_is_an_abstention_with_its_own_status() {
+    let place = Place::new();
+    std::fs::write(place.path().join("cape.txt"), TEXT).unwrap();
+    let path = place.path().join("cape.txt");
+    let asked = place.run(&[
+        "ask",
+        "What is the boiling point of mercury?",
+        "--sources",
+        path.to_str().unwrap(),
+    ]);
+    assert_eq!(asked.status, 3, "{}{}", asked.out, asked.err);
+    assert!(asked.out.starts_with("No answer."), "{}", asked.out);
+    let wrong = place.run(&["ask", "x", "--sources", "/nowhere/at/all"]);
+    assert!(
+        wrong.status == 1 && wrong.err.contains("check the path"),
+        "{}",
+        wrong.err
+    );
+    let wrong = place.run(&["ask", "x", "--dial", "high"]);
+    assert!(wrong.status == 2 && wrong.err.contains("off"), "{}", wrong.err);
+}
+
+#[test]
+fn a_draft_is_checked_sentence_by_sentence() {
+    let place = Place::new();
+    std::fs::write(place.path().join("cape.txt"), TEXT).unwrap();
+    let draft = "The lighthouse on the north cape was built by Anna Keller in 1874.\nThe old mill near Lindau has nineteen rooms.\n";
+    std::fs::write(place.path().join("draft.md"), draft).unwrap();
+    let path = |name: &str| place.path().join(name).to_str().unwrap().to_owned();
+    let run = |more: &[&str]| {
+        let (draft, cape) = (path("draft.md"), path("cape.txt"));
+        let mut words = vec!["check", &draft, "--against", &cape];
+        words.extend(more);
+        place.run(&words)
+    };
+    let table = run(&[]);
+    assert_eq!(table.status, 1, "{}{}", table.out, table.err);
+    assert!(
+        table.out.contains("1:1    supported") && table.out.contains("does not have \"nineteen\""),
+        "{}",
+        table.out
+    );
+    let report = json(&run(&["--format", "json", "--fail-on", "never"]).out);
+    assert_eq!(
+        (report["supported"].as_u64(), report["claims"].as_array().unwrap().len()),
+        (Some(1), 2)
+    );
+    let sarif = json(&run(&["--format", "sarif"]).out);
+    assert_eq!(
+        sarif["runs"][0]["results"][0]["locations"][0]["physicalLocation"]["region"]["startLine"],
+        2
+    );
+    let page = run(&["--format", "html"]);
+    assert!(
+        page.out.starts_with("<!doctype html>") && page.out.contains("<u>nineteen</u>"),
+        "{}",
+        page.out
+    );
+    assert_eq!(run(&["--fail-on", "never"]).status, 0);
+}
