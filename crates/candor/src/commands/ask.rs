@@ -89,12 +89,10 @@ impl Ask {
             [] => library::open(context, &self.engine, true).await?,
             paths => folder_library::open(context, &self.engine, paths).await?,
         };
-        let mut filter = SourceFilter::default();
-        for name in &self.collection {
-            filter
-                .collections
-                .push(super::sources::collection(&library.store, name).await?.id);
-        }
+        let filter = SourceFilter {
+            collections: super::sources::collections(&library.store, &self.collection).await?,
+            ..SourceFilter::default()
+        };
         let encoders = Encoders::new(open::threads(context, &self.engine));
         let question = Question {
             text,

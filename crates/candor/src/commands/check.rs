@@ -124,12 +124,10 @@ impl Check {
             [] => library::open(context, &self.engine, true).await?,
             paths => folder_library::open(context, &self.engine, paths).await?,
         };
-        let mut filter = SourceFilter::default();
-        for name in &self.collection {
-            filter
-                .collections
-                .push(super::sources::collection(&library.store, name).await?.id);
-        }
+        let filter = SourceFilter {
+            collections: super::sources::collections(&library.store, &self.collection).await?,
+            ..SourceFilter::default()
+        };
         let checker = Checker::new(library, Encoders::new(open::threads(context, &self.engine)));
         let bar = ProgressBar::new(claims.len() as u64);
         if let Ok(look) = ProgressStyle::with_template("{msg} {bar:28} {pos} of {len} {eta:>4}") {

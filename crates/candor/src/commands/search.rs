@@ -75,17 +75,13 @@ impl Search {
 
     async fn find(&self, context: &Context) -> anyhow::Result<Vec<Found>> {
         let library = library::open(context, &self.engine, !self.words).await?;
-        let mut filter = SourceFilter {
+        let filter = SourceFilter {
+            collections: super::sources::collections(&library.store, &self.collection).await?,
             from: self.from.clone(),
             to: self.to.clone(),
             language: self.language.clone(),
             ..SourceFilter::default()
         };
-        for name in &self.collection {
-            filter
-                .collections
-                .push(super::sources::collection(&library.store, name).await?.id);
-        }
         let query = Query {
             text: self.query.join(" "),
             limit: self.limit,

@@ -71,6 +71,15 @@ pub(crate) async fn collection(store: &Store, name: &str) -> anyhow::Result<Coll
     bail!("there is no collection `{name}`; there are: {}", names.join(", "))
 }
 
+/// The ids of the collections of these names or ids.
+pub(crate) async fn collections(store: &Store, names: &[String]) -> anyhow::Result<Vec<String>> {
+    let mut ids = Vec::with_capacity(names.len());
+    for name in names {
+        ids.push(collection(store, name).await?.id);
+    }
+    Ok(ids)
+}
+
 /// Brings the index up to date, with a bar.
 async fn sync(library: &Library, display: &ImportDisplay) -> anyhow::Result<Synced> {
     let show = |progress| display.indexing(progress);
