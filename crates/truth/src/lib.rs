@@ -18,6 +18,7 @@ pub mod receipt;
 mod retrieve;
 mod scoring;
 mod sentences;
+pub mod shown;
 mod words;
 
 pub use answer::{Answer, Answerer, Question};

@@ -28,6 +28,8 @@ pub(super) struct Grounded {
     answerer: Answerer,
     question: Question,
     dial: Dial,
+    /// The model says it in its own words.
+    phrase: bool,
     /// No source is in scope at all.
     bare: bool,
 }
@@ -97,6 +99,7 @@ impl Grounded {
                 model: None,
             },
             dial,
+            phrase: request.phrase,
             bare,
         })
     }
@@ -106,14 +109,12 @@ impl Grounded {
         let answer = match self.bare {
             true => memory::recall(&**model, request, self.dial, &self.answerer).await,
             false => {
-                let card = model.card();
                 let mut question = self.question.clone();
-                question.model = Some(Model {
-                    name: card.id,
-                    fingerprint: card.fingerprint,
-                    sha256: card.sha256,
-                });
-                self.answerer.ask(&question).await
+                question.model = Some(Model::of(&model.card()));
+                match self.phrase {
+                    true => self.answerer.ask_phrased(&question, &**model).await,
+                    false => self.answerer.ask(&question).await,
+                }
             }
         };
         answer.map_err(failed)

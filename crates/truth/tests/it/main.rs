@@ -7,6 +7,7 @@ mod checking;
 mod importing;
 mod killed;
 mod parity;
+mod phrasing;
 mod searching;
 mod toy;
 mod uploading;
