@@ -1,6 +1,7 @@
 // Answers from sources: files go in, quotes come out, and every quote opens the passage it stands in.
 
 import assert from "node:assert/strict";
+import { add, clear as clearSources, drop, read } from "./library.mjs";
 import { ask, brief, composer, done, fresh } from "./steps.mjs";
 
 export const lighthouse = {
@@ -28,44 +29,10 @@ const bridge = (date, year, name) => ({
   text: `<!doctype html><html lang="en"><head><title>The bridge of Thun</title><meta name="date" content="${date}"></head><body><h1>The bridge of Thun</h1><p>The bridge over the river Aare at Thun was opened to traffic in ${year}. It carries two lanes and a path for people on foot.</p></body></html>`,
 });
 
-/** Drops files on the page, as a person does from a file manager. */
-export async function drop(page, ...files) {
-  const data = await page.evaluateHandle((files) => {
-    const data = new DataTransfer();
-    for (const { name, text, type } of files) data.items.add(new File([text], name, { type: type ?? "text/plain" }));
-    return data;
-  }, files);
-  await page.dispatchEvent("#composer", "dragenter", { dataTransfer: data });
-  await page.dispatchEvent("#composer", "drop", { dataTransfer: data });
-}
-
-/** What there is of sources and collections goes away, so that no check finds another's. */
-export async function clear(server) {
-  for (const { id } of (await server.api("GET", "sources")).sources) await fetch(`${server.url}v1/files/${id}`, { method: "DELETE" });
-  const { data } = await (await fetch(`${server.url}v1/vector_stores?limit=100`)).json();
-  for (const { id } of data) await fetch(`${server.url}v1/vector_stores/${id}`, { method: "DELETE" });
+/** No source of another check, and the dial where it is at first. */
+const clear = async (server) => {
+  await clearSources(server);
   await server.api("PUT", "settings/defaults", brief);
-}
-
-/** Waits until all that was uploaded can be asked. */
-export async function read(server, count) {
-  for (let n = 0; n < 300; n++) {
-    const { total, reading } = await server.api("GET", "sources");
-    if (total >= count && reading === 0) return;
-    await new Promise((later) => setTimeout(later, 200));
-  }
-  throw new Error("the sources were not read in a minute");
-}
-
-export const add = async (server, ...files) => {
-  for (const { name, text } of files) {
-    const form = new FormData();
-    form.append("purpose", "assistants");
-    form.append("file", new Blob([text]), name);
-    const response = await fetch(`${server.url}v1/files`, { method: "POST", body: form });
-    assert.ok(response.ok, await response.text());
-  }
-  await read(server, files.length);
 };
 
 /** An open menu is no landmark. */
@@ -137,7 +104,7 @@ export const grounded = {
     await add(server, lighthouse);
     const { page } = await fresh(context, "Abstaining", { ...brief, sources: "all" });
     await ask(page, "Who painted the ceiling of the town hall?");
-    await page.getByRole("heading", { name: "I don’t know this well enough" }).waitFor();
+    await page.getByRole("heading", { name: "I do not know this well enough" }).waitFor();
     await done(page);
     await context.axe(page, "abstention");
     await mark(page, "Nearby").click();
@@ -296,7 +263,7 @@ export const grounded = {
     await page.keyboard.press("Escape");
     await page.getByRole("button", { name: "Sources to answer from, now: Timetables" }).waitFor();
     await ask(page, "When was the lighthouse of Skerry Point built?");
-    await page.getByRole("heading", { name: "I don’t know this well enough" }).waitFor();
+    await page.getByRole("heading", { name: "I do not know this well enough" }).waitFor();
     await done(page);
     await ask(page, "How long does the crossing take?");
     await done(page, 1);

@@ -1,6 +1,6 @@
 // The server's data as the page sees it.
 
-import { QueryClient, useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { QueryClient, queryOptions, useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { liveAnswers } from "../stream/live";
 import { toastError } from "../ui/toasts";
 import { Failure, request } from "./client";
@@ -19,8 +19,9 @@ export const client = new QueryClient({
 export const useModels = () =>
   useQuery({ queryKey: ["models"], queryFn: () => request<Model[]>("GET", "api/models"), staleTime: 30_000 });
 
-export const useSettings = () =>
-  useQuery({ queryKey: ["settings"], queryFn: () => request<Settings>("GET", "api/settings") });
+export const settingsQuery = queryOptions({ queryKey: ["settings"], queryFn: () => request<Settings>("GET", "api/settings") });
+
+export const useSettings = () => useQuery(settingsQuery);
 
 const PAGE = 100;
 
@@ -48,12 +49,11 @@ export const useSearch = (words: string) =>
     placeholderData: (before) => before,
   });
 
+export const conversationQuery = (id: string) =>
+  queryOptions({ queryKey: ["conversation", id], queryFn: () => request<Whole>("GET", `api/conversations/${id}`) });
+
 export const useConversation = (id: string | null) =>
-  useQuery({
-    queryKey: ["conversation", id],
-    queryFn: () => request<Whole>("GET", `api/conversations/${id}`),
-    enabled: id !== null,
-  });
+  useQuery({ ...conversationQuery(id ?? ""), enabled: id !== null });
 
 /** Reads anew what changed here, and has the other tabs do so. */
 export function refresh(id?: string): void {

@@ -1,7 +1,6 @@
 // What happens to files that are added: they are sent, and the conversation is answered from them from now on.
 
-import { client, scopeOf, setScope } from "../api/hooks";
-import type { Settings, Whole } from "../api/types";
+import { client, conversationQuery, scopeOf, setScope, settingsQuery } from "../api/hooks";
 import { toastError } from "../ui/toasts";
 import { uploads } from "./uploads";
 
@@ -11,8 +10,14 @@ import { uploads } from "./uploads";
  */
 export function addSources(files: File[], id: string | null, collection?: string | null): void {
   if (files.length === 0) return;
-  const conversation = id ? (client.getQueryData<Whole>(["conversation", id])?.conversation ?? null) : null;
-  const scope = scopeOf(conversation, client.getQueryData<Settings>(["settings"])?.defaults);
+  take(files, id, collection ?? null).catch(toastError);
+}
+
+async function take(files: File[], id: string | null, collection: string | null): Promise<void> {
+  // A file may be dropped before either has been fetched.
+  const settings = await client.ensureQueryData(settingsQuery);
+  const conversation = id ? (await client.ensureQueryData(conversationQuery(id))).conversation : null;
+  const scope = scopeOf(conversation, settings.defaults);
   uploads.add(files, collection ?? (typeof scope === "object" ? (scope.collections[0] ?? null) : null));
-  if (scope === "none") setScope(conversation, "all").catch(toastError);
+  if (scope === "none") await setScope(conversation, "all");
 }

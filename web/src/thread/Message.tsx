@@ -129,7 +129,7 @@ export const Answer = memo(function Answer({ message, siblings, busy, feedback }
   });
   const { content: text, candor } = live?.message ?? message;
   // No model writes what is quoted.
-  const fromSources = message.model === null;
+  const fromSources = streaming && message.model === null;
   return (
     <article className="answer" aria-label={message.model ?? "Candor"} aria-busy={streaming} data-fresh={came.current || undefined}>
       {candor ? (

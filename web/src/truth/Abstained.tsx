@@ -1,4 +1,5 @@
 // No answer, and no dead end: why, what is nearest, what would help, and three ways on.
+// The server's advice says the same in English; here it is said in the page's language.
 
 import { useTranslation } from "react-i18next";
 import { regenerate } from "../api/hooks";
@@ -15,7 +16,7 @@ import { sure } from "./shown";
 const GLIMPSE = 220;
 
 export function Abstained({ message, candor, busy }: { message: Message; candor: Candor; busy: boolean }) {
-  const { t, i18n } = useTranslation();
+  const { t } = useTranslation();
   const nearest = candor.nearest ?? [];
   const memory = message.model !== null;
   const again = (how: { dial: number | null; memory?: boolean }) => void regenerate(message.conversation, message.id, how).catch(toastError);
@@ -42,9 +43,7 @@ export function Abstained({ message, candor, busy }: { message: Message; candor:
           </ul>
         </>
       )}
-      <h3>{t("abstained.help")}</h3>
-      {/* The server's own advice is English. */}
-      <p>{i18n.language === "en" && candor.advice ? candor.advice : t("abstained.advice")}</p>
+      <p className="help">{t("abstained.help")}</p>
       <div className="ways">
         {candor.dial !== null && nearest.length > 0 && (
           <button type="button" disabled={busy} onClick={() => again({ dial: null })}>

@@ -36,7 +36,9 @@ function Panel({ opened }: { opened: Opened }) {
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => heading.current?.focus(), []);
   const held = passage && passage.quote === citation.quote;
-  const facts = passage && [passage.page !== null && t(passage.pages > 0 ? "pageOf" : "page", { page: passage.page, count: passage.pages }), passage.date, passage.kind.toUpperCase()].filter(Boolean);
+  const facts = passage && [passage.page !== null && t(passage.pages > 0 ? "pageOf" : "page", { page: passage.page, count: passage.pages }), passage.date].filter(Boolean);
+  // A document's first heading is its title as a rule.
+  const path = passage?.headings.filter((heading) => heading !== passage.title) ?? [];
   return (
     <aside
       className="evidence"
@@ -58,9 +60,9 @@ function Panel({ opened }: { opened: Opened }) {
               {facts?.map((fact) => <span key={String(fact)}>{fact}</span>)}
             </p>
           )}
-          {passage && passage.headings.length > 0 && (
+          {path.length > 0 && (
             <p className="path" dir="auto">
-              {passage.headings.join(" › ")}
+              {path.join(" › ")}
             </p>
           )}
         </div>
@@ -75,7 +77,7 @@ function Panel({ opened }: { opened: Opened }) {
         {!passage && !error && <p className="note">{t("loading")}</p>}
       </div>
       <footer>
-        <p className={`mark-note ${opened.mark}`}>
+        <p className="mark-note" data-mark={opened.mark}>
           <MarkIcon kind={opened.mark} />
           <span>{explanation(opened.mark, opened.confidence, t)}</span>
         </p>

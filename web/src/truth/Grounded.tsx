@@ -29,7 +29,7 @@ export function Grounded({ message, candor, busy }: { message: Message; candor: 
             {disputed.map((sentence, n) => (
               <div key={n} className="side">
                 <time dir="auto">{sentence.citations[0]?.date ?? t("noDate")}</time>
-                <Quoted sentence={sentence} short={n === 0 ? candor.short : null} receipt={candor.receipt} />
+                <Quoted sentence={sentence} short={n === 0 ? candor.short : null} receipt={candor.receipt} dated />
               </div>
             ))}
           </div>
@@ -42,8 +42,8 @@ export function Grounded({ message, candor, busy }: { message: Message; candor: 
   );
 }
 
-/** A sentence with its marks: one for each source that has it. */
-function Quoted({ sentence, short, receipt }: { sentence: Sentence; short: string | null; receipt: string | null }) {
+/** A sentence with its marks: one for each source that has it. `dated`: its date stands above it already. */
+function Quoted({ sentence, short, receipt, dated = false }: { sentence: Sentence; short: string | null; receipt: string | null; dated?: boolean }) {
   const kind = markOf(sentence);
   const [before, bold, after] = around(sentence.text, short);
   const first = sentence.citations[0];
@@ -52,7 +52,7 @@ function Quoted({ sentence, short, receipt }: { sentence: Sentence; short: strin
     if (first && !getSelection()?.toString()) evidence.open({ citation: first, mark: first.stale ? "stale" : kind, confidence: sentence.confidence, receipt });
   };
   return (
-    <figure className={`quoted ${kind}`}>
+    <figure className="quoted" data-mark={kind}>
       <blockquote dir="auto" onClick={open}>
         {before}
         {bold && <b>{bold}</b>}
@@ -60,7 +60,7 @@ function Quoted({ sentence, short, receipt }: { sentence: Sentence; short: strin
       </blockquote>
       <figcaption>
         {sentence.citations.map((citation, n) => (
-          <MarkButton key={n} kind={kind} citation={citation} confidence={sentence.confidence} receipt={receipt} />
+          <MarkButton key={n} kind={kind} citation={citation} confidence={sentence.confidence} receipt={receipt} dated={dated} />
         ))}
       </figcaption>
     </figure>
@@ -72,7 +72,7 @@ function Memory({ text, confidence }: { text: string; confidence: number }) {
   return (
     <section className="memory" aria-label={t("marks.memory")}>
       <Explained text={explanation("memory", confidence, t)}>
-        <button type="button" className="mark-button memory">
+        <button type="button" className="mark-button" data-mark="memory">
           <MarkIcon kind="memory" />
           <span className="mark-word">{t("marks.memory")}</span>
           <span className="mark-sure">{t("sure", { percent: sure(confidence) })}</span>

@@ -23,22 +23,24 @@ interface Props {
   citation: Citation;
   confidence: number | null;
   receipt: string | null;
+  /** The date stands elsewhere. */
+  dated?: boolean;
 }
 
 /** A mark that opens the passage. */
-export function MarkButton({ kind, citation, confidence, receipt }: Props) {
+export function MarkButton({ kind, citation, confidence, receipt, dated }: Props) {
   const { t } = useTranslation();
   const mark = citation.stale ? "stale" : kind;
   return (
     <Explained text={explanation(mark, confidence, t)}>
-      <button type="button" className={`mark-button ${mark}`} onClick={() => evidence.open({ citation, mark, confidence, receipt })}>
+      <button type="button" className="mark-button" data-mark={mark} onClick={() => evidence.open({ citation, mark, confidence, receipt })}>
         <MarkIcon kind={mark} />
         <span className="mark-word">{t(`marks.${mark}`)}</span>
         <span className="mark-file" dir="auto">
           {citation.filename}
         </span>
         {citation.page !== undefined && <span>{t("page", { page: citation.page })}</span>}
-        {citation.date && <span>{citation.date}</span>}
+        {citation.date && !dated && <span>{citation.date}</span>}
         {confidence !== null && mark !== "near" && <span className="mark-sure">{t("sure", { percent: sure(confidence) })}</span>}
         <span className="sr-only">{t("showPassage")}</span>
       </button>

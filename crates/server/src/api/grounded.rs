@@ -104,7 +104,7 @@ impl Grounded {
     /// Answers, from sources or from memory.
     async fn answer(&self, model: &Arc<dyn Generator>, request: GenerateRequest) -> Result<Answer, ApiError> {
         if self.bare {
-            return self.from_memory(model.as_ref(), request).await;
+            return self.by_memory(model.as_ref(), request).await;
         }
         let card = model.card();
         let model = Model {
@@ -112,22 +112,18 @@ impl Grounded {
             fingerprint: card.fingerprint,
             sha256: card.sha256,
         };
-        self.from_sources(Some(model)).await
+        self.by_sources(Some(model)).await
     }
 
     /// Answers from sources; `model` is whom the question was put to, if anyone.
-    pub(crate) async fn from_sources(&self, model: Option<Model>) -> Result<Answer, ApiError> {
+    pub(crate) async fn by_sources(&self, model: Option<Model>) -> Result<Answer, ApiError> {
         let mut question = self.question.clone();
         question.model = model;
         self.answerer.ask(&question).await.map_err(failed)
     }
 
     /// Answers from the model's memory.
-    pub(crate) async fn from_memory(
-        &self,
-        model: &dyn Generator,
-        request: GenerateRequest,
-    ) -> Result<Answer, ApiError> {
+    pub(crate) async fn by_memory(&self, model: &dyn Generator, request: GenerateRequest) -> Result<Answer, ApiError> {
         let answer = memory::recall(model, request, self.dial, &self.answerer).await;
         answer.map_err(failed)
     }

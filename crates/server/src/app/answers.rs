@@ -44,11 +44,16 @@ struct Text {
 /// How an answer comes about.
 pub(super) enum Work {
     /// The model goes on with the conversation.
-    Model(Arc<dyn Generator>, GenerateRequest),
+    Model(Arc<dyn Generator>, Box<GenerateRequest>),
     /// Sources are quoted.
-    Sources(Grounded, OwnedSemaphorePermit),
+    Sources(Box<Grounded>, OwnedSemaphorePermit),
     /// The model says what it remembers, and is asked again to see how sure that is.
-    Memory(Grounded, OwnedSemaphorePermit, Arc<dyn Generator>, GenerateRequest),
+    Memory(
+        Box<Grounded>,
+        OwnedSemaphorePermit,
+        Arc<dyn Generator>,
+        Box<GenerateRequest>,
+    ),
 }
 
 /// What a reader finds.
@@ -159,9 +164,9 @@ impl Place {
     /// The answer's usage, where tokens were counted.
     async fn work(&self, store: &Store, id: &str, work: Work) -> Result<Option<serde_json::Value>, ApiError> {
         let answer = match work {
-            Work::Model(model, request) => return Ok(Some(self.follow(store, id, model.as_ref(), request).await?)),
-            Work::Sources(grounded, _permit) => grounded.from_sources(None).await?,
-            Work::Memory(grounded, _permit, model, request) => grounded.from_memory(model.as_ref(), request).await?,
+            Work::Model(model, request) => return Ok(Some(self.follow(store, id, model.as_ref(), *request).await?)),
+            Work::Sources(grounded, _permit) => grounded.by_sources(None).await?,
+            Work::Memory(grounded, _permit, model, request) => grounded.by_memory(model.as_ref(), *request).await?,
         };
         let shown = Shown::of(&answer)?;
         let candor = serde_json::to_value(&shown.candor).ok();

@@ -60,7 +60,7 @@ pub(super) async fn prepare(
                 .chain(question)
                 .map(|text| message("user", text))
                 .collect();
-            let grounded = Grounded::new(app, request, &questions).await?;
+            let grounded = Box::new(Grounded::new(app, request, &questions).await?);
             Prepared {
                 work: Work::Sources(grounded, app.admit()?),
                 // No model is asked.
@@ -73,7 +73,8 @@ pub(super) async fn prepare(
         }
         Origin::Memory(request) => {
             let asked = question.or_else(|| asked.map(|last| last.content.as_str()));
-            let grounded = Grounded::new(app, request, &[message("user", asked.unwrap_or_default())]).await?;
+            let alone = message("user", asked.unwrap_or_default());
+            let grounded = Box::new(Grounded::new(app, request, &[alone]).await?);
             let permit = app.admit()?;
             let (prepared, model, request) = by_model(app, conversation, branch, question).await?;
             Prepared {
@@ -149,7 +150,7 @@ async fn by_model(
     conversation: &Conversation,
     branch: &[&Message],
     question: Option<&str>,
-) -> Result<(NewMessage, Arc<dyn Generator>, GenerateRequest), ApiError> {
+) -> Result<(NewMessage, Arc<dyn Generator>, Box<GenerateRequest>), ApiError> {
     let mut knobs = Knobs::checked(&conversation.sampling)?.with_seed();
     let name = match &conversation.model {
         Some(name) => name.clone(),
@@ -181,7 +182,7 @@ async fn by_model(
         sampling: serde_json::to_value(&knobs).ok(),
         turns_left_out: i64::try_from(fitted.turns_left_out).unwrap_or(i64::MAX),
     };
-    let request = GenerateRequest {
+    let request = Box::new(GenerateRequest {
         prompt: Prompt::Chat {
             messages: fitted.messages,
             tools: Vec::new(),
@@ -193,7 +194,7 @@ async fn by_model(
         logprobs: None,
         prompt_logprobs: false,
         affinity: Some(conversation.id.clone()),
-    };
+    });
     Ok((answer, model, request))
 }
 
