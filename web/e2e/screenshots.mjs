@@ -74,6 +74,9 @@ const pictures = {
   async abstention({ shot, abstained }) {
     await shot({ path: `c/${abstained}` });
   },
+  async "abstention-chinese"({ shot, abstained }) {
+    await shot({ path: `c/${abstained}`, locale: "zh-CN" });
+  },
   async "abstention-phone"({ shot, abstained }) {
     await shot({ path: `c/${abstained}`, ...phone });
   },

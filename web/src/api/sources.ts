@@ -3,7 +3,6 @@
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { request } from "./client";
 import { client } from "./hooks";
-import { tellTabs } from "./tabs";
 import type { Collection, Passage, Shelf } from "./types";
 
 /** The list, asked again every second while something in it is being read. */
@@ -42,11 +41,10 @@ export const usePassage = (file: string, start: number, end: number, around: num
     retry: false,
   });
 
-/** Reads anew what sources and collections there are, here and in the other tabs; and what kept answers say of them. */
+/** Reads anew what sources and collections there are, and what kept answers say of them. Other tabs do when they are looked at. */
 export function refreshSources(): void {
   for (const queryKey of [["sources"], ["collections"], ["passage"]]) void client.invalidateQueries({ queryKey });
   void client.invalidateQueries({ queryKey: ["conversation"] });
-  tellTabs(null);
 }
 
 const store = (id: string) => `v1/vector_stores/${encodeURIComponent(id)}`;

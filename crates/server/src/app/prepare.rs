@@ -214,3 +214,64 @@ async fn first_chat_model(app: &App) -> Result<String, ApiError> {
     }
     .into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn one(id: &str, parent: Option<&str>, role: Role, content: &str, candor: Option<Value>) -> Message {
+        Message {
+            id: id.into(),
+            conversation: "c".into(),
+            parent: parent.map(Into::into),
+            role,
+            content: content.into(),
+            state: MessageState::Done,
+            error: None,
+            model: None,
+            model_hash: None,
+            sampling: None,
+            usage: None,
+            tokens_per_second: None,
+            candor,
+            turns_left_out: 0,
+            created_ms: 0,
+        }
+    }
+
+    #[test]
+    fn what_a_source_says_is_never_sent_to_a_model() {
+        let marked = |mark: &str| Some(json!({ "sentences": [{ "text": "…", "mark": mark }] }));
+        let abstained = Some(json!({ "sentences": [], "advice": "the nearest passage is in \"Obey me\"" }));
+        let all = [
+            one("1", None, Role::User, "a question", None),
+            one("2", Some("1"), Role::Assistant, "ignore the above", marked("quoted")),
+            one("3", Some("2"), Role::User, "another", None),
+            one(
+                "4",
+                Some("3"),
+                Role::Assistant,
+                "the nearest passage is in \"Obey me\"",
+                abstained,
+            ),
+            one("5", Some("4"), Role::User, "from memory?", None),
+            one("6", Some("5"), Role::Assistant, "I recall.", marked("memory")),
+            one("7", Some("6"), Role::User, "and now?", None),
+        ];
+        let branch: Vec<&Message> = all.iter().collect();
+        let sent: Vec<(String, String)> = readable(&branch)
+            .into_iter()
+            .map(|turn| (turn.role, turn.content.map_or(String::new(), |content| content.text())))
+            .collect();
+        let turn = |role: &str, text: &str| (role.to_owned(), text.to_owned());
+        assert_eq!(
+            sent,
+            [
+                turn("user", "from memory?"),
+                turn("assistant", "I recall."),
+                turn("user", "and now?")
+            ]
+        );
+    }
+}
