@@ -42,7 +42,7 @@ const finished = (page) => page.waitForFunction(() => document.querySelectorAll(
 /** Asked of the documents in library.mjs, in this order. */
 const grounded = {
   quoted: ["How much does a season ticket for the pool cost?", "How long is a stall permit valid?"],
-  abstained: ["Who repairs the clock of the church?"],
+  abstained: ["Who designed the new school kitchen?"],
   disputed: ["When was the stone bridge over the Lenne finished?"],
   chinese: ["摊位许可证多长时间内有效？"],
 };

@@ -15,6 +15,7 @@ export function Announcer({ id, running, turns }: { id: string; running: boolean
     if (current.id === id && current.running !== running && last?.role === "assistant") {
       if (running) setSaid(t("answering", { model: last.model ?? "Candor" }));
       else if (last.state === "stopped") setSaid(t("answerStopped"));
+      else if (last.candor?.outcome === "abstained") setSaid(t("answered", { text: t("abstained.title") }));
       else setSaid(last.error ?? t("answered", { text: last.content.slice(0, 2000) }));
     }
     before.current = { id, running };

@@ -3,6 +3,7 @@
 
 import { useTranslation } from "react-i18next";
 import { regenerate } from "../api/hooks";
+import { useShelf } from "../api/sources";
 import type { Candor, Message } from "../api/types";
 import { percent } from "../settings/DialMenu";
 import { addSources } from "../sources/adding";
@@ -19,7 +20,8 @@ export function Abstained({ message, candor, busy }: { message: Message; candor:
   const { t } = useTranslation();
   const nearest = candor.nearest ?? [];
   const memory = message.model !== null;
-  const again = (how: { dial: number | null; memory?: boolean }) => void regenerate(message.conversation, message.id, how).catch(toastError);
+  const reading = useShelf().data?.reading ?? 0;
+  const again = (how?: { dial: number | null; memory?: boolean }) => void regenerate(message.conversation, message.id, how).catch(toastError);
   const add = () => pickFiles((files) => addSources(files, message.conversation));
   const values = { percent: sure(candor.confidence), dial: candor.dial === null ? t("dial.off") : percent(candor.dial) };
   const why = memory ? "abstained.memory" : nearest.length === 0 ? "abstained.nothing" : "abstained.unsure";
@@ -43,8 +45,13 @@ export function Abstained({ message, candor, busy }: { message: Message; candor:
           </ul>
         </>
       )}
-      <p className="help">{t("abstained.help")}</p>
+      <p className="help">{reading > 0 ? t("abstained.reading", { count: reading }) : t("abstained.help")}</p>
       <div className="ways">
+        {reading > 0 && (
+          <button type="button" disabled={busy} onClick={() => again()}>
+            {t("regenerate")}
+          </button>
+        )}
         {candor.dial !== null && nearest.length > 0 && (
           <button type="button" disabled={busy} onClick={() => again({ dial: null })}>
             {t("abstained.anyway")}
@@ -62,6 +69,7 @@ export function Abstained({ message, candor, busy }: { message: Message; candor:
 }
 
 function glimpse(text: string): string {
-  const words = text.replace(/\s+/g, " ").trim();
+  // A heading stands in a paragraph of its own.
+  const words = text.trim().replace(/\n\s*\n/g, " · ").replace(/\s+/g, " ");
   return words.length > GLIMPSE * 1.2 ? `${words.slice(0, GLIMPSE)}…` : words;
 }
