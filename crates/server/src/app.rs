@@ -3,9 +3,12 @@
 
 mod answers;
 mod conversations;
+mod evidence;
 mod fit;
+mod prepare;
 mod sampling;
 mod small;
+mod sources;
 mod turns;
 
 use std::sync::Arc;
@@ -30,6 +33,8 @@ pub fn routes() -> Router<App> {
         .route("/api/feedback", get(small::all_feedback))
         .route("/api/search", get(conversations::search))
         .route("/api/import", post(conversations::import))
+        .route("/api/sources", get(sources::list))
+        .route("/api/sources/{id}/passage", get(sources::passage))
         .route(
             "/api/conversations",
             get(conversations::list).post(conversations::create),

@@ -14,6 +14,8 @@ use crate::{Store, StoreError};
 
 /// Bytes of one message.
 pub(crate) const MAX_CONTENT: usize = 16 * 1024 * 1024;
+/// Bytes of what an answer was made of, as JSON.
+pub(crate) const MAX_CANDOR: usize = 1024 * 1024;
 
 /// Who speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,6 +68,8 @@ pub struct Message {
     pub usage: Option<serde_json::Value>,
     /// Tokens per second while it was written.
     pub tokens_per_second: Option<f64>,
+    /// What it was made of, where it was made of sources: the `candor` field of chat completions.
+    pub candor: Option<serde_json::Value>,
     /// So many of the oldest turns did not fit and were not sent to the model.
     pub turns_left_out: i64,
     /// Milliseconds since 1970.
@@ -122,6 +126,8 @@ pub struct MessageUpdate {
     pub usage: Option<serde_json::Value>,
     /// Tokens per second.
     pub tokens_per_second: Option<f64>,
+    /// See [`Message`].
+    pub candor: Option<serde_json::Value>,
 }
 
 impl Role {
@@ -168,6 +174,7 @@ impl From<message::Model> for Message {
             sampling: row.sampling,
             usage: row.usage,
             tokens_per_second: row.tokens_per_second,
+            candor: row.candor,
             turns_left_out: row.turns_left_out,
             created_ms: row.created_ms,
         }
@@ -242,6 +249,7 @@ impl Store {
                 sampling: Set(one.sampling),
                 usage: Set(None),
                 tokens_per_second: Set(None),
+                candor: Set(None),
                 turns_left_out: Set(one.turns_left_out),
                 created_ms: Set(now),
             };
@@ -271,6 +279,9 @@ impl Store {
         }
         if update.usage.is_some() {
             row.usage = Set(update.usage);
+        }
+        if update.candor.is_some() {
+            row.candor = Set(update.candor);
         }
         if update.tokens_per_second.is_some() {
             row.tokens_per_second = Set(update.tokens_per_second);

@@ -8,7 +8,7 @@ use http::{HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
 
 use super::sampling::Knobs;
-use super::{Chat, refused};
+use super::{Chat, evidence, refused};
 use crate::body::Body;
 use crate::{ApiError, App};
 
@@ -56,7 +56,8 @@ pub(super) struct Whole {
 /// `GET /api/conversations/{id}`
 pub(super) async fn one(chat: Chat, Path(id): Path<String>) -> Result<Json<Whole>, ApiError> {
     let conversation = chat.store.conversation(&id).await.map_err(refused)?;
-    let messages = chat.store.messages(&id).await.map_err(refused)?;
+    let mut messages = chat.store.messages(&id).await.map_err(refused)?;
+    evidence::recheck(&chat.store, &mut messages).await.map_err(refused)?;
     let feedback = chat.store.feedback(Some(&id)).await.map_err(refused)?;
     let running = chat.answers.get(&id).is_some();
     Ok(Json(Whole {
@@ -152,6 +153,11 @@ pub(super) async fn import(
     chat: Chat,
     Body(document): Body<Document>,
 ) -> Result<(StatusCode, Json<Conversation>), ApiError> {
+    for (n, message) in document.messages.iter().enumerate() {
+        if let Some(candor) = &message.candor {
+            evidence::check(candor).map_err(|why| ApiError::param(format!("messages[{n}].candor"), why))?;
+        }
+    }
     let made = chat.store.import(document).await.map_err(refused)?;
     Ok((StatusCode::CREATED, Json(made)))
 }
