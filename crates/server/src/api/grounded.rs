@@ -113,7 +113,11 @@ impl Grounded {
         if self.phrase {
             let mut question = self.question.clone();
             question.model = Some(card);
-            return self.answerer.ask_phrased(&question, model.as_ref()).await.map_err(failed);
+            return self
+                .answerer
+                .ask_phrased(&question, model.as_ref())
+                .await
+                .map_err(failed);
         }
         self.by_sources(Some(card)).await
     }
