@@ -275,8 +275,8 @@ export const grounded = {
     await clear(server);
     const { page } = await fresh(context, "Unreadable");
     await drop(page, { name: "broken.pdf", text: "%PDF-1.7 and nothing else", type: "application/pdf" }, { name: "empty.txt", text: "" });
-    await page.locator(".uploads li.failed", { hasText: "empty" }).getByText("the file is empty").waitFor();
-    const broken = page.locator(".uploads li.failed", { hasText: "broken.pdf" });
+    await page.locator(".uploads li[data-state=failed]", { hasText: "empty" }).getByText("the file is empty").waitFor();
+    const broken = page.locator(".uploads li[data-state=failed]", { hasText: "broken.pdf" });
     await broken.waitFor();
     assert.ok((await broken.locator(".upload-error").innerText()).length > 20);
     await context.axe(page, "failed uploads");
