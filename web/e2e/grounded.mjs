@@ -178,7 +178,7 @@ export const grounded = {
     const { server } = context;
     await clear(server);
     await add(server, ferry);
-    const { page } = await fresh(context, "Removing", { ...brief, sources: "all" });
+    const { page, id } = await fresh(context, "Removing", { ...brief, sources: "all" });
     await ask(page, "How much is a return ticket?");
     await done(page);
     await mark(page).waitFor();
@@ -195,6 +195,12 @@ export const grounded = {
     assert.match(await panel(page).locator("blockquote").innerText(), /costs 12 euros/);
     await context.axe(page, "quote without a source");
     assert.equal(await page.locator(".short").count(), 0);
+    // What a receipt says goes with the conversation; that there was one stays.
+    const { messages } = await server.api("GET", `conversations/${id}`);
+    const receipt = async () => (await fetch(`${server.url}v1/receipts/${messages[1].candor.receipt}`)).json();
+    assert.match((await receipt()).body, /return ticket/);
+    await server.api("DELETE", `conversations/${id}`);
+    assert.equal((await receipt()).body, null);
   },
 
   async "an imported answer cannot pass words off as a quote"(context) {
@@ -275,8 +281,8 @@ export const grounded = {
     await clear(server);
     const { page } = await fresh(context, "Unreadable");
     await drop(page, { name: "broken.pdf", text: "%PDF-1.7 and nothing else", type: "application/pdf" }, { name: "empty.txt", text: "" });
-    await page.locator(".uploads li.failed", { hasText: "empty" }).getByText("the file is empty").waitFor();
-    const broken = page.locator(".uploads li.failed", { hasText: "broken.pdf" });
+    await page.locator(".uploads li[data-state=failed]", { hasText: "empty" }).getByText("the file is empty").waitFor();
+    const broken = page.locator(".uploads li[data-state=failed]", { hasText: "broken.pdf" });
     await broken.waitFor();
     assert.ok((await broken.locator(".upload-error").innerText()).length > 20);
     await context.axe(page, "failed uploads");

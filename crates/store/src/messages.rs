@@ -1,9 +1,12 @@
 //! Messages: a tree per conversation. Editing a question or asking again adds a sibling; nothing is overwritten. The
 //! conversation's `leaf` says which branch is shown.
 
+use std::collections::HashSet;
+
+use sea_orm::sea_query::{Expr, SimpleExpr};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter,
-    QueryOrder, TransactionTrait,
+    QueryOrder, QuerySelect, TransactionTrait,
 };
 use serde::{Deserialize, Serialize};
 
@@ -290,6 +293,26 @@ impl Store {
             .set(row)
             .filter(message::Column::Id.eq(id));
         Ok(self.db(change.exec(&self.write).await)?.rows_affected > 0)
+    }
+
+    /// The receipts of a conversation's answers that no other conversation has.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn own_receipts(&self, conversation: &str) -> Result<Vec<String>, StoreError> {
+        let receipts = async |of: SimpleExpr| {
+            let find = message::Entity::find()
+                .filter(message::Column::Candor.is_not_null())
+                .filter(of)
+                .select_only()
+                .column_as(Expr::cust(r#"json_extract("candor", '$.receipt')"#), "receipt")
+                .into_tuple::<Option<String>>();
+            let found: Vec<Option<String>> = self.db(find.all(&self.read).await)?;
+            Ok::<HashSet<String>, StoreError>(found.into_iter().flatten().collect())
+        };
+        let own = receipts(message::Column::Conversation.eq(conversation)).await?;
+        let others = receipts(message::Column::Conversation.ne(conversation)).await?;
+        Ok(own.difference(&others).cloned().collect())
     }
 
     /// Shows the branch through this message: its newest descendant becomes the conversation's leaf, which is returned.

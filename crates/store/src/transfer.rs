@@ -272,8 +272,8 @@ fn footnotes(candor: Option<&serde_json::Value>) -> String {
     for sentence in candor.map(|candor| list(candor, "sentences")).unwrap_or_default() {
         for citation in list(&sentence, "citations") {
             // A name is only a label: nothing in it may act as Markdown.
-            let name = clean_title(citation["filename"].as_str().unwrap_or_default())
-                .replace(['[', ']', '<', '>', '!', '`', '*', '_', '\\'], " ");
+            let name = citation["filename"].as_str().unwrap_or_default();
+            let name = clean_title(&name.replace(['[', ']', '<', '>', '!', '`', '*', '_', '\\'], " "));
             let page = citation["page"]
                 .as_u64()
                 .map(|page| format!(", page {page}"))

@@ -132,7 +132,7 @@ function Row({ source, collections }: { source: Source; collections: Collection[
   const title = source.title || source.name;
   const facts = [source.title && source.title !== source.name && source.name, size(source.size, i18n.language), source.date].filter(Boolean);
   return (
-    <li className={source.state}>
+    <li data-state={source.state}>
       <BookIcon size={17} />
       <div className="shelf-words">
         <span className="shelf-title" dir="auto">

@@ -12,7 +12,7 @@ export function UploadList() {
   return (
     <ul className="uploads" aria-label={t("uploads.label")}>
       {list.map((upload) => (
-        <li key={upload.id} className={upload.state}>
+        <li key={upload.id} data-state={upload.state}>
           {upload.state === "ready" ? <CheckIcon size={15} /> : <BookIcon size={15} />}
           <span className="upload-name" dir="auto">
             {upload.name}

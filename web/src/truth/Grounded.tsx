@@ -71,7 +71,7 @@ function Memory({ text, confidence }: { text: string; confidence: number }) {
   const { t } = useTranslation();
   return (
     <section className="memory" aria-label={t("marks.memory")}>
-      <Explained text={explanation("memory", confidence, t)}>
+      <Explained text={explanation("memory", confidence, t)} side="top">
         <button type="button" className="mark-button" data-mark="memory">
           <MarkIcon kind="memory" />
           <span className="mark-word">{t("marks.memory")}</span>

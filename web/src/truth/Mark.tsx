@@ -54,13 +54,13 @@ export function explanation(kind: Kind, confidence: number | null, t: (key: stri
   return confidence === null || kind === "near" || kind === "stale" ? meaning : `${meaning} ${t(kind === "memory" ? "sureMemory" : "sureLong", { percent: sure(confidence) })}`;
 }
 
-export function Explained({ text, children }: { text: string; children: ReactNode }) {
+export function Explained({ text, side = "bottom", children }: { text: string; side?: "top" | "bottom"; children: ReactNode }) {
   return (
     <Tooltip.Provider delayDuration={350} skipDelayDuration={200}>
       <Tooltip.Root>
         <Tooltip.Trigger asChild>{children}</Tooltip.Trigger>
         <Tooltip.Portal>
-          <Tooltip.Content className="tooltip" side="bottom" align="start" sideOffset={6} collisionPadding={12}>
+          <Tooltip.Content className="tooltip" side={side} align="start" sideOffset={6} collisionPadding={12}>
             {text}
           </Tooltip.Content>
         </Tooltip.Portal>

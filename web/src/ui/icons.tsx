@@ -37,7 +37,7 @@ export const TrashIcon = icon(<path d="M5 7h14M10 7V4.500h4V7M7 7l.8 12.500h8.40
 export const FolderIcon = icon(<path d="M4 18.500v-12A1.500 1.500 0 0 1 5.500 5H9l2 2.500h7.500A1.500 1.500 0 0 1 20 9v9.500z" />);
 export const QuoteIcon = icon(<path d="M5 16.500c2.500-.5 4-2.500 4-5.500V7H5v5h4M14 16.500c2.500-.5 4-2.500 4-5.500V7h-4v5h4" />);
 export const MemoryIcon = icon(<><path d="M7.500 17.500a4 4 0 0 1-.6-7.900 5.500 5.500 0 0 1 10.600 1 3.500 3.500 0 0 1-.5 6.900z" strokeDasharray="2.600 2.600" /></>);
-export const DisputeIcon = icon(<path d="M9 7H4m0 0 2.500-2.500M4 7l2.500 2.500M15 17h5m0 0-2.500-2.500M20 17l-2.500 2.500M9 17H4M20 7h-5" />);
+export const DisputeIcon = icon(<path d="M5.500 9.500h13M5.500 14.500h13M15 5 9 19" />);
 export const BrokenIcon = icon(<path d="M10 14 7.500 16.500a3 3 0 0 1-4.200-4.200L6 9.500M14 10l2.500-2.500a3 3 0 0 1 4.200 4.200L18 14.500M8.500 5.500 8 3.500M15.500 18.500l.5 2" />);
 export const UnsureIcon = icon(<><circle cx="12" cy="12" r="8.500" /><path d="M9.500 9.700a2.500 2.500 0 1 1 3.600 2.300c-.7.400-1.100.9-1.100 1.700M12 16.800v.1" /></>);
 export const ReceiptIcon = icon(<path d="M6.500 3.500h11v17l-2.200-1.500-1.700 1.500-1.600-1.500-1.600 1.500-1.700-1.500-2.200 1.500zM9.500 8.500h5M9.500 12h5" />);

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
-use candor_store::{Conversation, ConversationChange, Document, Feedback, Hit, Message, NewConversation};
+use candor_store::{Conversation, ConversationChange, Document, Feedback, Hit, Message, NewConversation, StoreError};
 use http::{HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
 
@@ -86,12 +86,20 @@ pub(super) async fn change(
     ))
 }
 
-/// `DELETE /api/conversations/{id}`: an answer that runs in it ends.
+/// `DELETE /api/conversations/{id}`: an answer that runs in it ends. What the receipts of its answers say goes with it; that
+/// there were such answers stays, or the chain of receipts would break.
 pub(super) async fn delete(chat: Chat, Path(id): Path<String>) -> Result<StatusCode, ApiError> {
     if let Some(running) = chat.answers.get(&id) {
         running.stop();
     }
+    let receipts = chat.store.own_receipts(&id).await.map_err(refused)?;
     if chat.store.delete_conversation(&id).await.map_err(refused)? {
+        for receipt in receipts {
+            match chat.store.empty_receipt(&receipt).await {
+                Ok(()) | Err(StoreError::Missing { .. }) => {}
+                Err(error) => return Err(refused(error)),
+            }
+        }
         return Ok(StatusCode::NO_CONTENT);
     }
     Err(ApiError::NotFound(

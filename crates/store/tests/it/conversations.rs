@@ -215,7 +215,7 @@ async fn an_exported_conversation_comes_back_the_same_with_new_ids() {
     let first = turn(&store, &id, None, "q", "a").await;
     turn(&store, &id, Some(first[1].id.clone()), "q2", "a2").await;
     let last = turn(&store, &id, None, "other", "branch").await;
-    let candor = json!({ "outcome": "answered", "sentences": [
+    let candor = json!({ "outcome": "answered", "receipt": "rcpt-1", "sentences": [
         { "text": "branch", "citations": [{ "quote": "branch", "filename": "![a](b) notes.txt", "page": 2 }] }] });
     let update = MessageUpdate {
         candor: Some(candor.clone()),
@@ -238,10 +238,14 @@ async fn an_exported_conversation_comes_back_the_same_with_new_ids() {
     let texts = |all: &[Message]| all.iter().map(|one| one.content.clone()).collect::<Vec<_>>();
     assert_eq!(texts(&from), texts(&to));
     assert_eq!((copy.sources, &to[5].candor), (Scope::All, &Some(candor)));
+    // The copy has the original's receipt, so it is not the original's alone; without the copy it is.
+    assert!(store.own_receipts(&id).await.unwrap().is_empty());
     assert_eq!(
         store.export_markdown(&copy.id).await.unwrap(),
         "# T\n\n> S\n\n## You\n\nother\n\n## m\n\nbranch\n\n- Source: a (b) notes.txt, page 2\n"
     );
+    store.delete_conversation(&copy.id).await.unwrap();
+    assert_eq!(store.own_receipts(&id).await.unwrap(), ["rcpt-1"]);
 }
 
 #[tokio::test]

@@ -409,7 +409,7 @@ mod tests {
         let permit = "许可证九十天内有效，费用1,200.50元。";
         let within = |words: &str| permit.find(words).map_or(0..0, |at| at..at + words.len());
         let tidied = |words: &str| &permit[tidy(permit, &(0..permit.len()), &within(words))];
-        assert_eq!((tidied("十天"), tidied("200")), ("九十天", "1,200.50"));
+        assert_eq!((tidied("十天"), tidied("200")), ("九十天", "1,200.50元"));
         let han = "这座桥建于一八七四年。";
         let year = han.find("一八七四年").map_or(0..0, |at| at..at + "一八七四年".len());
         assert_eq!(&han[tidy(han, &(0..han.len()), &year)], "一八七四年");
