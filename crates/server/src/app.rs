@@ -6,6 +6,7 @@ mod conversations;
 mod fit;
 mod sampling;
 mod small;
+mod sources;
 mod turns;
 
 use std::sync::Arc;
@@ -29,6 +30,8 @@ pub fn routes() -> Router<App> {
         .route("/api/settings/{key}", put(small::set_setting))
         .route("/api/feedback", get(small::all_feedback))
         .route("/api/search", get(conversations::search))
+        .route("/api/receipts/{id}/standing", get(sources::standing))
+        .route("/api/addresses", get(sources::addresses).post(sources::add))
         .route("/api/import", post(conversations::import))
         .route(
             "/api/conversations",

@@ -18,9 +18,11 @@ pub mod receipt;
 mod retrieve;
 mod scoring;
 mod sentences;
+pub mod standing;
 mod words;
 
 pub use answer::{Answer, Answerer, Question};
+pub use candor_fetch::Address;
 pub use check::{Checked, Checker, Verdict};
 pub use embedder::Embedder;
 pub use encoders::Encoders;

@@ -7,6 +7,9 @@ use std::time::Instant;
 
 use anyhow::{Context as _, anyhow, bail};
 use candor_server::{ApiKey, App, Models, ServerConfig};
+use candor_truth::ingest::watch::{Pace, Watcher};
+use candor_truth::ingest::web::Web;
+use candor_truth::ingest::{Importer, Summary};
 use candor_truth::receipt::Signer;
 use candor_truth::{Answerer, Encoders};
 use clap::Args;
@@ -14,6 +17,7 @@ use clap::Args;
 use crate::context::{Context, KEY as KEY_FILE};
 use crate::library;
 use crate::open::{self, EngineArgs};
+use crate::reader;
 use crate::terminal::{Style, print};
 
 /// The variable that holds the key which callers must send.
@@ -119,7 +123,20 @@ impl Serve {
         }
         let answerer = Answerer::new(library.clone(), encoders).signed_by(signer);
         let intake = library::intake(context, library.clone())?;
+        let importer = Importer {
+            store: store.clone(),
+            reader: Arc::new(reader::new()?),
+            collection: None,
+        };
+        let watching = tokio::spawn({
+            let (importer, intake) = (importer.clone(), intake.clone());
+            async move {
+                let changed = |_: &Summary| intake.changed();
+                Watcher::new(importer, Pace::default()).run(&|_| {}, &changed).await;
+            }
+        });
         let app = App::new(Arc::new(models), config)
+            .with(Web::new(importer)?)
             .with(store.clone())
             .with(library)
             .with(intake)
@@ -134,6 +151,7 @@ impl Serve {
         candor_server::serve(app, listener, stopped())
             .await
             .context("the server stopped")?;
+        watching.abort();
         store.close().await?;
         Ok(ExitCode::SUCCESS)
     }
