@@ -67,8 +67,7 @@ pub(crate) async fn open(context: &Context, args: &EngineArgs, paths: &[PathBuf]
                 display.advance(bytes);
             }
         };
-        importer.import(&whole, &show).await?;
-        importer.refresh(&show).await?;
+        importer.look_through(&whole, &show).await?;
         // What is not there any more is no evidence: unlike the sources, this library is nobody's archive.
         let sources = library
             .store

@@ -12,6 +12,12 @@ pub struct Extracted {
     pub title: Option<String>,
     /// When the document says it was last changed (else: written), as `YYYY-MM-DD`.
     pub date: Option<String>,
+    /// Of an entry of a feed: where it says that it stands on the web. What a document claims, and not checked here.
+    #[serde(default)]
+    pub link: Option<String>,
+    /// Of an entry of a feed: what it is called by there, which stays the same when its words change.
+    #[serde(default)]
+    pub id: Option<String>,
     /// Paragraphs separated by blank lines; table rows with cells separated by ` | `; `\n` line ends; no control characters.
     pub text: String,
     /// `pages[n]` is the byte of `text` where page `n + 1` begins; empty where the document has no pages.

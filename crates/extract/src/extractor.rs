@@ -312,7 +312,11 @@ fn checked(document: Extracted) -> Result<Extracted, ExtractError> {
             .headings
             .iter()
             .all(|heading| heading.start < heading.end && text.get(heading.start..heading.end).is_some())
-        && !text.chars().any(|c| c.is_control() && c != '\n' && c != '\t');
+        && !text.chars().any(|c| c.is_control() && c != '\n' && c != '\t')
+        && [&document.link, &document.id]
+            .into_iter()
+            .flatten()
+            .all(|word| word.len() <= 4096 && !word.chars().any(char::is_control));
     if sound {
         Ok(document)
     } else {

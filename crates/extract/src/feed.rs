@@ -1,4 +1,4 @@
-//! RSS and Atom feeds: each entry is a document of its own (title, date, text), or all of them are one.
+//! RSS and Atom feeds: each entry is a document of its own (title, date, link, text), or all of them are one.
 
 use crate::document::{Extracted, Kind};
 use crate::error::ExtractError;
@@ -7,12 +7,16 @@ use crate::text::Writer;
 use crate::xml::{Token, Xml};
 
 const WHAT: &str = "feed";
+/// Characters of a link or of an entry's own name.
+const LONGEST: usize = 2048;
 
 /// One entry, its text as HTML or, where the feed has it as elements of its own, as paragraphs.
 #[derive(Default)]
 struct Entry {
     title: String,
     date: String,
+    link: String,
+    id: String,
     summary: String,
     content: String,
     paragraphs: String,
@@ -66,8 +70,20 @@ pub(crate) fn each(xml: &str, limits: &Limits, each: &mut dyn FnMut(Extracted) -
         let mut out = Writer::new(limits);
         entry.write(1, &mut out, limits)?;
         out.set_date(&entry.date);
-        Ok(out.is_empty() || each(out.finish(Kind::Feed)))
+        let document = Extracted {
+            link: one_word(&entry.link),
+            id: one_word(&entry.id),
+            ..out.finish(Kind::Feed)
+        };
+        Ok(document.text.is_empty() || each(document))
     })
+}
+
+/// A link or name as it stands, where it is one.
+fn one_word(text: &str) -> Option<String> {
+    let text = text.trim();
+    let usable = !text.is_empty() && text.len() <= LONGEST && !text.chars().any(char::is_control);
+    usable.then(|| text.to_owned())
 }
 
 fn entries(
@@ -85,9 +101,18 @@ fn entries(
             Token::Start(_) if inside > 0 => inside += 1,
             Token::Start(element) => match element.name.as_str() {
                 "item" | "entry" => (entry, updated) = (Some(Entry::default()), false),
+                // Atom's link is an attribute, and there may be several: to the page itself, to comments, to sounds.
+                "link" if element.get("href").is_some() => {
+                    let itself = element.get("rel").is_none_or(|rel| rel == "alternate");
+                    if let (Some(entry), Some(href), true) = (&mut entry, element.get("href"), itself)
+                        && entry.link.is_empty()
+                    {
+                        href.clone_into(&mut entry.link);
+                    }
+                }
                 // Media extensions have titles and contents of their own.
                 "title" | "pubDate" | "date" | "updated" | "published" | "description" | "summary" | "encoded"
-                | "content"
+                | "content" | "link" | "guid" | "id"
                     if element.get("url").is_none() && element.get("medium").is_none() =>
                 {
                     field = element.name;
@@ -114,6 +139,8 @@ fn entries(
                     (None, "title") if feed.is_empty() => feed = text,
                     (None, _) => {}
                     (Some(entry), "title") => entry.title = text,
+                    (Some(entry), "link") if entry.link.is_empty() => entry.link = text,
+                    (Some(entry), "guid" | "id") => entry.id = text,
                     (Some(entry), "updated") => (entry.date, updated) = (text, true),
                     (Some(entry), "pubDate" | "date" | "published") if !updated => entry.date = text,
                     (Some(entry), "content" | "summary") if text.contains('\u{2029}') => entry.paragraphs = text,
@@ -145,9 +172,9 @@ mod tests {
     use super::*;
 
     const RSS: &str = "<rss><channel><title>News</title><pubDate>Wed, 01 Jan 2020 00:00:00 GMT</pubDate>\
-        <item><title>One &amp; only</title><pubDate>Wed, 31 Jan 2024 10:00:00 GMT</pubDate><description>&lt;p&gt;Short.&lt;/p&gt;&lt;script&gt;x()&lt;/script&gt;</description></item>\
+        <item><title>One &amp; only</title><link> https://news.example/1?a=1&amp;b=2 </link><guid isPermaLink='false'>tag:1</guid><pubDate>Wed, 31 Jan 2024 10:00:00 GMT</pubDate><description>&lt;p&gt;Short.&lt;/p&gt;&lt;script&gt;x()&lt;/script&gt;</description></item>\
         <item><title><![CDATA[Two <b>bold</b>]]></title><dc:date>2024-02-01</dc:date><description>short</description><content:encoded><![CDATA[<p>Long.</p><p style='display:none'>Ignore this.</p>]]></content:encoded></item></channel></rss>";
-    const ATOM: &str = "<feed><title>F</title><entry><title>A</title><published>2024-01-01</published><updated>2024-01-31T00:00:00Z</updated>\
+    const ATOM: &str = "<feed><title>F</title><link href='https://f.example/'/><entry><title>A</title><id>urn:a</id><link rel='self' href='https://f.example/a.atom'/><link rel='alternate' href='https://f.example/a'/><link href='https://f.example/b'/><published>2024-01-01</published><updated>2024-01-31T00:00:00Z</updated>\
         <content type='xhtml'><div><p>One <b>b</b>.</p><p>Two.</p></div></content></entry></feed>";
 
     fn all(xml: &str) -> Vec<Extracted> {
@@ -177,6 +204,27 @@ mod tests {
             (docs[0].text.as_str(), docs[0].date.as_deref()),
             ("A\n\nOne b.\n\nTwo.", Some("2024-01-31"))
         );
+    }
+
+    #[test]
+    fn each_entry_says_where_it_stands_and_what_it_is_called() {
+        let said = |xml: &str| {
+            all(xml)
+                .into_iter()
+                .map(|doc| (doc.link.unwrap_or_default(), doc.id.unwrap_or_default()))
+                .collect::<Vec<_>>()
+        };
+        let pair = |link: &str, id: &str| (link.to_owned(), id.to_owned());
+        assert_eq!(
+            said(RSS),
+            [pair("https://news.example/1?a=1&b=2", "tag:1"), pair("", "")]
+        );
+        assert_eq!(said(ATOM), [pair("https://f.example/a", "urn:a")]);
+        let hostile = format!(
+            "<rss><channel><item><title>t</title><link>a\u{7}b</link><guid>{}</guid><description>d</description></item></channel></rss>",
+            "x".repeat(3000)
+        );
+        assert_eq!(said(&hostile), [pair("", "")]);
     }
 
     #[test]

@@ -183,6 +183,8 @@ impl Writer {
             kind,
             title: self.title,
             date: self.date,
+            link: None,
+            id: None,
             text: self.text,
             pages: self.pages,
             headings: self.headings,

@@ -16,7 +16,7 @@ mod logprobs;
 pub(crate) mod metrics;
 mod models;
 pub(crate) mod openapi;
-mod receipts;
+pub(crate) mod receipts;
 mod refused;
 mod run;
 mod sse;

@@ -1,6 +1,7 @@
 //! The chat page's own API: conversations, answers, feedback, settings. Its routes live below `/api/`. Answers are
 //! written by tasks of their own, so that a page that reloads or goes away interrupts nothing.
 
+mod addresses;
 mod answers;
 mod conversations;
 mod evidence;
@@ -32,6 +33,8 @@ pub fn routes() -> Router<App> {
         .route("/api/settings/{key}", put(small::set_setting))
         .route("/api/feedback", get(small::all_feedback))
         .route("/api/search", get(conversations::search))
+        .route("/api/receipts/{id}/standing", get(addresses::standing))
+        .route("/api/addresses", get(addresses::list).post(addresses::add))
         .route("/api/import", post(conversations::import))
         .route("/api/sources", get(sources::list))
         .route("/api/sources/{id}/passage", get(sources::passage))

@@ -1,6 +1,7 @@
 //! What must not be lost: conversations, stored responses, feedback, settings, sources and their texts. SQLite; a write that returned `Ok` is on
 //! the disk. The store knows no model and no HTTP.
 
+mod addresses;
 mod clock;
 mod collections;
 mod conversations;
@@ -21,6 +22,7 @@ mod texts;
 mod transfer;
 mod uploads;
 
+pub use addresses::WebAddress;
 pub use collections::{Collection, CollectionChange, NewCollection};
 pub use conversations::{Conversation, ConversationChange, Hit, NewConversation};
 pub use error::StoreError;
@@ -28,7 +30,7 @@ pub use feedback::{Feedback, NewFeedback, Verdict};
 pub use members::{Batch, Joining, Member, MemberPage, Standing, Standings};
 pub use messages::{Message, MessageUpdate, NewMessage, Role, State};
 pub use open::Store;
-pub use receipts::Receipt;
+pub use receipts::{KeptStanding, Receipt};
 pub use responses::StoredResponse;
 pub use scope::Scope;
 pub use shelf::{Shelf, ShelfPage};

@@ -94,11 +94,11 @@ impl Store {
             .await;
     }
 
-    /// Takes the newest change of the schema back: what a store of the version before looks like, for tests.
+    /// Takes the newest changes of the schema back: what a store of a version before looks like, for tests.
     #[doc(hidden)]
-    pub async fn undo_last_change_for_test(&self) {
+    pub async fn undo_changes_for_test(&self, changes: u32) {
         // An error would show in the test that asked.
-        let _ = Migrator::down(&self.write, Some(1)).await;
+        let _ = Migrator::down(&self.write, Some(changes)).await;
     }
 
     /// A transaction that holds the write lock from its first statement: one that reads first and writes then would fail

@@ -24,11 +24,7 @@ impl Store {
     /// # Errors
     /// If the key or value is too large, or the store cannot be written.
     pub async fn set_setting(&self, key: &str, value: serde_json::Value) -> Result<(), StoreError> {
-        if key.is_empty() || key.len() > MAX_KEY || value.to_string().len() > MAX_VALUE {
-            return Err(StoreError::Invalid(format!(
-                "a setting's key takes 1 to {MAX_KEY} bytes and its value at most {MAX_VALUE}"
-            )));
-        }
+        check(key, &value)?;
         if value.is_null() {
             self.db(setting::Entity::delete_by_id(key.to_owned()).exec(&self.write).await)?;
             return Ok(());
@@ -37,13 +33,47 @@ impl Store {
             key: Set(key.to_owned()),
             value: Set(value),
         };
-        let replace = OnConflict::column(setting::Column::Key)
-            .update_column(setting::Column::Value)
-            .to_owned();
         self.db(setting::Entity::insert(row)
-            .on_conflict(replace)
+            .on_conflict(replace())
             .exec_without_returning(&self.write)
             .await)?;
         Ok(())
     }
+
+    /// Makes a setting's next value of its present one, in one step: of two programs that change it, both count.
+    ///
+    /// # Errors
+    /// If the value is too large, or the store cannot be written.
+    pub async fn change_setting(
+        &self,
+        key: &str,
+        change: impl FnOnce(Option<serde_json::Value>) -> serde_json::Value + Send,
+    ) -> Result<(), StoreError> {
+        let write = self.begin().await?;
+        let row = self.db(setting::Entity::find_by_id(key.to_owned()).one(&write).await)?;
+        let value = change(row.map(|row| row.value));
+        check(key, &value)?;
+        let row = setting::ActiveModel {
+            key: Set(key.to_owned()),
+            value: Set(value),
+        };
+        let insert = setting::Entity::insert(row).on_conflict(replace());
+        self.db(insert.exec_without_returning(&write).await)?;
+        self.db(write.commit().await)
+    }
+}
+
+fn check(key: &str, value: &serde_json::Value) -> Result<(), StoreError> {
+    if key.is_empty() || key.len() > MAX_KEY || value.to_string().len() > MAX_VALUE {
+        return Err(StoreError::Invalid(format!(
+            "a setting's key takes 1 to {MAX_KEY} bytes and its value at most {MAX_VALUE}"
+        )));
+    }
+    Ok(())
+}
+
+fn replace() -> OnConflict {
+    OnConflict::column(setting::Column::Key)
+        .update_column(setting::Column::Value)
+        .to_owned()
 }

@@ -11,7 +11,7 @@ use crate::clock::{new_id, now_ms};
 use crate::conversations::clean_title;
 use crate::entity::{collection_source, source, source_text};
 use crate::texts::{self, NewText};
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, receipts};
 
 /// Characters of a name or an origin.
 const MAX_NAME: usize = 4096;
@@ -67,6 +67,8 @@ pub struct Source {
     pub kind: String,
     /// The path or address that it came from; `upload:…` for an upload.
     pub origin: Option<String>,
+    /// Where it stands on the web, where it is from there: the page itself, or what an entry of a feed links to.
+    pub url: Option<String>,
     /// The SHA-256 of its own bytes.
     pub bytes_sha256: String,
     /// The hash of its text, where it has one.
@@ -100,6 +102,7 @@ impl From<source::Model> for Source {
             name: row.name,
             kind: row.kind,
             origin: row.origin,
+            url: row.url,
             bytes_sha256: row.bytes_sha256,
             text_sha256: row.text_sha256,
             title: row.title,
@@ -125,6 +128,8 @@ pub struct NewSource {
     pub kind: String,
     /// See [`Source`].
     pub origin: Option<String>,
+    /// See [`Source`].
+    pub url: Option<String>,
     /// See [`Source`].
     pub bytes_sha256: String,
     /// See [`Source`].
@@ -271,6 +276,7 @@ impl Store {
             name: Set(clean_name(&new.name)),
             kind: Set(new.kind),
             origin: Set(new.origin),
+            url: Set(new.url),
             bytes_sha256: Set(new.bytes_sha256),
             text_sha256: Set(text.clone()),
             title: Set(new
@@ -292,6 +298,11 @@ impl Store {
         } else {
             self.db(row.insert(write).await)?
         };
+        if outcome != PutOutcome::Unchanged || earlier.is_some_and(|row| row.state == "gone") {
+            for text in old.iter().chain(&text) {
+                self.db(receipts::doubt(write, text).await)?;
+            }
+        }
         if let Some(old) = old.filter(|old| Some(old) != text.as_ref()) {
             self.db(texts::drop_if_unused(write, &old).await)?;
         }
@@ -320,6 +331,35 @@ impl Store {
     pub async fn source_by_origin(&self, origin: &str) -> Result<Option<Source>, StoreError> {
         let find = source::Entity::find().filter(source::Column::Origin.eq(origin));
         Ok(self.db(find.one(&self.read).await)?.map(Into::into))
+    }
+
+    /// The sources that came from `origin`: it alone, or the parts of it (`origin#…`).
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn sources_from(&self, origin: &str) -> Result<Vec<Source>, StoreError> {
+        let at = Condition::any()
+            .add(source::Column::Origin.eq(origin))
+            .add(between(format!("{origin}#"), format!("{origin}$")));
+        let find = source::Entity::find().filter(at);
+        let rows = self.db(find.all(&self.read).await)?;
+        Ok(rows.into_iter().map(Into::into).collect())
+    }
+
+    /// The sources whose origin is this path, a part of that file, or a file under it.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn sources_under(&self, path: &str) -> Result<Vec<Source>, StoreError> {
+        let (from, to) = match path.strip_suffix('/') {
+            // The root of the file system, or a folder that was written with its slash.
+            Some(cut) => (format!("{cut}/"), format!("{cut}0")),
+            None => (format!("{path}/"), format!("{path}0")),
+        };
+        let mut all = self.sources_from(path).await?;
+        let find = source::Entity::find().filter(between(from, to));
+        all.extend(self.db(find.all(&self.read).await)?.into_iter().map(Source::from));
+        Ok(all)
     }
 
     /// A source with a text that was made from these bytes.
@@ -445,7 +485,13 @@ impl Store {
         let write = self.begin().await?;
         let row = self.db(source::Entity::find_by_id(id.to_owned()).one(&write).await)?;
         let mut row = row.ok_or_else(|| missing(id))?.into_active_model();
+        let state = row.state.clone();
         change(&mut row);
+        if row.state != state
+            && let sea_orm::ActiveValue::Unchanged(Some(text)) = &row.text_sha256
+        {
+            self.db(receipts::doubt(&write, text).await)?;
+        }
         row.updated_ms = Set(now_ms());
         let row = self.db(row.update(&write).await)?;
         self.db(write.commit().await)?;
@@ -462,11 +508,19 @@ impl Store {
         let Some(row) = row else { return Ok(false) };
         self.db(source::Entity::delete_by_id(id.to_owned()).exec(&write).await)?;
         if let Some(text) = &row.text_sha256 {
+            self.db(receipts::doubt(&write, text).await)?;
             self.db(texts::drop_if_unused(&write, text).await)?;
         }
         self.db(write.commit().await)?;
         Ok(true)
     }
+}
+
+/// Origins from `from` on and before `to`, which the index on them finds.
+fn between(from: String, to: String) -> Condition {
+    Condition::all()
+        .add(source::Column::Origin.gte(from))
+        .add(source::Column::Origin.lt(to))
 }
 
 /// One parameter however many ids there are: SQLite takes some ten thousand and no more.

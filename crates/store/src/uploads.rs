@@ -67,6 +67,7 @@ impl Store {
             name: Set(clean_name(&new.name)),
             kind: Set("unread".to_owned()),
             origin: Set(Some(origin(&id))),
+            url: Set(None),
             bytes_sha256: Set(new.bytes_sha256),
             text_sha256: Set(None),
             title: Set(None),

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use candor_engine::EngineError;
+use candor_fetch::FetchError;
 use candor_store::StoreError;
 
 /// Errors of the truth layer.
@@ -14,6 +15,9 @@ pub enum TruthError {
     /// A model said no.
     #[error("the model failed: {0}")]
     Engine(#[from] EngineError),
+    /// A web source cannot be fetched.
+    #[error(transparent)]
+    Web(#[from] FetchError),
     /// A file of the index or a source cannot be read or written.
     #[error("{path}: {message}")]
     File {

@@ -13,7 +13,7 @@ use crate::error::blocking;
 use crate::originals::{Arriving, Originals};
 use crate::passages::Layout;
 use crate::reading::{Document, Input, ReadError, Reader};
-use crate::{Library, TruthError, language};
+use crate::{Library, TruthError, language, standing};
 
 /// Bytes of text of one upload.
 const MOST_TEXT: usize = 256 * 1024 * 1024;
@@ -91,6 +91,7 @@ impl Intake {
         };
         let _owning = self.owning.lock().await;
         let deleted = self.library.store.delete_source(id).await?;
+        self.to_index.notify_one();
         if !self.library.store.has_upload_of(&source.bytes_sha256).await? {
             self.originals.remove(&source.bytes_sha256).await?;
         }
@@ -129,7 +130,13 @@ impl Intake {
     async fn index(&self) -> Result<(), TruthError> {
         let Library { store, index, embedder } = &self.library;
         index.sync(store, embedder.as_ref(), &|_| {}).await?;
+        standing::recheck(store).await?;
         Ok(())
+    }
+
+    /// Says that the store has something new: the index follows, and answers that cite what changed are looked at again.
+    pub fn changed(&self) {
+        self.to_index.notify_one();
     }
 
     async fn read_all(&self) -> Result<(), TruthError> {

@@ -19,9 +19,11 @@ mod retrieve;
 mod scoring;
 mod sentences;
 pub mod shown;
+pub mod standing;
 mod words;
 
 pub use answer::{Answer, Answerer, Question};
+pub use candor_fetch::Address;
 pub use check::{Checked, Checker, Verdict};
 pub use embedder::Embedder;
 pub use encoders::Encoders;

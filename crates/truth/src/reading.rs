@@ -17,6 +17,10 @@ pub struct Document {
     pub title: Option<String>,
     /// Its date, `YYYY-MM-DD`, where it has one.
     pub date: Option<String>,
+    /// Of an entry of a feed: where it says that it stands on the web.
+    pub link: Option<String>,
+    /// Of an entry of a feed: what it is called by there.
+    pub id: Option<String>,
     /// Its text.
     pub text: String,
     /// Pages and headings.
@@ -103,6 +107,8 @@ impl From<Extracted> for Document {
             },
             title: from.title,
             date: from.date,
+            link: from.link,
+            id: from.id,
             text: from.text,
             notes: from.notes,
         }

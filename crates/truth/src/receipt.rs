@@ -10,8 +10,9 @@ use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::TruthError;
 use crate::answer::{Answer, Answerer, Phrasing, Question};
-use crate::{Evidence, TruthError};
+use crate::standing::{self, QuoteStanding, State};
 
 /// Goes into every digest, so that it cannot be one of something else.
 const PURPOSE: &str = "candor receipt 1";
@@ -120,6 +121,9 @@ pub struct Line {
 pub struct Place {
     /// The source's name at that time.
     pub source: String,
+    /// The source's id; receipts of earlier versions have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file_id: Option<String>,
     /// SHA-256 of its text.
     pub text_sha256: String,
     /// The first byte.
@@ -186,6 +190,7 @@ impl Body {
                 .iter()
                 .map(|one| Place {
                     source: one.source.name.clone(),
+                    file_id: Some(one.source.id.clone()),
                     text_sha256: one.quote.text_sha256().to_owned(),
                     start: one.quote.range().start,
                     end: one.quote.range().end,
@@ -218,6 +223,8 @@ impl Body {
 /// # Errors
 /// If the store cannot be written.
 pub async fn issue(store: &Store, signer: &Signer, body: &Body) -> Result<Receipt, TruthError> {
+    let evidence = body.sentences.iter().flat_map(|line| &line.evidence);
+    let texts: Vec<&str> = evidence.map(|place| place.text_sha256.as_str()).collect();
     let body = serde_json::to_string(body).map_err(|error| TruthError::CutOff(error.to_string()))?;
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     let created_ms = now.map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX));
@@ -240,11 +247,11 @@ pub async fn issue(store: &Store, signer: &Signer, body: &Body) -> Result<Receip
             digest,
         }
     };
-    Ok(store.append_receipt(make).await?)
+    Ok(store.append_receipt(&texts, make).await?)
 }
 
 /// Reads a receipt from JSON. A key that is missing or unknown is refused: a receipt without its body would pass for one
-/// whose body was deleted.
+/// whose body was deleted. `standing`, which a server adds when it is asked, is no part of it and is left out.
 ///
 /// # Errors
 /// If it is no receipt.
@@ -259,7 +266,10 @@ pub fn parse(json: &[u8]) -> serde_json::Result<Receipt> {
         "public_key",
         "body",
     ];
-    let value: serde_json::Value = serde_json::from_slice(json)?;
+    let mut value: serde_json::Value = serde_json::from_slice(json)?;
+    if let Some(all) = value.as_object_mut() {
+        all.remove("standing");
+    }
     let whole = value
         .as_object()
         .is_some_and(|all| all.len() == KEYS.len() && KEYS.iter().all(|key| all.contains_key(*key)));
@@ -287,6 +297,8 @@ pub struct Finding {
 pub enum Soundness {
     /// As it should be.
     Sound,
+    /// The source says something else now, or is gone; the receipt itself is as it should be.
+    Changed,
     /// Not there any more, by the will of someone who may.
     Deleted,
     /// Not as it should be.
@@ -346,47 +358,34 @@ pub fn verify_alone(receipt: &Receipt) -> Vec<Finding> {
 /// # Errors
 /// If the store cannot be read.
 pub async fn verify(receipt: &Receipt, store: &Store) -> Result<Vec<Finding>, TruthError> {
-    use Soundness::{Broken, Deleted, Sound};
     let mut findings = verify_alone(receipt);
     if let Some(body) = &receipt.body {
         let Ok(body) = serde_json::from_str::<Body>(body) else {
-            findings.push(Finding::new(
-                "body",
-                Broken,
-                Some("it cannot be read as a receipt's".into()),
-            ));
+            let why = Some("it cannot be read as a receipt's".into());
+            findings.push(Finding::new("body", Soundness::Broken, why));
             return Ok(findings);
         };
-        for (n, place) in body
-            .sentences
-            .iter()
-            .enumerate()
-            .flat_map(|(n, one)| one.evidence.iter().map(move |place| (n, place)))
-        {
-            let what = format!(
-                "quote {} ({}, bytes {}..{})",
-                n + 1,
-                place.source,
-                place.start,
-                place.end
-            );
-            findings.push(
-                match Evidence::read(store, &place.text_sha256, place.start..place.end).await {
-                    Ok(now) if sha256(now.text().as_bytes()) == place.quote_sha256 => Finding::new(what, Sound, None),
-                    Ok(_) => Finding::new(what, Broken, Some("the stored text says something else there".into())),
-                    Err(TruthError::Store(candor_store::StoreError::Missing { .. })) => {
-                        Finding::new(what, Deleted, Some("the source was deleted".into()))
-                    }
-                    Err(TruthError::NotAQuote { .. }) => {
-                        Finding::new(what, Broken, Some("the stored text has no such place".into()))
-                    }
-                    Err(error) => return Err(error),
-                },
-            );
-        }
+        let standing = standing::look(store, &body).await?;
+        findings.extend(standing.quotes.into_iter().map(quote_finding));
     }
     findings.push(chain(receipt, store).await?);
     Ok(findings)
+}
+
+fn quote_finding(quote: QuoteStanding) -> Finding {
+    let what = format!(
+        "quote {} ({}, bytes {}..{})",
+        quote.sentence + 1,
+        quote.filename,
+        quote.start,
+        quote.end
+    );
+    let verdict = match quote.state {
+        State::Same => Soundness::Sound,
+        State::Changed | State::Gone => Soundness::Changed,
+        State::Broken => Soundness::Broken,
+    };
+    Finding::new(what, verdict, quote.why)
 }
 
 /// The whole chain, and that this receipt is a link of it.

@@ -178,7 +178,13 @@ impl Library {
                     continue;
                 };
                 let range = row.start as usize..row.end as usize;
-                let evidence = Evidence::of(&self.store, info, range.clone()).await?;
+                let evidence = match Evidence::of(&self.store, info, range.clone()).await {
+                    // Deleted between two looks: it is passed over like one that was deleted before.
+                    Err(TruthError::NotAQuote { .. }) if self.store.text_infos(&[info.id]).await?.is_empty() => {
+                        continue;
+                    }
+                    evidence => evidence?,
+                };
                 let mut headings = Vec::new();
                 for heading in layout.path(range.start) {
                     let bytes = self.store.text_bytes(info, heading.start, heading.end).await?;

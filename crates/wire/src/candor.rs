@@ -94,6 +94,10 @@ pub struct CandorCitation {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub date: Option<String>,
+    /// Where it stands on the web, where the source is from there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub url: Option<String>,
 }
 
 /// What an answer was made of, as a link of a chain that the instance signs.
@@ -116,6 +120,64 @@ pub struct CandorReceipt {
     /// JSON text: question, answer, places in sources with their hashes, what made it; `null` where that was deleted.
     #[schema(required)]
     pub body: Option<String>,
+    /// How the sources of the answer stand now. No part of what is signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub standing: Option<CandorStanding>,
+}
+
+/// How the sources of an answer stand now.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CandorStanding {
+    /// The receipt.
+    pub receipt: String,
+    /// The worst of its quotes: `same` (its sources still say so), `changed` (one does not any more), `gone` (one is not
+    /// there any more) or `broken` (a stored text was tampered with); `null` where it quotes nothing, or what it said was
+    /// deleted.
+    #[schema(required)]
+    pub state: Option<String>,
+    /// When the sources were last compared after a change, in milliseconds since 1970; `null` where it was just now.
+    #[schema(required)]
+    pub checked_ms: Option<i64>,
+    /// Its quotes.
+    pub quotes: Vec<CandorQuoteStanding>,
+}
+
+/// How a source stands to a quote.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CandorQuoteStanding {
+    /// The sentence of the answer, from 0.
+    pub sentence: usize,
+    /// Which of its quotes, from 0.
+    pub citation: usize,
+    /// The source, where it is known.
+    #[schema(required)]
+    pub file_id: Option<String>,
+    /// Its name when it was quoted.
+    pub filename: String,
+    /// The first byte, in the text of that time.
+    pub start: usize,
+    /// The byte after the last.
+    pub end: usize,
+    /// As above.
+    pub state: String,
+    /// What that means, as a sentence; `null` where nothing changed.
+    #[schema(required)]
+    pub why: Option<String>,
+    /// Where the same words stand now, where that is another place.
+    #[schema(required)]
+    pub now: Option<CandorPlace>,
+}
+
+/// A place in a source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CandorPlace {
+    /// The source.
+    pub file_id: String,
+    /// The first byte, in `GET /v1/files/{file_id}/text`.
+    pub start: usize,
+    /// The byte after the last.
+    pub end: usize,
 }
 
 /// A receipt was emptied.

@@ -141,7 +141,9 @@ fn shown(answer: &Answer, style: Style) -> String {
         let page = citation.page.map_or(String::new(), |page| format!(", page {page}"));
         let range = citation.quote.range();
         let place = style.dim(&format!("{} bytes {}..{}", citation.source.id, range.start, range.end));
-        let _ = writeln!(notes, "[{number}] {}{page}  {place}", printable(name));
+        let url = citation.source.url.as_deref();
+        let url = url.map_or(String::new(), |url| format!("  {}", printable(url)));
+        let _ = writeln!(notes, "[{number}] {}{page}{url}  {place}", printable(name));
         number
     };
     for sentence in &answer.sentences {

@@ -8,11 +8,15 @@ use std::time::Instant;
 use anyhow::{Context as _, anyhow, bail};
 use candor_server::{ApiKey, App, Models, ServerConfig};
 use candor_truth::Encoders;
+use candor_truth::ingest::watch::{Pace, Watcher};
+use candor_truth::ingest::web::Web;
+use candor_truth::ingest::{Importer, Summary};
 use clap::Args;
 
 use crate::context::Context;
 use crate::library;
 use crate::open::{self, EngineArgs};
+use crate::reader;
 use crate::terminal::{Style, print};
 
 /// The variable that holds the key which callers must send.
@@ -117,7 +121,20 @@ impl Serve {
         }
         let answerer = library::answerer(context, library.clone(), encoders)?;
         let intake = library::intake(context, library.clone())?;
+        let importer = Importer {
+            store: store.clone(),
+            reader: Arc::new(reader::new()?),
+            collection: None,
+        };
+        let watching = tokio::spawn({
+            let (importer, intake) = (importer.clone(), intake.clone());
+            async move {
+                let changed = |_: &Summary| intake.changed();
+                Watcher::new(importer, Pace::default()).run(&|_| {}, &changed).await;
+            }
+        });
         let app = App::new(Arc::new(models), config)
+            .with(Web::new(importer)?)
             .with(store.clone())
             .with(library)
             .with(intake)
@@ -132,6 +149,7 @@ impl Serve {
         candor_server::serve(app, listener, stopped())
             .await
             .context("the server stopped")?;
+        watching.abort();
         store.close().await?;
         Ok(ExitCode::SUCCESS)
     }

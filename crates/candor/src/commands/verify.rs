@@ -28,7 +28,9 @@ Examples:
   candor verify rcpt-8c1f… --replay         answer the question again and compare
   candor verify rcpt-8c1f… --forget         delete what the answer said; the chain stays whole
 
-Exit status: 0 where nothing is broken (what was deleted is not), 1 where something is.")]
+A quote is \"changed\" where its source says something else now, or is gone; the receipt itself is sound then.
+
+Exit status: 0 where nothing is broken (what changed or was deleted is not), 1 where something is.")]
 pub(crate) struct Verify {
     /// The receipt's id, or a file that holds one
     #[arg(value_name = "RECEIPT")]
@@ -166,6 +168,7 @@ fn shown(findings: &[Finding], style: Style) -> String {
     let line = |one: &Finding| {
         let word = match one.verdict {
             Soundness::Sound => style.green("sound  "),
+            Soundness::Changed => style.yellow("changed"),
             Soundness::Deleted => style.yellow("deleted"),
             Soundness::Broken => style.red("broken "),
         };

@@ -321,15 +321,19 @@ fn citation(citation: &Citation) -> Result<CandorCitation, ApiError> {
         quote: quote["quote"].as_str().unwrap_or_default().to_owned(),
         page: citation.page,
         date: citation.source.date.clone(),
+        url: citation.source.url.clone(),
     })
 }
 
 /// In the shape of chat completions' own annotations; `start` and `end` are characters of the content.
 fn annotation(citation: &CandorCitation, start: usize, end: usize) -> Value {
-    let url = format!(
-        "/v1/files/{}/text?start={}&end={}",
-        citation.file_id, citation.start, citation.end
-    );
+    let text = || {
+        format!(
+            "/v1/files/{}/text?start={}&end={}",
+            citation.file_id, citation.start, citation.end
+        )
+    };
+    let url = citation.url.clone().unwrap_or_else(text);
     json!({
         "type": "url_citation",
         "url_citation": { "start_index": start, "end_index": end, "title": citation.filename, "url": url },

@@ -4,7 +4,9 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use candor_store::{Receipt, Store, StoreError};
-use candor_wire::candor::{CandorReceipt, ReceiptDeleted};
+use candor_truth::TruthError;
+use candor_truth::standing::{self, QuoteStanding, State as Stand};
+use candor_wire::candor::{CandorPlace, CandorQuoteStanding, CandorReceipt, CandorStanding, ReceiptDeleted};
 
 use candor_engine::EngineError;
 
@@ -13,7 +15,47 @@ use crate::{ApiError, App};
 /// A receipt.
 #[utoipa::path(get, path = "/v1/receipts/{id}", tag = "truth", params(("id" = String, Path, description = "The receipt")), responses((status = 200, description = "The receipt", body = CandorReceipt), super::openapi::Errors))]
 pub(super) async fn one(State(app): State<App>, Path(id): Path<String>) -> Result<Json<CandorReceipt>, ApiError> {
-    Ok(Json(shown(store(&app)?.receipt(&id).await.map_err(failed)?)))
+    let receipt = store(&app)?.receipt(&id).await.map_err(failed)?;
+    let standing = standing(store(&app)?, &id).await?;
+    Ok(Json(shown(receipt, standing)))
+}
+
+/// How the sources of an answer stand now.
+pub(crate) async fn standing(store: &Store, receipt: &str) -> Result<CandorStanding, ApiError> {
+    let (found, checked_ms) = match standing::of(store, receipt).await {
+        Err(TruthError::Store(error)) => return Err(failed(error)),
+        found => found?,
+    };
+    let quote = |one: QuoteStanding| CandorQuoteStanding {
+        sentence: one.sentence,
+        citation: one.citation,
+        file_id: one.file_id,
+        filename: one.filename,
+        start: one.start,
+        end: one.end,
+        state: word(one.state).to_owned(),
+        why: one.why,
+        now: one.now.map(|now| CandorPlace {
+            file_id: now.file_id,
+            start: now.start,
+            end: now.end,
+        }),
+    };
+    Ok(CandorStanding {
+        receipt: receipt.to_owned(),
+        state: found.state.map(|state| word(state).to_owned()),
+        checked_ms,
+        quotes: found.quotes.into_iter().map(quote).collect(),
+    })
+}
+
+fn word(state: Stand) -> &'static str {
+    match state {
+        Stand::Same => "same",
+        Stand::Changed => "changed",
+        Stand::Gone => "gone",
+        Stand::Broken => "broken",
+    }
 }
 
 /// Deletes what a receipt is of.
@@ -34,7 +76,7 @@ fn store(app: &App) -> Result<&Store, ApiError> {
     })
 }
 
-fn shown(receipt: Receipt) -> CandorReceipt {
+fn shown(receipt: Receipt, standing: CandorStanding) -> CandorReceipt {
     CandorReceipt {
         id: receipt.id,
         created_ms: receipt.created_ms,
@@ -44,6 +86,7 @@ fn shown(receipt: Receipt) -> CandorReceipt {
         signature: receipt.signature,
         public_key: receipt.public_key,
         body: receipt.body,
+        standing: Some(standing),
     }
 }
 

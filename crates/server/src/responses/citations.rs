@@ -3,6 +3,7 @@
 //! says where to look, not that the sentence is right.
 
 use std::collections::HashSet;
+use std::ops::Range;
 
 use candor_truth::{sentences, words};
 use candor_wire::responses::Annotation;
@@ -17,24 +18,31 @@ const NAMED: (f64, usize) = (0.3, 2);
 /// Marks at the ends of sentences, in order.
 pub(super) fn of(text: &str, shown: &[Hit]) -> Vec<Annotation> {
     let passages: Vec<HashSet<String>> = shown.iter().map(|hit| content(hit.found.quote.text())).collect();
-    let ends = cited(text, &passages);
-    ends.into_iter()
-        .filter_map(|(end, passage)| {
-            let found = &shown.get(passage)?.found;
-            let range = found.quote.range();
-            Some(Annotation::FileCitation {
-                index: text[..end].chars().count() as u64,
+    let characters = |end: usize| text[..end].chars().count() as u64;
+    let mark = |(sentence, passage): (Range<usize>, usize)| {
+        let found = &shown.get(passage)?.found;
+        let range = found.quote.range();
+        Some(match &found.source.url {
+            Some(url) => Annotation::UrlCitation {
+                start_index: characters(sentence.start),
+                end_index: characters(sentence.end),
+                title: found.source.title.as_ref().unwrap_or(&found.source.name).clone(),
+                url: url.clone(),
+            },
+            None => Annotation::FileCitation {
+                index: characters(sentence.end),
                 file_id: found.source.id.clone(),
                 filename: found.source.name.clone(),
                 start: range.start as u64,
                 end: range.end as u64,
-            })
+            },
         })
-        .collect()
+    };
+    cited(text, &passages).into_iter().filter_map(mark).collect()
 }
 
-/// Ends of sentences in bytes, each with a passage.
-fn cited(text: &str, passages: &[HashSet<String>]) -> Vec<(usize, usize)> {
+/// Sentences, by their bytes, each with a passage.
+fn cited(text: &str, passages: &[HashSet<String>]) -> Vec<(Range<usize>, usize)> {
     let mut found = Vec::new();
     let mut before: HashSet<String> = HashSet::new();
     for sentence in sentences(text, &[]) {
@@ -60,7 +68,7 @@ fn cited(text: &str, passages: &[HashSet<String>]) -> Vec<(usize, usize)> {
         {
             chosen.push(*best);
         }
-        found.extend(chosen.into_iter().map(|n| (sentence.range.end, n)));
+        found.extend(chosen.into_iter().map(|n| (sentence.range.clone(), n)));
         if !own.is_empty() {
             before = own;
         }
@@ -102,6 +110,7 @@ fn numbers(text: &str) -> Vec<usize> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn passages() -> Vec<HashSet<String>> {
@@ -116,7 +125,7 @@ mod tests {
     #[test]
     fn a_sentence_is_cited_where_its_words_stand() {
         let text = "The lighthouse of Alexandria stood over a hundred metres high. I like cheese very much indeed.";
-        assert_eq!(cited(text, &passages()), [(62, 0)]);
+        assert_eq!(cited(text, &passages()), [(0..62, 0)]);
     }
 
     #[test]
@@ -129,8 +138,8 @@ mod tests {
     #[test]
     fn a_named_passage_needs_fewer_words() {
         let text = "Heat pumps, broadly speaking, shift warmth between places [2].";
-        assert_eq!(cited(text, &passages()), [(text.len(), 1)]);
+        assert_eq!(cited(text, &passages()), [(0..text.len(), 1)]);
         let behind = "Heat pumps, broadly speaking, shift warmth between places. [2]";
-        assert_eq!(cited(behind, &passages()).last(), Some(&(behind.len(), 1)));
+        assert_eq!(cited(behind, &passages()).last().unwrap().0.end, behind.len());
     }
 }

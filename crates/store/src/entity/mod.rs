@@ -1,6 +1,7 @@
 //! One file per table, as sea-orm wants them. Nothing outside this crate sees these types.
 #![allow(missing_docs, unreachable_pub)]
 
+pub mod address;
 pub mod batch;
 pub mod batch_source;
 pub mod collection;
@@ -9,6 +10,7 @@ pub mod conversation;
 pub mod feedback;
 pub mod message;
 pub mod receipt;
+pub mod receipt_text;
 pub mod response;
 pub mod setting;
 pub mod source;

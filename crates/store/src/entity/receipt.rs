@@ -15,6 +15,9 @@ pub struct Model {
     pub signature: String,
     pub public_key: String,
     pub body: Option<String>,
+    pub standing: Option<Json>,
+    pub checked_ms: Option<i64>,
+    pub stale: i64,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -12,6 +12,8 @@ pub struct Model {
     pub kind: String,
     #[sea_orm(column_type = "Text", nullable)]
     pub origin: Option<String>,
+    #[sea_orm(column_type = "Text", nullable)]
+    pub url: Option<String>,
     pub bytes_sha256: String,
     pub text_sha256: Option<String>,
     #[sea_orm(column_type = "Text", nullable)]

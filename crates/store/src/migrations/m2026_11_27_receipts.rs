@@ -32,4 +32,10 @@ impl MigrationTrait for Migration {
             .to_owned();
         manager.create_table(table).await
     }
+
+    // Used by a test alone, which opens a store of before.
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let drop = Table::drop().table(Alias::new("receipt")).to_owned();
+        manager.drop_table(drop).await
+    }
 }

@@ -84,6 +84,26 @@ pub(super) fn under(path: &Path) -> Result<Under, TruthError> {
     })
 }
 
+/// Whether an import of `folder` passes this path in it over.
+pub(super) fn passed_over(folder: &Path, path: &Path) -> bool {
+    let Ok(below) = path.strip_prefix(folder) else {
+        return true;
+    };
+    below.components().any(|part| {
+        let name = part.as_os_str().to_string_lossy();
+        name.starts_with('.') || MACHINE_MADE.contains(&name.as_ref())
+    })
+}
+
+/// The files that a path which changed stands for now: it, those under it, or none.
+pub(super) fn changed(path: &Path) -> Vec<Found> {
+    match std::fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_file() => vec![found(path.to_owned(), &metadata)],
+        Ok(metadata) if metadata.is_dir() => under(path).map(|under| under.files).unwrap_or_default(),
+        _ => Vec::new(),
+    }
+}
+
 /// A file, open at its beginning, and the SHA-256 of its bytes.
 pub(super) fn hashed(path: &Path) -> Result<(File, String), TruthError> {
     let hashed = File::open(path).and_then(|mut file| {

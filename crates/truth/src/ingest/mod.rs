@@ -3,6 +3,8 @@
 //! imports may run at once.
 
 mod files;
+pub mod watch;
+pub mod web;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,7 +25,8 @@ const WAITING: usize = 8;
 const FOLDERS: &str = "source_folders";
 
 /// What became of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// It is new.
     Added,
@@ -164,10 +167,7 @@ impl Importer {
                 });
             }
         }
-        let folders = self.store.settings().await?.remove(FOLDERS);
-        let folders: Vec<PathBuf> = folders
-            .and_then(|value| serde_json::from_value(value).ok())
-            .unwrap_or_default();
+        let folders = self.folders().await?;
         let in_folder = |path: &PathBuf| folders.iter().any(|folder| path.starts_with(folder) && folder.is_dir());
         paths.retain(|path| !in_folder(path));
         paths.extend(folders.iter().filter(|folder| folder.is_dir()).cloned());
@@ -190,18 +190,25 @@ impl Importer {
             collection: self.collection.clone(),
             ..NewSource::default()
         };
-        let (mut stored, read) = self.documents(&base, Input::Bytes(bytes)).await?;
+        let (mut stored, read) = self.documents(&base, Input::Bytes(bytes), &base.name, source).await?;
         if let (true, Err(error)) = (stored.is_empty(), read) {
             stored = self.store.put_sources(vec![failed(base, error.to_string())]).await?;
         }
         Ok(stored.into_iter().map(|put| put.source).collect())
     }
 
-    /// Stores the documents of `input` as they are read; what was stored, and how the reading ended.
-    async fn documents(&self, base: &NewSource, input: Input) -> Result<(Vec<Put>, Result<(), ReadError>), TruthError> {
+    /// Stores the documents of `input` as they are read, each as `source` makes one of it; what was stored, and how the
+    /// reading ended. `name` is a hint for the reader.
+    async fn documents(
+        &self,
+        base: &NewSource,
+        input: Input,
+        name: &str,
+        source: fn(&NewSource, Document, Option<usize>) -> NewSource,
+    ) -> Result<(Vec<Put>, Result<(), ReadError>), TruthError> {
         // A few documents wait to be stored, no more: a dump may hold millions.
         let (sender, mut documents) = tokio::sync::mpsc::channel(WAITING);
-        let (reader, name) = (Arc::clone(&self.reader), base.name.clone());
+        let (reader, name) = (Arc::clone(&self.reader), name.to_owned());
         let reading =
             blocking(move || Ok(reader.read(input, &name, &mut |document| sender.blocking_send(document).is_ok())));
         // When storing fails, its end of the channel goes, and the reading stops.
@@ -281,7 +288,7 @@ impl Importer {
                 Err(error) => return Err(error.into()),
             }
         }
-        let (stored, read) = self.documents(&base, Input::File(open)).await?;
+        let (stored, read) = self.documents(&base, Input::File(open), &base.name, source).await?;
         match read {
             Err(ReadError::NoDocument(reason)) if stored.is_empty() && !named => {
                 return Ok((Outcome::PassedOver, Some(reason)));
@@ -348,35 +355,55 @@ impl Importer {
     }
 
     async fn remember(&self, folder: &Path) -> Result<(), TruthError> {
-        let mut folders: Vec<String> = match self.store.settings().await?.remove(FOLDERS) {
-            Some(value) => serde_json::from_value(value).unwrap_or_default(),
-            None => Vec::new(),
-        };
-        let folder = folder.display().to_string();
-        if !folders.contains(&folder) {
-            folders.push(folder);
-            self.store.set_setting(FOLDERS, serde_json::json!(folders)).await?;
+        if self.folders().await?.iter().any(|one| one == folder) {
+            return Ok(());
         }
-        Ok(())
+        let add = |value| {
+            let mut folders = paths(value);
+            if !folders.iter().any(|one| one == folder) {
+                folders.push(folder.to_owned());
+            }
+            listed(&folders)
+        };
+        Ok(self.store.change_setting(FOLDERS, add).await?)
+    }
+
+    /// The folders that a refresh looks through.
+    async fn folders(&self) -> Result<Vec<PathBuf>, TruthError> {
+        Ok(paths(self.store.settings().await?.remove(FOLDERS)))
     }
 }
 
 impl Importer {
-    /// Does not look through a folder again when it refreshes.
+    /// Does not look through a folder again when it refreshes, and does not watch it.
     ///
     /// # Errors
     /// If the store cannot be written.
     pub async fn forget(&self, folder: &Path) -> Result<(), TruthError> {
-        let Some(value) = self.store.settings().await?.remove(FOLDERS) else {
-            return Ok(());
+        let keep = |value| {
+            let mut folders = paths(value);
+            folders.retain(|one| !one.starts_with(folder));
+            listed(&folders)
         };
-        let folders: Vec<PathBuf> = serde_json::from_value(value).unwrap_or_default();
-        let kept: Vec<&PathBuf> = folders.iter().filter(|one| !one.starts_with(folder)).collect();
-        if kept.len() < folders.len() {
-            self.store.set_setting(FOLDERS, serde_json::json!(kept)).await?;
+        if self.folders().await?.iter().any(|one| one.starts_with(folder)) {
+            self.store.change_setting(FOLDERS, keep).await?;
         }
+        self.unwatch(folder).await?;
         Ok(())
     }
+}
+
+/// A setting's list of folders.
+fn paths(value: Option<serde_json::Value>) -> Vec<PathBuf> {
+    value
+        .and_then(|value| serde_json::from_value(value).ok())
+        .unwrap_or_default()
+}
+
+/// The same as a setting.
+fn listed(folders: &[PathBuf]) -> serde_json::Value {
+    let names: Vec<String> = folders.iter().map(|folder| folder.display().to_string()).collect();
+    serde_json::json!(names)
 }
 
 /// The source of a document; those of a feed or dump are numbered.
@@ -444,7 +471,22 @@ fn outcome(put: Option<&Put>) -> Outcome {
 }
 
 impl Summary {
-    fn count(&mut self, outcome: Outcome, bytes: u64) {
+    /// With what another import did.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            added: self.added + other.added,
+            changed: self.changed + other.changed,
+            unchanged: self.unchanged + other.unchanged,
+            passed_over: self.passed_over + other.passed_over,
+            failed: self.failed + other.failed,
+            gone: self.gone + other.gone,
+            bytes: self.bytes + other.bytes,
+        }
+    }
+
+    /// Counts one more.
+    pub fn count(&mut self, outcome: Outcome, bytes: u64) {
         *match outcome {
             Outcome::Added => &mut self.added,
             Outcome::Changed => &mut self.changed,
@@ -455,6 +497,11 @@ impl Summary {
         } += 1;
         self.bytes += bytes;
     }
+}
+
+fn now_ms() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
 /// Milliseconds since 1970, as files tell it.

@@ -178,6 +178,18 @@ pub enum Annotation {
         /// The byte after its last.
         end: u64,
     },
+    /// A sentence shares its words with a passage of a page on the web.
+    #[serde(rename = "url_citation")]
+    UrlCitation {
+        /// Characters of the text before the sentence.
+        start_index: u64,
+        /// Characters of the text before its end.
+        end_index: u64,
+        /// The page's title, or its name.
+        title: String,
+        /// Where it is.
+        url: String,
+    },
 }
 
 /// A part of a message.

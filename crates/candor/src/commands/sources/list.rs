@@ -70,6 +70,9 @@ impl List {
             let language = one.language.as_deref().unwrap_or("-");
             let line = format!("{:width$}  {:9} {language:2}  {size:>9}  {title}", one.name, one.kind);
             writeln!(text, "{}  {}  {state}", printable(line.trim_end()), style.dim(&one.id))?;
+            if let Some(url) = &one.url {
+                writeln!(text, "  {}", style.dim(&printable(url)))?;
+            }
             if let Some(error) = &one.error {
                 writeln!(text, "  {}", printable(error))?;
             }

@@ -4,13 +4,14 @@ mod add;
 mod list;
 mod refresh;
 mod remove;
+mod watch;
 
 use std::process::ExitCode;
 
 use anyhow::bail;
 use candor_store::{Collection, Store};
 use candor_truth::ingest::{Event, Outcome, Summary};
-use candor_truth::{Library, Synced};
+use candor_truth::{Library, Synced, standing};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
@@ -23,8 +24,9 @@ use crate::terminal::{ImportDisplay, print};
 Examples:
   candor sources add ~/papers               every document under a folder
   candor sources add report.pdf notes.md --collection work
+  candor sources add https://example.org/   a page, a document or a feed on the web
   candor sources list                       what is there
-  candor sources refresh                    see what changed on the disk
+  candor sources refresh                    see what changed on the disk and on the web
   candor search \"what did we decide?\"      find passages
 
 Text is kept in the data directory; the files themselves are left alone. An import that was stopped goes on where it
@@ -40,6 +42,7 @@ enum What {
     List(list::List),
     Refresh(refresh::Refresh),
     Remove(remove::Remove),
+    Watch(watch::Watch),
 }
 
 impl Sources {
@@ -51,6 +54,7 @@ impl Sources {
                 What::List(command) => command.run(context).await,
                 What::Refresh(command) => command.run(context).await,
                 What::Remove(command) => command.run(context).await,
+                What::Watch(command) => command.run(context).await,
             }
         })
     }
@@ -80,7 +84,7 @@ pub(crate) async fn collections(store: &Store, names: &[String]) -> anyhow::Resu
     Ok(ids)
 }
 
-/// Brings the index up to date, with a bar.
+/// Brings the index up to date, with a bar, and looks again at answers whose sources changed.
 async fn sync(library: &Library, display: &ImportDisplay) -> anyhow::Result<Synced> {
     let show = |progress| display.indexing(progress);
     let synced = library
@@ -88,6 +92,10 @@ async fn sync(library: &Library, display: &ImportDisplay) -> anyhow::Result<Sync
         .sync(&library.store, library.embedder.as_ref(), &show)
         .await?;
     display.done();
+    let answers = standing::recheck(&library.store).await?;
+    if answers > 0 {
+        eprintln!("{answers} earlier answers cite what changed; `candor verify RECEIPT` says how each stands");
+    }
     Ok(synced)
 }
 

@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use candor_truth::ingest::Importer;
+use candor_truth::ingest::web::Web;
+use candor_truth::ingest::{Event, Importer};
 use clap::Args;
 
 use super::{report, show, sync};
@@ -13,7 +14,7 @@ use crate::open::EngineArgs;
 use crate::reader;
 use crate::terminal::ImportDisplay;
 
-/// Read again what changed on the disk, add what is new in imported folders, mark what is gone
+/// Read again what changed on the disk and on the web, add what is new, mark what is gone
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -38,7 +39,9 @@ impl Refresh {
             collection: None,
         };
         let display = ImportDisplay::new();
-        let summary = importer.refresh(&|event| show(&display, &event)).await?;
+        let show = |event: Event<'_>| show(&display, &event);
+        let summary = importer.refresh(&show).await?;
+        let summary = summary.and(Web::new(importer)?.refresh(&show).await?);
         let synced = sync(&library, &display).await?;
         report(&summary, synced, &library, self.json)
     }

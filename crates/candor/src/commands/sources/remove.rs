@@ -5,7 +5,9 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use candor_store::{Source, SourceFilter};
+use candor_truth::Address;
 use candor_truth::ingest::Importer;
+use candor_truth::ingest::web::is_from;
 use clap::Args;
 use serde_json::json;
 
@@ -21,10 +23,11 @@ use crate::terminal::{ImportDisplay, print};
 #[command(after_help = "\
 Examples:
   candor sources remove file-0198c3
-  candor sources remove ~/papers            everything under a folder")]
+  candor sources remove ~/papers            everything under a folder, which is not watched any more
+  candor sources remove https://example.org/news.rss")]
 pub(super) struct Remove {
-    /// Ids or the beginning of one, as `candor sources list` shows them; or paths
-    #[arg(required = true, value_name = "ID|PATH")]
+    /// Ids or the beginning of one, as `candor sources list` shows them; or paths; or addresses
+    #[arg(required = true, value_name = "ID|PATH|URL")]
     what: Vec<String>,
     /// Print what was removed as JSON
     #[arg(long)]
@@ -46,11 +49,21 @@ impl Remove {
             }
             all.extend(page);
         }
+        let importer = Importer {
+            store: library.store.clone(),
+            reader: std::sync::Arc::new(reader::new()?),
+            collection: None,
+        };
         // All are found before the first goes.
         let mut chosen: Vec<&Source> = Vec::new();
         for what in &self.what {
             let found = matching(&all, what);
-            if found.is_empty() {
+            // An address or folder may be known and have given nothing yet.
+            let known = match address(what) {
+                Some(address) => library.store.address(address.as_str()).await?.is_some(),
+                None => importer.watched().await?.iter().any(|one| one.folder == absolute(what)),
+            };
+            if found.is_empty() && !known {
                 bail!("no source is `{what}`; `candor sources list` shows ids and names");
             }
             chosen.extend(found);
@@ -59,14 +72,17 @@ impl Remove {
         chosen.dedup_by(|a, b| a.id == b.id);
         for one in &chosen {
             library.store.delete_source(&one.id).await?;
+            if let Some(origin) = &one.origin {
+                // A page that was removed by its id does not come back.
+                library.store.forget_address(origin).await?;
+            }
         }
-        let importer = Importer {
-            store: library.store.clone(),
-            reader: std::sync::Arc::new(reader::new()?),
-            collection: None,
-        };
         for what in &self.what {
-            importer.forget(&absolute(what)).await?;
+            if let Some(address) = address(what) {
+                library.store.forget_address(address.as_str()).await?;
+            } else {
+                importer.forget(&absolute(what)).await?;
+            }
         }
         sync(&library, &ImportDisplay::new()).await?;
         if self.json {
@@ -88,8 +104,15 @@ fn absolute(path: &str) -> std::path::PathBuf {
         .unwrap_or_else(|_| Path::new(path).to_owned())
 }
 
-/// The sources that an id, the beginning of one, a path or a folder names.
+fn address(what: &str) -> Option<Address> {
+    Address::is_meant(what).then(|| Address::parse(what).ok()).flatten()
+}
+
+/// The sources that an id, the beginning of one, a path, a folder or an address names.
 fn matching<'a>(all: &'a [Source], what: &str) -> Vec<&'a Source> {
+    if let Some(address) = address(what) {
+        return all.iter().filter(|one| is_from(one, address.as_str())).collect();
+    }
     let path = absolute(what);
     let by_path = |one: &Source| {
         let origin = one.origin.as_deref().unwrap_or_default();
