@@ -73,16 +73,14 @@ impl Logistic {
                 .collect()
         };
         let z: Vec<Vec<(Vec<f64>, f64)>> = groups.iter().map(standardised).collect();
+        let mut loss = model.choice_loss(&z, penalty);
         for _ in 0..ROUNDS {
             let mut gradient = vec![0.0; n];
             let mut hessian = vec![vec![0.0; n]; n];
             for group in &z {
-                let logits: Vec<f64> = group.iter().map(|(z, _)| model.logit_of(z)).collect();
-                let most = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-                let total: f64 = logits.iter().map(|logit| (logit - most).exp()).sum();
+                let shares = model.shares(group);
                 let mut mean = vec![0.0; n];
-                for ((z, wanted), logit) in group.iter().zip(&logits) {
-                    let p = (logit - most).exp() / total;
+                for ((z, wanted), p) in group.iter().zip(&shares) {
                     for i in 0..n {
                         mean[i] += p * z[i];
                         gradient[i] += (p - wanted) * z[i];
@@ -102,12 +100,49 @@ impl Logistic {
                 hessian[k][k] += penalty;
             }
             let step = solve(hessian, gradient);
-            model.weights.iter_mut().zip(&step).for_each(|(w, s)| *w -= s);
-            if step.iter().all(|s| s.abs() < 1e-9) {
+            // A whole step can go too far where a few groups decide: it is halved until it leads down.
+            let before = model.weights.clone();
+            let mut length = 1.0;
+            let next = loop {
+                for ((weight, old), step) in model.weights.iter_mut().zip(&before).zip(&step) {
+                    *weight = old - length * step;
+                }
+                let next = model.choice_loss(&z, penalty);
+                if next <= loss || length < 1e-6 {
+                    break next;
+                }
+                length /= 2.0;
+            };
+            let gained = loss - next;
+            loss = next;
+            if gained.abs() < 1e-9 * loss.abs().max(1.0) {
                 break;
             }
         }
         model
+    }
+
+    /// The softmax over a group.
+    fn shares(&self, group: &[(Vec<f64>, f64)]) -> Vec<f64> {
+        let logits: Vec<f64> = group.iter().map(|(z, _)| self.logit_of(z)).collect();
+        let most = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let total: f64 = logits.iter().map(|logit| (logit - most).exp()).sum();
+        logits.iter().map(|logit| (logit - most).exp() / total).collect()
+    }
+
+    /// What `choice` makes small: the negative log-likelihood with the penalty.
+    fn choice_loss(&self, groups: &[Vec<(Vec<f64>, f64)>], penalty: f64) -> f64 {
+        let of = |group: &Vec<(Vec<f64>, f64)>| -> f64 {
+            let shares = self.shares(group);
+            group
+                .iter()
+                .zip(shares)
+                .filter(|((_, wanted), _)| *wanted > 0.0)
+                .map(|((_, wanted), p)| -wanted * p.max(1e-300).ln())
+                .sum()
+        };
+        groups.iter().map(of).sum::<f64>()
+            + penalty / 2.0 * self.weights.iter().map(|weight| weight * weight).sum::<f64>()
     }
 
     /// The same on a scale that is `slope` times as steep and begins at `shift`.
