@@ -1,4 +1,4 @@
-//! The chat page's own API: conversations, answers, feedback, settings. Its routes live below `/api/`. Answers are
+//! The chat page's own API: conversations, answers, sources, feedback, settings. Its routes live below `/api/`. Answers are
 //! written by tasks of their own, so that a page that reloads or goes away interrupts nothing.
 
 mod addresses;

@@ -41,10 +41,15 @@ export const usePassage = (file: string, start: number, end: number, around: num
     retry: false,
   });
 
+/** Reads anew what sources and collections there are. */
+export function refreshShelf(): void {
+  for (const queryKey of [["sources"], ["collections"]]) void client.invalidateQueries({ queryKey });
+}
+
 /** Reads anew what sources and collections there are, and what kept answers say of them. Other tabs do when they are looked at. */
 export function refreshSources(): void {
-  for (const queryKey of [["sources"], ["collections"], ["passage"]]) void client.invalidateQueries({ queryKey });
-  void client.invalidateQueries({ queryKey: ["conversation"] });
+  refreshShelf();
+  for (const queryKey of [["passage"], ["conversation"]]) void client.invalidateQueries({ queryKey });
 }
 
 const store = (id: string) => `v1/vector_stores/${encodeURIComponent(id)}`;

@@ -5,13 +5,19 @@ import { useTranslation } from "react-i18next";
 import { BookIcon, CheckIcon, CloseIcon } from "../ui/icons";
 import { type Upload, uploads } from "./uploads";
 
+/** Of more files than this the most telling are shown. */
+const MOST = 5;
+
 export function UploadList() {
   const { t } = useTranslation();
   const list = useSyncExternalStore(uploads.subscribe, uploads.get);
   if (list.length === 0) return null;
+  // What went wrong first, then what goes on now.
+  const rank = ({ state }: Upload) => (state === "failed" ? 0 : state === "sending" ? 1 : 2);
+  const shown = list.length > MOST ? [...list].sort((a, b) => rank(a) - rank(b)).slice(0, MOST) : list;
   return (
     <ul className="uploads" aria-label={t("uploads.label")}>
-      {list.map((upload) => (
+      {shown.map((upload) => (
         <li key={upload.id} data-state={upload.state}>
           {upload.state === "ready" ? <CheckIcon size={15} /> : <BookIcon size={15} />}
           <span className="upload-name" dir="auto">
@@ -23,6 +29,11 @@ export function UploadList() {
           </button>
         </li>
       ))}
+      {list.length > shown.length && (
+        <li>
+          <span className="upload-name">{t("uploads.more", { count: list.length - shown.length })}</span>
+        </li>
+      )}
     </ul>
   );
 }

@@ -3,7 +3,7 @@ import { Failure } from "../api/client";
 
 const { request, join } = vi.hoisted(() => ({ request: vi.fn(), join: vi.fn() }));
 vi.mock("../api/client", async (original) => ({ ...(await original<typeof import("../api/client")>()), request }));
-vi.mock("../api/sources", () => ({ join, refreshSources: () => {} }));
+vi.mock("../api/sources", () => ({ join, refreshShelf: () => {}, refreshSources: () => {} }));
 
 import { Uploads } from "./uploads";
 
@@ -35,6 +35,20 @@ describe("files on their way", () => {
     expect(uploads.get()[0]?.state).toBe("ready");
     await vi.advanceTimersByTimeAsync(3000);
     expect(uploads.get().map(({ name }) => name)).toEqual(["b", "c"]);
+  });
+
+  it("of a whole folder are asked about a few at a time", async () => {
+    const uploads = new Uploads(async ({ name }) => uploaded(name));
+    request.mockResolvedValue(uploaded("x"));
+    uploads.add(Array.from({ length: 200 }, (_, n) => file(String(n))), null);
+    await vi.advanceTimersByTimeAsync(650);
+    expect(uploads.get().every(({ state }) => state === "reading")).toBe(true);
+    request.mockClear();
+    await vi.advanceTimersByTimeAsync(2 * 700);
+    expect(request.mock.calls.length).toBeLessThanOrEqual(6);
+    request.mockResolvedValue({ ...uploaded("x"), status: "processed" });
+    await vi.advanceTimersByTimeAsync(120_000);
+    expect(uploads.get()).toEqual([]);
   });
 
   it("join the collection they were added to", async () => {

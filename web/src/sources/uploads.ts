@@ -1,7 +1,7 @@
 // Files on their way to the server: sent a few at a time with progress, then watched until they can be asked.
 
 import { address, Failure, headers, request } from "../api/client";
-import { join, refreshSources } from "../api/sources";
+import { join, refreshShelf, refreshSources } from "../api/sources";
 
 export interface Upload {
   id: number;
@@ -23,6 +23,8 @@ interface FileObject {
 /** Sent at the same time: a browser has six connections to a server, and answers need some of them. */
 const AT_ONCE = 2;
 const ASK_EVERY = 700;
+/** Asked about at a time: the server reads them one after the other, in the order in which they came. */
+const LOOKED_AT = 3;
 /** How long a finished one is shown. */
 const SHOWN = 2500;
 
@@ -32,6 +34,9 @@ export class Uploads {
   private list: Upload[] = [];
   private queue: { upload: Upload; file: File; collection: string | null }[] = [];
   private stops = new Map<number, () => void>();
+  /** Files that the server reads, by their uploads. */
+  private reading = new Map<number, string>();
+  private looking = false;
   private running = 0;
   private next = 1;
   private listeners = new Set<() => void>();
@@ -56,6 +61,7 @@ export class Uploads {
   /** Takes one off the list; one that is on its way is stopped. What the server has stays there. */
   dismiss(id: number): void {
     this.stops.get(id)?.();
+    this.reading.delete(id);
     this.queue = this.queue.filter(({ upload }) => upload.id !== id);
     this.set(this.list.filter((upload) => upload.id !== id));
   }
@@ -77,32 +83,46 @@ export class Uploads {
       this.change(id, { state: "sending" });
       const sent = await this.send(file, (bytes) => this.change(id, { sent: bytes }), (stop) => this.stops.set(id, stop));
       this.stops.delete(id);
-      this.change(id, { state: "reading", sent: file.size });
       if (collection) await join(collection, sent.id);
-      refreshSources();
-      void this.watch(id, sent);
+      if (this.list.some((upload) => upload.id === id)) this.reading.set(id, sent.id);
+      this.change(id, { state: "reading", sent: file.size });
+      refreshShelf();
+      void this.watch();
     } catch (error) {
       this.stops.delete(id);
       this.change(id, { state: "failed", error: error instanceof Error ? error.message : String(error) });
     }
   }
 
-  private async watch(id: number, file: FileObject): Promise<void> {
+  private async watch(): Promise<void> {
+    if (this.looking) return;
+    this.looking = true;
+    while (this.reading.size > 0) {
+      await new Promise((resolve) => setTimeout(resolve, ASK_EVERY));
+      let news = false;
+      for (const [id, file] of [...this.reading].slice(0, LOOKED_AT)) news = (await this.look(id, file)) || news;
+      if (news) refreshSources();
+    }
+    this.looking = false;
+  }
+
+  /** Whether a file is not being read any more. */
+  private async look(id: number, file: string): Promise<boolean> {
     try {
-      while (file.status === "uploaded" && this.list.some((upload) => upload.id === id)) {
-        await new Promise((resolve) => setTimeout(resolve, ASK_EVERY));
-        file = await request<FileObject>("GET", `v1/files/${encodeURIComponent(file.id)}`);
-      }
-      if (file.status === "error") this.change(id, { state: "failed", error: file.status_details ?? "" });
+      const { status, status_details } = await request<FileObject>("GET", `v1/files/${encodeURIComponent(file)}`);
+      if (status === "uploaded") return false;
+      this.reading.delete(id);
+      if (status === "error") this.change(id, { state: "failed", error: status_details ?? "" });
       else {
         this.change(id, { state: "ready" });
         setTimeout(() => this.dismiss(id), SHOWN);
       }
     } catch (error) {
-      // Removed meanwhile, or the server is away: it has the file, and the list of sources says how far it is.
-      if (error instanceof Failure) this.dismiss(id);
+      // While the server is away it is asked again; what was removed meanwhile is not.
+      if (!(error instanceof Failure) || error.status === 0) return false;
+      this.dismiss(id);
     }
-    refreshSources();
+    return true;
   }
 
   private change(id: number, news: Partial<Upload>): void {
