@@ -1,12 +1,12 @@
 //! The chat page's own API: conversations, answers, feedback, settings. Its routes live below `/api/`. Answers are
 //! written by tasks of their own, so that a page that reloads or goes away interrupts nothing.
 
+mod addresses;
 mod answers;
 mod conversations;
 mod fit;
 mod sampling;
 mod small;
-mod sources;
 mod turns;
 
 use std::sync::Arc;
@@ -19,6 +19,7 @@ use candor_store::{Store, StoreError};
 use http::request::Parts;
 use tokio::sync::OnceCell;
 
+use crate::api::receipts;
 use crate::{ApiError, App};
 use answers::Answers;
 
@@ -30,8 +31,8 @@ pub fn routes() -> Router<App> {
         .route("/api/settings/{key}", put(small::set_setting))
         .route("/api/feedback", get(small::all_feedback))
         .route("/api/search", get(conversations::search))
-        .route("/api/receipts/{id}/standing", get(sources::standing))
-        .route("/api/addresses", get(sources::addresses).post(sources::add))
+        .route("/api/receipts/{id}/standing", get(receipts::standing))
+        .route("/api/addresses", get(addresses::addresses).post(addresses::add))
         .route("/api/import", post(conversations::import))
         .route(
             "/api/conversations",

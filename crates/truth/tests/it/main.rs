@@ -6,10 +6,13 @@ mod answering;
 mod checking;
 mod importing;
 mod killed;
+mod misfortune;
 mod parity;
 mod searching;
 mod toy;
 mod uploading;
+mod watching;
+mod web;
 
 use std::path::Path;
 use std::sync::Arc;

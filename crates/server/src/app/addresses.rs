@@ -1,25 +1,17 @@
-//! Sources as the page needs them beside files and vector stores: addresses on the web, and how the sources of an answer
-//! stand. Addresses that come this way may lead to the public internet alone.
+//! Addresses on the web as the page adds them. Those that come this way may lead to the public internet alone.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use candor_engine::EngineError;
 use candor_store::Store;
 use candor_truth::Address;
 use candor_truth::ingest::Outcome;
 use candor_truth::ingest::web::Web;
-use candor_wire::candor::CandorStanding;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::api::receipts;
 use crate::body::Body;
 use crate::{ApiError, App, files};
-
-/// `GET /api/receipts/{id}/standing`: how the sources of an answer stand now.
-pub(super) async fn standing(State(app): State<App>, Path(id): Path<String>) -> Result<Json<CandorStanding>, ApiError> {
-    Ok(Json(receipts::standing(store(&app)?, &id).await?))
-}
 
 /// What to add.
 #[derive(Deserialize)]
