@@ -55,7 +55,8 @@ class Truth(torch.nn.Module):
 
 
 def config_of(folder, dropout=0.0):
-    return BertConfig.from_pretrained(folder, hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout, type_vocab_size=4)
+    return BertConfig.from_pretrained(folder, hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout, type_vocab_size=4,
+                                      attn_implementation="eager")  # the fused attention's backward pass takes half of a CPU's time
 
 
 def load(folder, kind):
@@ -127,7 +128,8 @@ def encode(tokenizer, first, second):
 
 
 def batch(items, device="cpu"):
-    longest = max(len(x["ids"]) for x in items)
+    # A multiple of 16: the library that multiplies keeps what it compiled for a shape, and too many shapes fill the memory.
+    longest = -(-max(len(x["ids"]) for x in items) // 16) * 16
     pad = lambda key, fill: torch.tensor([x[key] + [fill] * (longest - len(x[key])) for x in items], device=device)
     mask = torch.tensor([[1] * len(x["ids"]) + [0] * (longest - len(x["ids"])) for x in items], device=device)
     return pad("ids", 0), pad("types", 1), mask

@@ -5,8 +5,9 @@ import { mkdirSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { launch, openPage, Server } from "./harness.mjs";
+import { add, library } from "./library.mjs";
 
-const images = resolve(dirname(fileURLToPath(import.meta.url)), "../../docs/images");
+const images = process.env.CANDOR_IMAGES ?? resolve(dirname(fileURLToPath(import.meta.url)), "../../docs/images");
 const wanted = process.argv[2] ?? "";
 const sampling = { temperature: 0.3, seed: 4, max_tokens: 320 };
 
@@ -38,7 +39,54 @@ print(area() - sqrt(pi))  # about 0
 
 const finished = (page) => page.waitForFunction(() => document.querySelectorAll("article.answer").length > 0 && !document.querySelector("article.answer[aria-busy=true]"), undefined, { timeout: 120_000 });
 
+/** Asked of the documents in library.mjs, in this order. */
+const grounded = {
+  quoted: ["How much does a season ticket for the pool cost?", "How long is a stall permit valid?"],
+  abstained: ["Who designed the new school kitchen?"],
+  disputed: ["When was the stone bridge over the Lenne finished?"],
+  chinese: ["摊位许可证多长时间内有效？"],
+};
+const opened = async (page) => {
+  await page.locator("button.mark-button[data-mark=quoted]").first().click();
+  await page.locator(".evidence mark").waitFor();
+};
+const phone = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true };
+
 const pictures = {
+  async truth({ shot, quoted }) {
+    await shot({ path: `c/${quoted}`, ready: opened });
+  },
+  async "truth-dark"({ shot, quoted }) {
+    await shot({ path: `c/${quoted}`, colorScheme: "dark", ready: opened });
+  },
+  async "truth-chinese"({ shot, chinese }) {
+    await shot({ path: `c/${chinese}`, locale: "zh-CN", ready: opened });
+  },
+  async "truth-phone"({ shot, quoted }) {
+    await shot({ path: `c/${quoted}`, ...phone });
+  },
+  async "truth-phone-passage"({ shot, quoted }) {
+    await shot({ path: `c/${quoted}`, ...phone, ready: opened });
+  },
+  async "truth-disputed"({ shot, disputed }) {
+    await shot({ path: `c/${disputed}` });
+  },
+  async abstention({ shot, abstained }) {
+    await shot({ path: `c/${abstained}` });
+  },
+  async "abstention-chinese"({ shot, abstained }) {
+    await shot({ path: `c/${abstained}`, locale: "zh-CN" });
+  },
+  async "abstention-phone"({ shot, abstained }) {
+    await shot({ path: `c/${abstained}`, ...phone });
+  },
+  async sources({ shot }) {
+    const ready = async (page) => {
+      await page.locator(".library").click();
+      await page.locator(".shelf > li").first().waitFor();
+    };
+    await shot({ path: "", ready });
+  },
   async page({ shot, asked }) {
     await shot({ path: `c/${asked}` });
   },
@@ -61,16 +109,24 @@ const browser = await launch();
 try {
   await server.start();
   mkdirSync(images, { recursive: true });
-  let asked;
-  for (const question of questions) {
-    ({ id: asked } = await server.api("POST", "conversations", { sampling }));
+  /** Asks in a new conversation; its id. */
+  const conversation = async (settings, ...questions) => {
+    const { id } = await server.api("POST", "conversations", settings);
     const page = await openPage(browser, server);
-    await page.goto(`${server.url}c/${asked}`);
-    await page.locator("#composer").fill(question);
-    await page.locator("#composer").press("Enter");
-    await finished(page);
+    await page.goto(`${server.url}c/${id}`);
+    for (const [n, question] of questions.entries()) {
+      await page.locator("#composer").fill(question);
+      await page.locator("#composer").press("Enter");
+      await page.waitForFunction((n) => document.querySelectorAll("article.answer[aria-busy=false]").length > n, n, { timeout: 120_000 });
+    }
     await page.context().close();
-  }
+    return id;
+  };
+  let asked;
+  for (const question of questions) asked = await conversation({ sampling }, question);
+  await add(server, ...library);
+  const ids = {};
+  for (const [name, questions] of Object.entries(grounded)) ids[name] = await conversation({ sampling, sources: "all" }, ...questions);
   const messages = [["user", "Why is the Gaussian integral finite? Show it."], ["assistant", rich]];
   const made = await server.api("POST", "import", {
     format: "candor.conversation/1",
@@ -92,7 +148,7 @@ try {
       await page.context().close();
       console.log(`docs/images/${name}.png`);
     };
-    await take({ shot, asked, rich: made.id });
+    await take({ shot, asked, rich: made.id, ...ids });
   }
 } finally {
   await browser.close();

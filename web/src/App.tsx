@@ -5,6 +5,11 @@ import { useTranslation } from "react-i18next";
 import { rememberKey, whenKeyIsNeeded } from "./api/client";
 import { client, stop } from "./api/hooks";
 import { Sidebar } from "./list/Sidebar";
+import { addSources } from "./sources/adding";
+import { DropZone } from "./sources/DropZone";
+import { SourcesDialog } from "./sources/SourcesDialog";
+import { evidence } from "./truth/evidence";
+import { EvidencePanel } from "./truth/EvidencePanel";
 import { show, useShown } from "./route";
 import { SettingsDialog } from "./settings/SettingsDialog";
 import { connection } from "./stream/connection";
@@ -16,6 +21,8 @@ import { recall, remember } from "./ui/memory";
 import { Toasts } from "./ui/toasts";
 
 const NARROW = "(max-width: 767px)";
+/** Where a passage covers the conversation instead of standing beside it. */
+const COVERED = "(max-width: 1099px)";
 const SIDEBAR = "candor-sidebar";
 
 export function App() {
@@ -30,7 +37,9 @@ export function App() {
     if (!narrow() && from instanceof HTMLElement && from.matches("textarea, input") && !from.closest(".sidebar")) return;
     requestAnimationFrame(() => document.getElementById(open ? "close-sidebar" : "open-sidebar")?.focus());
   };
-  const [dialog, setDialog] = useState<"settings" | "shortcuts" | "key" | null>(null);
+  const [dialog, setDialog] = useState<"settings" | "shortcuts" | "sources" | "key" | null>(null);
+  const passage = useSyncExternalStore(evidence.subscribe, evidence.get);
+  const covered = passage !== null && matchMedia(COVERED).matches;
 
   useEffect(() => whenKeyIsNeeded(() => setDialog("key")), []);
   const narrow = () => matchMedia(NARROW).matches;
@@ -52,7 +61,8 @@ export function App() {
     settings: () => setDialog("settings"),
     help: () => setDialog("shortcuts"),
     stop: () => {
-      if (id && liveAnswers.get(id)) void stop(id);
+      if (evidence.get()) evidence.close();
+      else if (id && liveAnswers.get(id)) void stop(id);
       else if (narrow() && sidebar) toggle(false);
     },
   });
@@ -64,16 +74,19 @@ export function App() {
       </a>
       {sidebar && (
         <>
-          <Sidebar shown={id} onClose={() => toggle(false)} onChosen={afterChoice} onSettings={() => setDialog("settings")} onShortcuts={() => setDialog("shortcuts")} />
+          <Sidebar shown={id} onClose={() => toggle(false)} onChosen={afterChoice} onSettings={() => setDialog("settings")} onShortcuts={() => setDialog("shortcuts")} onSources={() => setDialog("sources")} inert={covered} />
           <div className="scrim" onClick={() => toggle(false)} />
         </>
       )}
-      <div className="main" inert={sidebar && narrow()}>
+      <div className="main" inert={(sidebar && narrow()) || covered}>
         <Gone />
-        <Thread key={id ?? "new"} id={id} sidebar={sidebar} onSidebar={() => toggle(true)} onSettings={() => setDialog("settings")} />
+        <Thread key={id ?? "new"} id={id} sidebar={sidebar} onSidebar={() => toggle(true)} onSettings={() => setDialog("settings")} onSources={() => setDialog("sources")} />
       </div>
+      <EvidencePanel />
       <Toasts />
+      <DropZone onFiles={(files) => addSources(files, id)} />
       {dialog === "settings" && <SettingsDialog id={id} onClose={() => setDialog(null)} />}
+      {dialog === "sources" && <SourcesDialog onFiles={(files, collection) => addSources(files, id, collection)} onClose={() => setDialog(null)} />}
       {dialog === "shortcuts" && <ShortcutsDialog onClose={() => setDialog(null)} />}
       {dialog === "key" && <KeyDialog onClose={() => setDialog(null)} />}
     </div>

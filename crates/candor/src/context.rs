@@ -12,6 +12,9 @@ pub(crate) const STORE: &str = "candor.db";
 /// The key that signs receipts, in the data directory.
 pub(crate) const KEY: &str = "instance.key";
 
+/// Confidences fitted to someone's own questions, in the data directory, where there are such.
+pub(crate) const CALIBRATION: &str = "calibration.json";
+
 /// What every command works with.
 #[derive(Debug)]
 pub(crate) struct Context {

@@ -3,13 +3,16 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use candor_catalog::Error;
 use candor_engine::{Generator, Local};
 use candor_model::Precision;
 use candor_store::Store;
-use candor_truth::{Embedder, Index, Intake, Library};
+use candor_truth::answer::Calibration;
+use candor_truth::receipt::Signer;
+use candor_truth::{Answerer, Embedder, Encoders, Index, Intake, Library};
 
-use crate::context::{Context, STORE};
+use crate::context::{CALIBRATION, Context, KEY, STORE};
 use crate::models;
 use crate::open::{self, EngineArgs};
 use crate::reader;
@@ -56,6 +59,29 @@ pub(crate) async fn for_server(context: &Context, args: &EngineArgs, store: Stor
 pub(crate) fn intake(context: &Context, library: Library) -> anyhow::Result<Intake> {
     let folder = context.made_data_dir()?.join(UPLOADS);
     Ok(Intake::new(library, Arc::new(reader::new()?), folder))
+}
+
+/// The answerer of a command: with the calibration in force and the key of this instance.
+pub(crate) fn answerer(context: &Context, library: Library, encoders: Arc<Encoders>) -> anyhow::Result<Answerer> {
+    let folder = context.made_data_dir()?;
+    let signer = Signer::open(&folder.join(KEY))?;
+    let answerer = Answerer::new(library, encoders).signed_by(signer);
+    let path = folder.join(CALIBRATION);
+    let text = match std::fs::read(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(answerer),
+        Err(error) => return Err(error).with_context(|| format!("{} cannot be read", path.display())),
+    };
+    match Calibration::read(&text) {
+        Some(own) => Ok(answerer.calibrated(own)),
+        None => {
+            eprintln!(
+                "{} is of another version of the program and is passed over; run `candor calibrate` again",
+                path.display()
+            );
+            Ok(answerer)
+        }
+    }
 }
 
 async fn with_store(context: &Context, args: &EngineArgs, folder: &Path, store: Store) -> anyhow::Result<Library> {

@@ -34,20 +34,21 @@ pub struct Said {
 }
 
 impl Said {
-    /// Whether the answer holds one of the right ones, word for word as SQuAD compares them.
+    /// A text, and whether it declines.
+    pub fn new(text: String) -> Self {
+        let lower = text.to_lowercase().replace('\u{2019}', "'");
+        let declined = lower.trim().is_empty() || UNKNOWN.iter().any(|phrase| lower.contains(phrase));
+        Self { text, declined }
+    }
+
+    /// Whether the answer holds one of the right ones.
     pub fn holds(&self, right: &[String]) -> bool {
-        let said = format!(" {} ", scores::normal(&self.text).join(" "));
-        right
-            .iter()
-            .any(|right| said.contains(&format!(" {} ", scores::normal(right).join(" "))))
+        scores::holds(&self.text, right)
     }
 }
 
-/// Asks with passages, or with the question alone where there are none.
-///
-/// # Errors
-/// If the model fails.
-pub async fn ask(model: &dyn Generator, question: &str, passages: &[Found]) -> anyhow::Result<Said> {
+/// A question with passages, or alone where there are none, as a request.
+pub fn request(question: &str, passages: &[Found]) -> GenerateRequest {
     let prompt = match passages {
         [] => format!("{question}\nAnswer in at most fifteen words."),
         some => {
@@ -63,7 +64,7 @@ pub async fn ask(model: &dyn Generator, question: &str, passages: &[Found]) -> a
         content: Some(Content::Text(prompt)),
         ..Message::default()
     };
-    let request = GenerateRequest {
+    GenerateRequest {
         prompt: Prompt::Chat {
             messages: vec![message],
             tools: Vec::new(),
@@ -81,15 +82,20 @@ pub async fn ask(model: &dyn Generator, question: &str, passages: &[Found]) -> a
         logprobs: None,
         prompt_logprobs: false,
         affinity: None,
-    };
-    let mut events = model.generate(request).await?;
+    }
+}
+
+/// Asks with passages, or with the question alone where there are none.
+///
+/// # Errors
+/// If the model fails.
+pub async fn ask(model: &dyn Generator, question: &str, passages: &[Found]) -> anyhow::Result<Said> {
+    let mut events = model.generate(request(question, passages)).await?;
     let mut text = String::new();
     while let Some(event) = events.next().await {
         if let Event::Text { text: more, .. } = event? {
             text.push_str(&more);
         }
     }
-    let lower = text.to_lowercase().replace('\u{2019}', "'");
-    let declined = lower.trim().is_empty() || UNKNOWN.iter().any(|phrase| lower.contains(phrase));
-    Ok(Said { text, declined })
+    Ok(Said::new(text))
 }

@@ -17,6 +17,15 @@ pub fn normal(text: &str) -> Vec<String> {
     words.map(str::to_owned).collect()
 }
 
+/// Whether a text holds one of the right answers, word for word as SQuAD compares them.
+pub fn holds(text: &str, right: &[String]) -> bool {
+    let text = format!(" {} ", normal(text).join(" "));
+    right.iter().any(|right| {
+        let right = normal(right).join(" ");
+        !right.is_empty() && text.contains(&format!(" {right} "))
+    })
+}
+
 /// SQuAD's F1 of an answer against the best of the right ones.
 pub fn f1(given: &str, right: &[String]) -> f64 {
     let given = normal(given);
@@ -118,6 +127,15 @@ mod tests {
         assert!(near(f1("Broncos", &right("Denver Broncos")), 2.0 / 3.0));
         assert!(near(f1("the the", &right("cat")), 0.0) && near(f1("cat cat", &right("cat")), 2.0 / 3.0));
         assert!(near(f1("北京大学", &right("北京")), 2.0 / 3.0));
+    }
+
+    #[test]
+    fn a_text_holds_an_answer_by_whole_words() {
+        let right = ["The Denver Broncos".to_owned(), "1876".to_owned()];
+        assert!(holds("It was won by the Denver Broncos, in 2016.", &right) && holds("in 1876.", &right));
+        assert!(
+            !holds("in 18761", &right) && !holds("Broncos of Denver", &right) && !holds("anything", &["the".into()])
+        );
     }
 
     #[test]

@@ -10,7 +10,7 @@ pub mod checked;
 mod completions;
 mod constraint;
 mod embeddings;
-mod grounded;
+pub(crate) mod grounded;
 mod health;
 mod logprobs;
 pub(crate) mod metrics;

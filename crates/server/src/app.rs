@@ -4,9 +4,12 @@
 mod addresses;
 mod answers;
 mod conversations;
+mod evidence;
 mod fit;
+mod prepare;
 mod sampling;
 mod small;
+mod sources;
 mod turns;
 
 use std::sync::Arc;
@@ -19,7 +22,6 @@ use candor_store::{Store, StoreError};
 use http::request::Parts;
 use tokio::sync::OnceCell;
 
-use crate::api::receipts;
 use crate::{ApiError, App};
 use answers::Answers;
 
@@ -31,9 +33,11 @@ pub fn routes() -> Router<App> {
         .route("/api/settings/{key}", put(small::set_setting))
         .route("/api/feedback", get(small::all_feedback))
         .route("/api/search", get(conversations::search))
-        .route("/api/receipts/{id}/standing", get(receipts::standing))
-        .route("/api/addresses", get(addresses::addresses).post(addresses::add))
+        .route("/api/receipts/{id}/standing", get(addresses::standing))
+        .route("/api/addresses", get(addresses::list).post(addresses::add))
         .route("/api/import", post(conversations::import))
+        .route("/api/sources", get(sources::list))
+        .route("/api/sources/{id}/passage", get(sources::passage))
         .route(
             "/api/conversations",
             get(conversations::list).post(conversations::create),

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::{new_id, now_ms};
 use crate::entity::{conversation, message};
-use crate::{Store, StoreError};
+use crate::{Scope, Store, StoreError};
 
 /// Characters of a title.
 pub(crate) const MAX_TITLE: usize = 200;
@@ -34,6 +34,8 @@ pub struct Conversation {
     pub system_prompt: String,
     /// Sampling settings, as the page wrote them.
     pub sampling: serde_json::Value,
+    /// Which sources it is answered from.
+    pub sources: Scope,
     /// The last message of the branch that is shown.
     pub leaf: Option<String>,
     /// Put away: not in the list.
@@ -59,6 +61,9 @@ pub struct NewConversation {
     /// See [`Conversation`].
     #[serde(default)]
     pub sampling: serde_json::Value,
+    /// See [`Conversation`].
+    #[serde(default)]
+    pub sources: Scope,
 }
 
 /// What changes in a conversation; `None` stays.
@@ -76,6 +81,9 @@ pub struct ConversationChange {
     /// Other sampling settings.
     #[serde(default)]
     pub sampling: Option<serde_json::Value>,
+    /// Other sources.
+    #[serde(default)]
+    pub sources: Option<Scope>,
     /// Away, or back.
     #[serde(default)]
     pub archived: Option<bool>,
@@ -99,6 +107,7 @@ impl From<conversation::Model> for Conversation {
             model: row.model,
             system_prompt: row.system_prompt,
             sampling: row.sampling,
+            sources: Scope::of_row(row.sources),
             leaf: row.leaf,
             archived: row.archived,
             created_ms: row.created_ms,
@@ -155,6 +164,7 @@ impl Store {
             model: Set(new.model),
             system_prompt: Set(checked_system(new.system_prompt)?),
             sampling: Set(checked_sampling(new.sampling)?),
+            sources: Set(new.sources.checked()?.row()),
             leaf: Set(None),
             archived: Set(false),
             created_ms: Set(now),
@@ -215,6 +225,9 @@ impl Store {
         }
         if let Some(sampling) = change.sampling {
             row.sampling = Set(checked_sampling(sampling)?);
+        }
+        if let Some(sources) = change.sources {
+            row.sources = Set(sources.checked()?.row());
         }
         if let Some(archived) = change.archived {
             row.archived = Set(archived);

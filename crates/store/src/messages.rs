@@ -1,9 +1,12 @@
 //! Messages: a tree per conversation. Editing a question or asking again adds a sibling; nothing is overwritten. The
 //! conversation's `leaf` says which branch is shown.
 
+use std::collections::HashSet;
+
+use sea_orm::sea_query::{Expr, SimpleExpr};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter,
-    QueryOrder, TransactionTrait,
+    QueryOrder, QuerySelect, TransactionTrait,
 };
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +17,8 @@ use crate::{Store, StoreError};
 
 /// Bytes of one message.
 pub(crate) const MAX_CONTENT: usize = 16 * 1024 * 1024;
+/// Bytes of what an answer was made of, as JSON.
+pub(crate) const MAX_CANDOR: usize = 1024 * 1024;
 
 /// Who speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,6 +71,8 @@ pub struct Message {
     pub usage: Option<serde_json::Value>,
     /// Tokens per second while it was written.
     pub tokens_per_second: Option<f64>,
+    /// What it was made of, where it was made of sources: the `candor` field of chat completions.
+    pub candor: Option<serde_json::Value>,
     /// So many of the oldest turns did not fit and were not sent to the model.
     pub turns_left_out: i64,
     /// Milliseconds since 1970.
@@ -122,6 +129,8 @@ pub struct MessageUpdate {
     pub usage: Option<serde_json::Value>,
     /// Tokens per second.
     pub tokens_per_second: Option<f64>,
+    /// See [`Message`].
+    pub candor: Option<serde_json::Value>,
 }
 
 impl Role {
@@ -168,6 +177,7 @@ impl From<message::Model> for Message {
             sampling: row.sampling,
             usage: row.usage,
             tokens_per_second: row.tokens_per_second,
+            candor: row.candor,
             turns_left_out: row.turns_left_out,
             created_ms: row.created_ms,
         }
@@ -242,6 +252,7 @@ impl Store {
                 sampling: Set(one.sampling),
                 usage: Set(None),
                 tokens_per_second: Set(None),
+                candor: Set(None),
                 turns_left_out: Set(one.turns_left_out),
                 created_ms: Set(now),
             };
@@ -272,6 +283,9 @@ impl Store {
         if update.usage.is_some() {
             row.usage = Set(update.usage);
         }
+        if update.candor.is_some() {
+            row.candor = Set(update.candor);
+        }
         if update.tokens_per_second.is_some() {
             row.tokens_per_second = Set(update.tokens_per_second);
         }
@@ -279,6 +293,26 @@ impl Store {
             .set(row)
             .filter(message::Column::Id.eq(id));
         Ok(self.db(change.exec(&self.write).await)?.rows_affected > 0)
+    }
+
+    /// The receipts of a conversation's answers that no other conversation has.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn own_receipts(&self, conversation: &str) -> Result<Vec<String>, StoreError> {
+        let receipts = async |of: SimpleExpr| {
+            let find = message::Entity::find()
+                .filter(message::Column::Candor.is_not_null())
+                .filter(of)
+                .select_only()
+                .column_as(Expr::cust(r#"json_extract("candor", '$.receipt')"#), "receipt")
+                .into_tuple::<Option<String>>();
+            let found: Vec<Option<String>> = self.db(find.all(&self.read).await)?;
+            Ok::<HashSet<String>, StoreError>(found.into_iter().flatten().collect())
+        };
+        let own = receipts(message::Column::Conversation.eq(conversation)).await?;
+        let others = receipts(message::Column::Conversation.ne(conversation)).await?;
+        Ok(own.difference(&others).cloned().collect())
     }
 
     /// Shows the branch through this message: its newest descendant becomes the conversation's leaf, which is returned.

@@ -195,7 +195,7 @@ impl SourceFilter {
         *self == Self::default()
     }
 
-    fn condition(&self) -> Condition {
+    pub(crate) fn condition(&self) -> Condition {
         use source::Column as C;
         Condition::all()
             .add_option((!self.sources.is_empty()).then(|| one_of(&self.sources)))

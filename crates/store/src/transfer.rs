@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::clock::{new_id, now_ms};
 use crate::conversations::{checked_sampling, checked_system, clean_title};
 use crate::entity::{conversation, message};
-use crate::messages::{MAX_CONTENT, branch};
-use crate::{Conversation, Role, State, Store, StoreError};
+use crate::messages::{MAX_CANDOR, MAX_CONTENT, branch};
+use crate::{Conversation, Role, Scope, State, Store, StoreError};
 
 /// What `format` says in an exported document.
 pub const FORMAT: &str = "candor.conversation/1";
@@ -35,6 +35,9 @@ pub struct Document {
     /// See [`Conversation`].
     #[serde(default)]
     pub sampling: serde_json::Value,
+    /// See [`Conversation`].
+    #[serde(default)]
+    pub sources: Scope,
     /// See [`Conversation`].
     #[serde(default)]
     pub leaf: Option<String>,
@@ -79,6 +82,9 @@ pub struct DocumentMessage {
     #[serde(default)]
     pub tokens_per_second: Option<f64>,
     /// See [`crate::Message`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub candor: Option<serde_json::Value>,
+    /// See [`crate::Message`].
     #[serde(default)]
     pub turns_left_out: i64,
     /// See [`crate::Message`].
@@ -113,6 +119,7 @@ impl Store {
             sampling: one.sampling,
             usage: one.usage,
             tokens_per_second: one.tokens_per_second,
+            candor: one.candor,
             turns_left_out: one.turns_left_out,
             created_ms: Some(one.created_ms),
         });
@@ -122,6 +129,7 @@ impl Store {
             model: owner.model,
             system_prompt: owner.system_prompt,
             sampling: owner.sampling,
+            sources: owner.sources,
             leaf: owner.leaf,
             created_ms: Some(owner.created_ms),
             messages: messages.collect(),
@@ -148,9 +156,11 @@ impl Store {
         for one in branch(&all, owner.leaf.as_deref()) {
             let who = match one.role {
                 Role::User => "You",
+                Role::Assistant if one.candor.is_some() && one.model.is_none() => "Candor",
                 Role::Assistant => one.model.as_deref().unwrap_or("Model"),
             };
             let _ = write!(text, "\n## {who}\n\n{}\n", one.content.trim_end());
+            text.push_str(&footnotes(one.candor.as_ref()));
             if let Some(error) = &one.error {
                 let _ = write!(text, "\n*{error}*\n");
             }
@@ -184,6 +194,7 @@ impl Store {
             model: Set(document.model),
             system_prompt: Set(checked_system(document.system_prompt)?),
             sampling: Set(checked_sampling(document.sampling)?),
+            sources: Set(document.sources.checked()?.row()),
             leaf: Set(None),
             archived: Set(false),
             created_ms: Set(document.created_ms.unwrap_or(now)),
@@ -196,6 +207,15 @@ impl Store {
                 return Err(StoreError::Invalid(format!(
                     "message {n} takes {} bytes and at most {MAX_CONTENT} are kept",
                     one.content.len()
+                )));
+            }
+            if one
+                .candor
+                .as_ref()
+                .is_some_and(|candor| candor.to_string().len() > MAX_CANDOR)
+            {
+                return Err(StoreError::Invalid(format!(
+                    "message {n} has a `candor` field of more than {MAX_CANDOR} bytes; leave it out"
                 )));
             }
             let parent = match &one.parent {
@@ -229,6 +249,7 @@ impl Store {
                 sampling: Set(one.sampling),
                 usage: Set(one.usage),
                 tokens_per_second: Set(one.tokens_per_second.filter(|rate| rate.is_finite())),
+                candor: Set(one.candor),
                 turns_left_out: Set(one.turns_left_out.max(0)),
                 created_ms: Set(one.created_ms.unwrap_or(now)),
             };
@@ -241,6 +262,31 @@ impl Store {
         self.db(write.commit().await)?;
         owner.leaf = leaf;
         Ok(owner.into())
+    }
+}
+
+/// Which sources an answer quotes, a line each. The quotes themselves stand in the answer.
+fn footnotes(candor: Option<&serde_json::Value>) -> String {
+    let list = |value: &serde_json::Value, key: &str| value[key].as_array().cloned().unwrap_or_default();
+    let mut lines: Vec<String> = Vec::new();
+    for sentence in candor.map(|candor| list(candor, "sentences")).unwrap_or_default() {
+        for citation in list(&sentence, "citations") {
+            // A name is only a label: nothing in it may act as Markdown.
+            let name = citation["filename"].as_str().unwrap_or_default();
+            let name = clean_title(&name.replace(['[', ']', '<', '>', '!', '`', '*', '_', '\\'], " "));
+            let page = citation["page"]
+                .as_u64()
+                .map(|page| format!(", page {page}"))
+                .unwrap_or_default();
+            let line = format!("- Source: {name}{page}\n");
+            if !lines.contains(&line) {
+                lines.push(line);
+            }
+        }
+    }
+    match lines.is_empty() {
+        true => String::new(),
+        false => format!("\n{}", lines.concat()),
     }
 }
 

@@ -51,11 +51,10 @@ impl Encoders {
             .map_err(|error| TruthError::Weights(error.clone()))
     }
 
-    /// SHA-256 of the reader's weights and of the calibration that comes with the program.
-    pub(crate) fn hashes(&self) -> (String, String) {
-        static HASHES: OnceLock<(String, String)> = OnceLock::new();
-        let hash = || (sha256(READER), sha256(crate::answer::SHIPPED.as_bytes()));
-        HASHES.get_or_init(hash).clone()
+    /// SHA-256 of the reader's weights.
+    pub(crate) fn reader_sha256(&self) -> String {
+        static HASH: OnceLock<String> = OnceLock::new();
+        HASH.get_or_init(|| sha256(READER)).clone()
     }
 
     pub(crate) fn team(&self) -> &Team {

@@ -18,6 +18,7 @@ pub mod receipt;
 mod retrieve;
 mod scoring;
 mod sentences;
+pub mod shown;
 pub mod standing;
 mod words;
 

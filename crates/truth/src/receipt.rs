@@ -10,9 +10,9 @@ use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::answer::{Answer, Question};
+use crate::TruthError;
+use crate::answer::{Answer, Answerer, Phrasing, Question};
 use crate::standing::{self, QuoteStanding, State};
-use crate::{Encoders, TruthError};
 
 /// Goes into every digest, so that it cannot be one of something else.
 const PURPOSE: &str = "candor receipt 1";
@@ -146,6 +146,9 @@ pub struct MadeBy {
     /// The language model that was asked for, and of a local one its file's SHA-256.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<Model>,
+    /// How that model phrased the answer, where it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phrasing: Option<Phrasing>,
 }
 
 /// A language model.
@@ -159,9 +162,20 @@ pub struct Model {
     pub sha256: Option<String>,
 }
 
+impl Model {
+    /// By its card.
+    pub fn of(card: &candor_engine::ModelCard) -> Self {
+        Self {
+            name: card.id.clone(),
+            fingerprint: card.fingerprint.clone(),
+            sha256: card.sha256.clone(),
+        }
+    }
+}
+
 impl Body {
     /// Of an answer.
-    pub fn new(question: &Question, answer: &Answer, encoders: &Encoders, model: Option<Model>) -> Self {
+    pub fn new(question: &Question, answer: &Answer, answerer: &Answerer) -> Self {
         let word = |value: serde_json::Result<serde_json::Value>| {
             value
                 .ok()
@@ -184,7 +198,6 @@ impl Body {
                 })
                 .collect(),
         };
-        let (reader_sha256, calibration_sha256) = encoders.hashes();
         Self {
             question: question.text.clone(),
             before: question.before.clone(),
@@ -196,9 +209,10 @@ impl Body {
             sentences: answer.sentences.iter().map(line).collect(),
             made_by: MadeBy {
                 candor: env!("CARGO_PKG_VERSION").to_owned(),
-                reader_sha256,
-                calibration_sha256,
-                model,
+                reader_sha256: answerer.encoders.reader_sha256(),
+                calibration_sha256: answerer.calibration.sha256(),
+                model: question.model.clone(),
+                phrasing: answer.phrasing.clone(),
             },
         }
     }

@@ -14,6 +14,9 @@ pub struct CandorRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(max_items = 100)]
     pub sources: Option<Vec<String>>,
+    /// The model says the answer in its own words; each sentence that its quote does not bear out is replaced by the quote.
+    #[serde(default)]
+    pub phrase: bool,
 }
 
 #[allow(clippy::unnecessary_wraps)] // the shape that serde asks for

@@ -1,11 +1,11 @@
 // The server's data as the page sees it.
 
-import { QueryClient, useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { QueryClient, queryOptions, useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { liveAnswers } from "../stream/live";
 import { toastError } from "../ui/toasts";
 import { Failure, request } from "./client";
 import { onTold, tellTabs } from "./tabs";
-import type { Conversation, Defaults, Hit, Message, Model, Settings, Started, Whole } from "./types";
+import type { Conversation, Defaults, Hit, Message, Model, Scope, Settings, Started, Whole } from "./types";
 
 export const client = new QueryClient({
   defaultOptions: {
@@ -19,8 +19,9 @@ export const client = new QueryClient({
 export const useModels = () =>
   useQuery({ queryKey: ["models"], queryFn: () => request<Model[]>("GET", "api/models"), staleTime: 30_000 });
 
-export const useSettings = () =>
-  useQuery({ queryKey: ["settings"], queryFn: () => request<Settings>("GET", "api/settings") });
+export const settingsQuery = queryOptions({ queryKey: ["settings"], queryFn: () => request<Settings>("GET", "api/settings") });
+
+export const useSettings = () => useQuery(settingsQuery);
 
 const PAGE = 100;
 
@@ -48,12 +49,11 @@ export const useSearch = (words: string) =>
     placeholderData: (before) => before,
   });
 
+export const conversationQuery = (id: string) =>
+  queryOptions({ queryKey: ["conversation", id], queryFn: () => request<Whole>("GET", `api/conversations/${id}`) });
+
 export const useConversation = (id: string | null) =>
-  useQuery({
-    queryKey: ["conversation", id],
-    queryFn: () => request<Whole>("GET", `api/conversations/${id}`),
-    enabled: id !== null,
-  });
+  useQuery({ ...conversationQuery(id ?? ""), enabled: id !== null });
 
 /** Reads anew what changed here, and has the other tabs do so. */
 export function refresh(id?: string): void {
@@ -95,11 +95,29 @@ function started(id: string, { messages, conversation }: Started): void {
   tellTabs(id);
 }
 
+/** The share of given answers that may be wrong; `null` answers always. */
+export const usualDial = 0.1;
+
+export function dialOf(settings: Settings | undefined): number | null {
+  const dial = settings?.defaults?.dial;
+  return dial === undefined || (dial !== null && !(dial > 0 && dial < 1)) ? usualDial : dial;
+}
+
+export const setDial = (dial: number | null): Promise<void> => setDefaults({ ...client.getQueryData<Settings>(["settings"])?.defaults, dial });
+
+/** How a turn is answered, beyond what its conversation says. */
+export interface How {
+  dial?: number | null;
+  memory?: boolean;
+}
+
+const usually = (): How => ({ dial: dialOf(client.getQueryData<Settings>(["settings"])) });
+
 /** Asks in a conversation, or in a new one; returns its id. */
 export async function ask(id: string | null, content: string, defaults: Defaults): Promise<string> {
   const conversation = id ?? (await request<Conversation>("POST", "api/conversations", defaults)).id;
   try {
-    started(conversation, await request<Started>("POST", `api/conversations/${conversation}/messages`, { content }));
+    started(conversation, await request<Started>("POST", `api/conversations/${conversation}/messages`, { content, ...usually() }));
   } catch (error) {
     // A question that was refused leaves no empty conversation behind.
     if (id === null) await request("DELETE", `api/conversations/${conversation}`).catch(() => {});
@@ -109,11 +127,11 @@ export async function ask(id: string | null, content: string, defaults: Defaults
 }
 
 export async function editQuestion(id: string, message: string, content: string): Promise<void> {
-  started(id, await request<Started>("POST", `api/conversations/${id}/messages/${message}/edit`, { content }));
+  started(id, await request<Started>("POST", `api/conversations/${id}/messages/${message}/edit`, { content, ...usually() }));
 }
 
-export async function regenerate(id: string, message: string): Promise<void> {
-  started(id, await request<Started>("POST", `api/conversations/${id}/messages/${message}/regenerate`, {}));
+export async function regenerate(id: string, message: string, how?: How): Promise<void> {
+  started(id, await request<Started>("POST", `api/conversations/${id}/messages/${message}/regenerate`, { ...usually(), ...how }));
 }
 
 export async function select(id: string, message: string): Promise<void> {
@@ -131,6 +149,16 @@ export async function changeConversation(id: string, patch: Partial<Conversation
   change(id, (whole) => ({ ...whole, conversation }));
   reread(null);
   tellTabs(id);
+}
+
+/** Which sources a conversation, or a new one, is answered from. */
+export const scopeOf = (conversation: Conversation | null, defaults: Defaults | undefined): Scope => conversation?.sources ?? defaults?.sources ?? "none";
+
+/** Chooses the sources of a conversation, and of new ones. */
+export async function setScope(conversation: Conversation | null, sources: Scope): Promise<void> {
+  const defaults = client.getQueryData<Settings>(["settings"])?.defaults;
+  await setDefaults({ ...defaults, sources });
+  if (conversation) await changeConversation(conversation.id, { sources });
 }
 
 export async function setDefaults(defaults: Defaults): Promise<void> {

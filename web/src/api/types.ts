@@ -13,12 +13,54 @@ export interface Sampling {
   seed?: number | null;
 }
 
+/** Which sources a conversation is answered from. */
+export type Scope = "none" | "all" | { collections: string[] };
+
+export type Mark = "quoted" | "supported" | "memory" | "disputed";
+
+/** A place in a source: bytes of its text. */
+export interface Citation {
+  file_id: string;
+  filename: string;
+  start: number;
+  end: number;
+  quote: string;
+  page?: number;
+  date?: string;
+  /** Where the source is on the web, if it is. */
+  url?: string;
+  /** The source does not say so any more, or is not there any more. */
+  stale?: "changed" | "gone";
+}
+
+export interface Sentence {
+  text: string;
+  mark: Mark;
+  confidence: number;
+  citations: Citation[];
+  /** No source bears it out any more. */
+  stale?: boolean;
+}
+
+/** What an answer is made of, and how sure that is. */
+export interface Candor {
+  outcome: "answered" | "abstained";
+  short: string | null;
+  confidence: number;
+  dial: number | null;
+  sentences: Sentence[];
+  advice?: string;
+  nearest?: Citation[];
+  receipt: string | null;
+}
+
 export interface Conversation {
   id: string;
   title: string;
   model: string | null;
   system_prompt: string;
   sampling: Sampling;
+  sources: Scope;
   leaf: string | null;
   archived: boolean;
   created_ms: number;
@@ -45,6 +87,7 @@ export interface Message {
   sampling: Sampling | null;
   usage: Usage | null;
   tokens_per_second: number | null;
+  candor: Candor | null;
   turns_left_out: number;
   created_ms: number;
 }
@@ -92,8 +135,58 @@ export interface Defaults {
   model?: string;
   system_prompt?: string;
   sampling?: Sampling;
+  sources?: Scope;
+  /** The share of given answers that may be wrong; `null` is off. */
+  dial?: number | null;
 }
 
 export interface Settings {
   defaults?: Defaults;
+}
+
+export interface Source {
+  id: string;
+  name: string;
+  title: string | null;
+  kind: string;
+  origin: string | null;
+  date: string | null;
+  size: number;
+  state: "waiting" | "pending" | "ready" | "failed" | "gone";
+  error: string | null;
+  notes: string[];
+  created_ms: number;
+  collections: string[];
+}
+
+export interface Shelf {
+  sources: Source[];
+  total: number;
+  /** How many cannot be searched yet. */
+  reading: number;
+}
+
+export interface Collection {
+  id: string;
+  name: string;
+  files: number;
+}
+
+/** A passage in its surroundings. */
+export interface Passage {
+  id: string;
+  name: string;
+  title: string | null;
+  kind: string;
+  origin: string | null;
+  date: string | null;
+  before: string;
+  quote: string;
+  after: string;
+  from: number;
+  to: number;
+  size: number;
+  page: number | null;
+  pages: number;
+  headings: string[];
 }

@@ -5,11 +5,12 @@ import { memo, useDeferredValue, useEffect, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { open, request } from "../api/client";
 import { changeConversation, client, refresh, useConversations, useSearch } from "../api/hooks";
+import { useShelf } from "../api/sources";
 import type { Conversation, Hit } from "../api/types";
 import { show } from "../route";
 import { liveAnswers } from "../stream/live";
 import { Dialog } from "../ui/Dialog";
-import { CloseIcon, DotsIcon, KeyboardIcon, Logo, PlusIcon, SearchIcon, SidebarIcon, SlidersIcon } from "../ui/icons";
+import { BookIcon, CloseIcon, DotsIcon, KeyboardIcon, Logo, PlusIcon, SearchIcon, SidebarIcon, SlidersIcon } from "../ui/icons";
 import { toast, toastError } from "../ui/toasts";
 import { byDay } from "./days";
 
@@ -19,9 +20,11 @@ interface Props {
   onChosen: () => void;
   onSettings: () => void;
   onShortcuts: () => void;
+  onSources: () => void;
+  inert: boolean;
 }
 
-export function Sidebar({ shown, onClose, onChosen, onSettings, onShortcuts }: Props) {
+export function Sidebar({ shown, onClose, onChosen, onSettings, onShortcuts, onSources, inert }: Props) {
   const { t } = useTranslation();
   const [words, setWords] = useState("");
   const searched = useDeferredValue(words.trim());
@@ -34,7 +37,7 @@ export function Sidebar({ shown, onClose, onChosen, onSettings, onShortcuts }: P
   const more = !searched && all.hasNextPage;
 
   return (
-    <nav className="sidebar" aria-label={t("conversations")}>
+    <nav className="sidebar" aria-label={t("conversations")} inert={inert}>
       <div className="brand">
         <Logo />
         <span>Candor</span>
@@ -52,6 +55,11 @@ export function Sidebar({ shown, onClose, onChosen, onSettings, onShortcuts }: P
       >
         <PlusIcon />
         {t("newChat")}
+      </button>
+      <button type="button" className="library" onClick={onSources}>
+        <BookIcon />
+        {t("sources.title")}
+        <SourceCount />
       </button>
       <div className="search" role="search">
         <SearchIcon />
@@ -102,6 +110,13 @@ export function Sidebar({ shown, onClose, onChosen, onSettings, onShortcuts }: P
       {deleted && <DeleteDialog one={deleted} shown={shown} onClose={() => setDeleted(null)} />}
     </nav>
   );
+}
+
+function SourceCount() {
+  const { t } = useTranslation();
+  const shelf = useShelf().data;
+  if (!shelf || shelf.total === 0) return null;
+  return <small>{shelf.reading > 0 ? t("sources.reading", { count: shelf.reading }) : shelf.total}</small>;
 }
 
 interface RowProps {

@@ -13,8 +13,9 @@ export function Announcer({ id, running, turns }: { id: string; running: boolean
     const last = turns.at(-1)?.message;
     const { current } = before;
     if (current.id === id && current.running !== running && last?.role === "assistant") {
-      if (running) setSaid(t("answering", { model: last.model ?? "" }));
+      if (running) setSaid(t("answering", { model: last.model ?? "Candor" }));
       else if (last.state === "stopped") setSaid(t("answerStopped"));
+      else if (last.candor?.outcome === "abstained") setSaid(t("answered", { text: t("abstained.title") }));
       else setSaid(last.error ?? t("answered", { text: last.content.slice(0, 2000) }));
     }
     before.current = { id, running };

@@ -22,6 +22,7 @@ export function Empty({ owner, onChoose }: { owner: string; onChoose: (text: str
           </li>
         ))}
       </ul>
+      <p className="hint">{t("emptySources")}</p>
       {owner === "candor" && (
         <p className="hint">
           {t("emptyHint")

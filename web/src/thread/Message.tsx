@@ -6,7 +6,10 @@ import { editQuestion, regenerate, select } from "../api/hooks";
 import type { Feedback, Message } from "../api/types";
 import { copyText } from "../markdown/CodeBlock";
 import { Markdown } from "../markdown/Markdown";
+import { percent } from "../settings/DialMenu";
 import { liveAnswers } from "../stream/live";
+import { Grounded } from "../truth/Grounded";
+import { answerText } from "../truth/shown";
 import { AgainIcon, CheckIcon, CopyIcon, EditIcon, LeftIcon, RightIcon } from "../ui/icons";
 import { sends } from "../ui/keys";
 import { toastError } from "../ui/toasts";
@@ -119,14 +122,23 @@ function Editor({ message, onClose }: { message: Message; onClose: () => void })
 export const Answer = memo(function Answer({ message, siblings, busy, feedback }: Props & { feedback?: Feedback }) {
   const { t } = useTranslation();
   const streaming = message.state === "streaming";
+  const came = useRef(streaming);
   const live = useSyncExternalStore(liveAnswers.subscribe, () => {
     const now = streaming ? liveAnswers.get(message.conversation) : undefined;
     return now?.message.id === message.id ? now : undefined;
   });
-  const text = live?.message.content ?? message.content;
+  const { content: text, candor } = live?.message ?? message;
+  // No model writes what is quoted.
+  const fromSources = streaming && message.model === null;
   return (
-    <article className="answer" aria-label={message.model ?? t("model")} aria-busy={streaming}>
-      {text ? <Markdown text={text} /> : streaming && <p className="thinking">{t("thinking")}</p>}
+    <article className="answer" aria-label={message.model ?? "Candor"} aria-busy={streaming} data-fresh={came.current || undefined}>
+      {candor ? (
+        <Grounded message={message} candor={candor} busy={busy} />
+      ) : text ? (
+        fromSources ? <p className="source-text">{text}</p> : <Markdown text={text} />
+      ) : (
+        streaming && <p className="thinking">{t(fromSources ? "lookingUp" : "thinking")}</p>
+      )}
       {message.state === "failed" && (
         <p className="failed" role="alert">
           {message.error ?? t("state.failed")}
@@ -136,7 +148,7 @@ export const Answer = memo(function Answer({ message, siblings, busy, feedback }
         {!streaming && (
           <>
             <Branches message={message} siblings={siblings} busy={busy} />
-            <Copy text={message.content} />
+            <Copy text={candor && candor.outcome === "answered" ? answerText(candor, { page: (page) => t("page", { page }) }) : message.content} />
             <button
               type="button"
               className="icon"
@@ -162,6 +174,7 @@ function Figures({ message, rate }: { message: Message; rate: number | null }) {
     message.state === "stopped" && t("state.stopped"),
     message.usage?.finish_reason === "length" && t("state.length"),
     message.model,
+    message.candor && t(message.candor.dial === null ? "dial.wasOff" : "dial.was", { dial: percent(message.candor.dial ?? 0) }),
     message.usage?.completion_tokens !== undefined && t("tokens", { count: message.usage.completion_tokens }),
     rate !== null && t("rate", { rate: rate < 10 ? rate.toFixed(1) : Math.round(rate) }),
   ].filter((part): part is string => Boolean(part));

@@ -3,11 +3,13 @@
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { Failure } from "../api/client";
-import { ask, client, useConversation, useModels, useSettings } from "../api/hooks";
+import { ask, client, scopeOf, useConversation, useModels, useSettings } from "../api/hooks";
 import { conversational, type Defaults } from "../api/types";
 import { show } from "../route";
+import { DialMenu } from "../settings/DialMenu";
 import { ModelMenu } from "../settings/ModelMenu";
 import { liveAnswers } from "../stream/live";
+import { evidence } from "../truth/evidence";
 import { ChevronIcon, SidebarIcon, SlidersIcon } from "../ui/icons";
 import { toastError } from "../ui/toasts";
 import { divider, shown } from "./branches";
@@ -21,9 +23,10 @@ interface Props {
   sidebar: boolean;
   onSidebar: () => void;
   onSettings: () => void;
+  onSources: () => void;
 }
 
-export function Thread({ id, sidebar, onSidebar, onSettings }: Props) {
+export function Thread({ id, sidebar, onSidebar, onSettings, onSources }: Props) {
   const { t } = useTranslation();
   const query = useConversation(id);
   const models = useModels();
@@ -45,6 +48,7 @@ export function Thread({ id, sidebar, onSidebar, onSettings }: Props) {
     },
     [id],
   );
+  useEffect(() => () => evidence.close(false), [id]);
   useEffect(() => {
     document.title = data?.conversation.title ? `${data.conversation.title} · Candor` : "Candor";
   }, [data?.conversation.title]);
@@ -75,6 +79,7 @@ export function Thread({ id, sidebar, onSidebar, onSettings }: Props) {
           </button>
         )}
         <ModelMenu conversation={data?.conversation ?? null} />
+        <DialMenu />
         <h1 className={data?.conversation.title ? "title" : "sr-only"} dir="auto">
           {data?.conversation.title || t("newChat")}
         </h1>
@@ -101,7 +106,7 @@ export function Thread({ id, sidebar, onSidebar, onSettings }: Props) {
           </div>
         ))}
       </Scroller>
-      {!(query.isError && id) && <Composer id={id} running={running} onSend={send} />}
+      {!(query.isError && id) && <Composer id={id} running={running} conversation={data?.conversation ?? null} scope={scopeOf(data?.conversation ?? null, settings.data?.defaults)} onSources={onSources} onSend={send} />}
       {id && <Announcer id={id} running={running} turns={turns} />}
     </>
   );

@@ -31,6 +31,17 @@ export const SlidersIcon = icon(<><path d="M4 8h9M19 8h1M4 16h1M11 16h9" /><circ
 export const CloseIcon = icon(<path d="m6 6 12 12M18 6 6 18" />);
 export const KeyboardIcon = icon(<><rect x="3" y="6" width="18" height="12" rx="2" /><path d="M7 10h.01M11 10h.01M15 10h.01M8 14h8" /></>);
 
+export const BookIcon = icon(<path d="M6 4h6.500l5.500 5.500V19a1.500 1.500 0 0 1-1.500 1.500h-9A1.500 1.500 0 0 1 6 19zM12.500 4v5.500H18M9 13.500h6M9 16.500h4" />);
+export const GaugeIcon = icon(<><path d="M4.500 17a8.500 8.500 0 1 1 15 0" /><path d="m12 14 3.500-4.500" /></>);
+export const TrashIcon = icon(<path d="M5 7h14M10 7V4.500h4V7M7 7l.8 12.500h8.400L17 7M10.500 10.500v6M13.500 10.500v6" />);
+export const FolderIcon = icon(<path d="M4 18.500v-12A1.500 1.500 0 0 1 5.500 5H9l2 2.500h7.500A1.500 1.500 0 0 1 20 9v9.500z" />);
+export const QuoteIcon = icon(<path d="M5 16.500c2.500-.5 4-2.500 4-5.500V7H5v5h4M14 16.500c2.500-.5 4-2.500 4-5.500V7h-4v5h4" />);
+export const MemoryIcon = icon(<><path d="M7.500 17.500a4 4 0 0 1-.6-7.900 5.500 5.500 0 0 1 10.600 1 3.500 3.500 0 0 1-.5 6.900z" strokeDasharray="2.600 2.600" /></>);
+export const DisputeIcon = icon(<path d="M5.500 9.500h13M5.500 14.500h13M15 5 9 19" />);
+export const BrokenIcon = icon(<path d="M10 14 7.500 16.500a3 3 0 0 1-4.200-4.200L6 9.500M14 10l2.500-2.500a3 3 0 0 1 4.200 4.200L18 14.500M8.500 5.500 8 3.500M15.500 18.500l.5 2" />);
+export const UnsureIcon = icon(<><circle cx="12" cy="12" r="8.500" /><path d="M9.500 9.700a2.500 2.500 0 1 1 3.600 2.300c-.7.400-1.100.9-1.100 1.700M12 16.800v.1" /></>);
+export const ReceiptIcon = icon(<path d="M6.500 3.500h11v17l-2.200-1.500-1.700 1.500-1.600-1.500-1.600 1.500-1.700-1.500-2.200 1.500zM9.500 8.500h5M9.500 12h5" />);
+
 /** The mark: an open mouth, or a C, with a point of light. */
 export function Logo({ size = 28 }: { size?: number }) {
   return (

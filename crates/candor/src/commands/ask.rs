@@ -6,12 +6,12 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use candor_store::SourceFilter;
-use candor_truth::answer::{Answer, Dial, Outcome};
-use candor_truth::receipt::Signer;
-use candor_truth::{Answerer, Encoders, Question};
+use candor_truth::answer::{Answer, Dial, Mark, Outcome};
+use candor_truth::receipt::Model;
+use candor_truth::{Encoders, Question};
 use clap::Args;
 
-use crate::context::{Context, KEY};
+use crate::context::Context;
 use crate::open::{self, EngineArgs};
 use crate::terminal::{Style, print, printable};
 use crate::{folder_library, library};
@@ -43,6 +43,9 @@ pub(crate) struct Ask {
     /// How many of the given answers may be wrong: 1%, 5%, 10%, or off
     #[arg(long, value_name = "RISK", default_value = "10%", value_parser = dial)]
     dial: Dial,
+    /// Have this model say the answer in its own words; what the quotes do not bear out is replaced by the quote
+    #[arg(long, value_name = "MODEL")]
+    phrase: Option<String>,
     /// Write the receipt to a file, for `candor verify FILE --alone`
     #[arg(long, value_name = "FILE")]
     receipt: Option<PathBuf>,
@@ -94,18 +97,22 @@ impl Ask {
             ..SourceFilter::default()
         };
         let encoders = Encoders::new(open::threads(context, &self.engine));
-        let question = Question {
+        let mut question = Question {
             text,
             filter,
             dial: self.dial,
             ..Question::default()
         };
         let store = library.store.clone();
-        let signer = Signer::open(&context.made_data_dir()?.join(KEY))?;
-        let answer = Answerer::new(library, encoders)
-            .signed_by(signer)
-            .ask(&question)
-            .await?;
+        let answerer = library::answerer(context, library, encoders)?;
+        let answer = match &self.phrase {
+            None => answerer.ask(&question).await?,
+            Some(name) => {
+                let model = open::open(context, Some(name), &self.engine).await?.generator;
+                question.model = Some(Model::of(&model.card()));
+                answerer.ask_phrased(&question, &*model).await?
+            }
+        };
         if let (Some(path), Some(id)) = (&self.receipt, &answer.receipt) {
             let text = serde_json::to_string_pretty(&store.receipt(id).await?)?;
             std::fs::write(path, text).with_context(|| format!("{} cannot be written", path.display()))?;
@@ -145,7 +152,11 @@ fn shown(answer: &Answer, style: Style) -> String {
             .iter()
             .map(|one| format!(" [{}]", note(one)))
             .collect();
-        let _ = writeln!(text, "  \u{201c}{}\u{201d}{marks}", one_line(&sentence.text));
+        // Only what stands in a source word for word stands in quotation marks.
+        let _ = match sentence.mark {
+            Mark::Supported => writeln!(text, "  {}{marks}", one_line(&sentence.text)),
+            _ => writeln!(text, "  \u{201c}{}\u{201d}{marks}", one_line(&sentence.text)),
+        };
     }
     answer.nearest.iter().for_each(|one| {
         note(one);

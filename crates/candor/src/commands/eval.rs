@@ -1,10 +1,13 @@
 //! `candor eval`: measures what Candor says, on data sets at hand.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use candor_eval::tasks::{claims, xquad};
+use candor_eval::bench::Bench;
+use candor_eval::plots;
+use candor_eval::report::Report;
+use candor_eval::tasks::{claims, closed_book, halueval, truthfulqa, xquad};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -12,6 +15,9 @@ use crate::context::Context;
 use crate::library;
 use crate::open::{self, EngineArgs};
 use crate::terminal::print;
+
+/// The model that stands beside where none is named.
+const MODEL: &str = "smollm2-135m-instruct";
 
 /// Measure answers on data sets with known answers
 #[derive(Debug, Args)]
@@ -21,6 +27,7 @@ Examples:
   candor eval xquad --data ../shared/data --language zh --every 4
   candor eval xquad --data ../shared/data --beside smollm2-135m-instruct
   candor eval claims --data ../shared/data --json > claims.json
+  candor eval truth --data ../shared/data --most 200 --plots ./plots
 
 XQuAD: every question is asked with its passage among the sources and with its passage taken away; what is fitted is
 fitted on other articles than those it is judged on, in five folds. Claims: fitted on dev splits, judged on test splits.")]
@@ -42,6 +49,15 @@ pub(crate) struct Eval {
     /// How many questions apart those are
     #[arg(long, value_name = "N", default_value_t = 12)]
     beside_every: usize,
+    /// At most so many cases of a split, in tasks that put each to a language model
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    most: usize,
+    /// Draw reliability, and risk against coverage, into this folder
+    #[arg(long, value_name = "DIR")]
+    plots: Option<PathBuf>,
+    /// Write every answer of XQuAD here, one JSON object a line, to be read
+    #[arg(long, value_name = "FILE")]
+    answers: Option<PathBuf>,
     /// Write a calibration fitted on all of them here
     #[arg(long, value_name = "FILE")]
     fit: Option<PathBuf>,
@@ -52,12 +68,20 @@ pub(crate) struct Eval {
     engine: EngineArgs,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Task {
     /// XQuAD: questions over paragraphs of Wikipedia
     Xquad,
     /// FEVER-symmetric and WiCE: claims with evidence
     Claims,
+    /// NQ-open and SelfAware: questions that no source at hand answers
+    ClosedBook,
+    /// TruthfulQA: questions that invite misconceptions
+    Truthfulqa,
+    /// HaluEval: right answers and invented ones
+    Halueval,
+    /// All of them, with a model beside
+    Truth,
 }
 
 impl Eval {
@@ -67,44 +91,130 @@ impl Eval {
     }
 
     async fn measure(self, context: &Context) -> anyhow::Result<ExitCode> {
-        let bar = ProgressBar::no_length();
-        if let Ok(look) = ProgressStyle::with_template("{msg} {bar:28} {pos} of {len} {eta:>4}") {
-            bar.set_style(look.progress_chars("━╸─"));
+        let tasks = match self.task {
+            Task::Truth => vec![
+                Task::Xquad,
+                Task::ClosedBook,
+                Task::Truthfulqa,
+                Task::Halueval,
+                Task::Claims,
+            ],
+            one => vec![one],
+        };
+        let mut reports = Vec::new();
+        let mut fitted = String::new();
+        for task in tasks {
+            let done = self.one(context, task, &mut fitted).await?;
+            if !self.json {
+                done.iter()
+                    .try_for_each(|report| print(&format!("{}\n", report.table())))?;
+            }
+            reports.extend(done);
         }
-        bar.set_message("cases");
-        let step = |done: usize, all: usize| {
-            bar.set_length(all as u64);
-            bar.set_position(done as u64);
+        if let Some(path) = &self.fit {
+            std::fs::write(path, fitted).with_context(|| format!("{} cannot be written", path.display()))?;
+        }
+        if let Some(folder) = &self.plots {
+            draw(folder, &reports)?;
+        }
+        if self.json {
+            print(&format!("{}\n", serde_json::to_string_pretty(&reports)?))?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    async fn one(&self, context: &Context, task: Task, fitted: &mut String) -> anyhow::Result<Vec<Report>> {
+        let bar = bar();
+        let shown = bar.clone();
+        let step = move |done: usize, all: usize| {
+            shown.set_length(all as u64);
+            shown.set_position(done as u64);
         };
         let threads = open::threads(context, &self.engine);
-        let (report, fitted) = match self.task {
-            Task::Xquad => {
+        let beside = match (&self.beside, task) {
+            (Some(name), _) => Some(name.as_str()),
+            (None, Task::Xquad | Task::Claims) if self.task != Task::Truth => None,
+            (None, _) => Some(MODEL),
+        };
+        let model = match beside {
+            Some(name) => Some(open::open(context, Some(name), &self.engine).await?.generator),
+            None => None,
+        };
+        let bench = match (&model, task) {
+            (None, _) | (_, Task::Xquad) => None,
+            (Some(model), _) => {
+                let embedder = library::embedder(context, &self.engine).await?;
+                let step = Box::new(step.clone());
+                Some(Bench::new(&self.data, embedder, threads, model.clone(), self.most, step).await?)
+            }
+        };
+        let reports = match (task, &bench) {
+            (Task::Xquad, _) => {
                 let embedder = library::embedder(context, &self.engine).await?;
                 let options = xquad::Options {
                     language: self.language.clone(),
                     every: self.every,
+                    answers: self.answers.clone(),
                     beside_every: self.beside_every,
                 };
-                let model = match &self.beside {
-                    Some(name) => Some(open::open(context, Some(name), &self.engine).await?.generator),
-                    None => None,
-                };
-                let (report, fitted) = xquad::run(&self.data, embedder, threads, model, &options, &step).await?;
-                (report, serde_json::to_string(&fitted)?)
+                let (report, fit) = xquad::run(&self.data, embedder, threads, model, &options, &step).await?;
+                *fitted = serde_json::to_string(&fit)?;
+                vec![report]
             }
-            Task::Claims => {
-                let (report, fitted) = tokio::task::block_in_place(|| claims::run(&self.data, threads, &step))?;
-                (report, serde_json::to_string(&fitted)?)
+            (Task::ClosedBook, Some(bench)) => {
+                let (reports, fit) = closed_book::run(bench).await?;
+                *fitted = serde_json::to_string(&fit)?;
+                reports
+            }
+            (Task::Truthfulqa, Some(bench)) => vec![truthfulqa::run(bench).await?],
+            (Task::Halueval, Some(bench)) => vec![halueval::run(bench).await?],
+            (_, bench) => {
+                let (mut report, fit) = tokio::task::block_in_place(|| claims::run(&self.data, threads, &step))?;
+                *fitted = serde_json::to_string(&fit)?;
+                if let Some(bench) = bench {
+                    claims::beside(bench, &mut report).await?;
+                }
+                vec![report]
             }
         };
         bar.finish_and_clear();
-        if let Some(path) = &self.fit {
-            std::fs::write(path, fitted).with_context(|| format!("{} cannot be written", path.display()))?;
-        }
-        match self.json {
-            true => print(&format!("{}\n", serde_json::to_string_pretty(&report)?))?,
-            false => print(&report.table())?,
-        }
-        Ok(ExitCode::SUCCESS)
+        Ok(reports)
     }
+}
+
+fn bar() -> ProgressBar {
+    let bar = ProgressBar::no_length();
+    if let Ok(look) = ProgressStyle::with_template("{msg} {bar:28} {pos} of {len} {eta:>4}") {
+        bar.set_style(look.progress_chars("━╸─"));
+    }
+    bar.set_message("cases");
+    bar
+}
+
+/// Two pictures of each curve.
+fn draw(folder: &Path, reports: &[Report]) -> anyhow::Result<()> {
+    std::fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+    for curve in reports
+        .iter()
+        .flat_map(|report| report.curves.iter().map(move |curve| (report, curve)))
+    {
+        let (report, curve) = curve;
+        let name: String = format!(
+            "{}-{}",
+            report.task.split([':', ',']).next().unwrap_or_default(),
+            curve.name
+        )
+        .to_lowercase()
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+        .collect();
+        for (kind, picture) in [
+            ("reliability", plots::reliability(curve)),
+            ("risk", plots::risk_coverage(curve)),
+        ] {
+            let path = folder.join(format!("{name}-{kind}.svg"));
+            std::fs::write(&path, picture).with_context(|| format!("{} cannot be written", path.display()))?;
+        }
+    }
+    Ok(())
 }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use candor_store::SourceFilter;
 use candor_truth::answer::Dial;
-use candor_truth::receipt::Signer;
 use candor_truth::{Answerer, Checker, Encoders, Query, Question, Stages};
 use clap::Args;
 use rmcp::model::{
@@ -18,7 +17,7 @@ use rmcp::{RoleServer, ServerHandler, ServiceExt as _};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::context::{Context, KEY};
+use crate::context::Context;
 use crate::open::{self, EngineArgs};
 use crate::{folder_library, library};
 
@@ -54,10 +53,9 @@ impl Mcp {
                 paths => folder_library::open(context, &self.engine, paths).await?,
             };
             let encoders = Encoders::new(open::threads(context, &self.engine));
-            let signer = Signer::open(&context.made_data_dir()?.join(KEY))?;
             let tools = Tools {
                 checker: Checker::new(library.clone(), Arc::clone(&encoders)),
-                answerer: Answerer::new(library, encoders).signed_by(signer),
+                answerer: library::answerer(context, library, encoders)?,
             };
             let service = tools
                 .serve(rmcp::transport::stdio())

@@ -7,14 +7,13 @@ use std::time::Instant;
 
 use anyhow::{Context as _, anyhow, bail};
 use candor_server::{ApiKey, App, Models, ServerConfig};
+use candor_truth::Encoders;
 use candor_truth::ingest::watch::{Pace, Watcher};
 use candor_truth::ingest::web::Web;
 use candor_truth::ingest::{Importer, Summary};
-use candor_truth::receipt::Signer;
-use candor_truth::{Answerer, Encoders};
 use clap::Args;
 
-use crate::context::{Context, KEY as KEY_FILE};
+use crate::context::Context;
 use crate::library;
 use crate::open::{self, EngineArgs};
 use crate::reader;
@@ -115,13 +114,12 @@ impl Serve {
         };
         let library = library::for_server(context, &self.engine, store.clone()).await?;
         let encoders = Encoders::new(open::threads(context, &self.engine));
-        let signer = Signer::open(&context.made_data_dir()?.join(KEY_FILE))?;
         if library.index.size().passages > 0 {
             // Where there are documents there will be questions to them: the first one need not wait for the reader.
             let encoders = Arc::clone(&encoders);
             tokio::spawn(async move { encoders.warm().await });
         }
-        let answerer = Answerer::new(library.clone(), encoders).signed_by(signer);
+        let answerer = library::answerer(context, library.clone(), encoders)?;
         let intake = library::intake(context, library.clone())?;
         let importer = Importer {
             store: store.clone(),

@@ -2,13 +2,12 @@
 
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use candor_store::{Receipt, SourceFilter, Store};
 use candor_truth::answer::Dial;
-use candor_truth::receipt::{self, Body, Finding, Soundness};
-use candor_truth::{Answerer, Encoders, Question};
+use candor_truth::receipt::{self, Body, Finding, Model, Soundness};
+use candor_truth::{Encoders, Question};
 use clap::Args;
 
 use crate::context::{Context, STORE};
@@ -113,8 +112,8 @@ impl Verify {
         }
         let library = library::open(context, &self.engine, true).await?;
         let encoders = Encoders::new(open::threads(context, &self.engine));
-        let answerer = Answerer::new(library, Arc::clone(&encoders));
-        let question = Question {
+        let answerer = library::answerer(context, library, encoders)?.unsigned();
+        let mut question = Question {
             text: body.question.clone(),
             before: body.before.clone(),
             filter: SourceFilter {
@@ -124,8 +123,20 @@ impl Verify {
             dial: Dial(body.dial),
             model: None,
         };
-        let answer = answerer.ask(&question).await?;
-        let now = Body::new(&question, &answer, &encoders, body.made_by.model.clone());
+        question.model.clone_from(&body.made_by.model);
+        let answer = match (&body.made_by.phrasing, &body.made_by.model) {
+            (Some(phrasing), _) if !phrasing.replayable => {
+                let why = "an upstream model phrased the answer, which cannot be replayed; `--alone` checks its quotes";
+                return Ok(finding(Soundness::Deleted, Some(why.into())));
+            }
+            (Some(_), Some(model)) => {
+                let opened = open::open(context, Some(&model.name), &self.engine).await?.generator;
+                question.model = Some(Model::of(&opened.card()));
+                answerer.ask_phrased(&question, &*opened).await?
+            }
+            _ => answerer.ask(&question).await?,
+        };
+        let now = Body::new(&question, &answer, &answerer);
         if now.made_by != body.made_by {
             return Ok(finding(
                 Soundness::Broken,

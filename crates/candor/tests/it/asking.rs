@@ -121,3 +121,106 @@ fn a_draft_is_checked_sentence_by_sentence() {
     );
     assert_eq!(run(&["--fail-on", "never"]).status, 0);
 }
+
+#[test]
+fn confidences_are_fitted_to_own_questions_and_back() {
+    let place = Place::new();
+    std::fs::write(place.path().join("cape.txt"), TEXT).unwrap();
+    let cape = place.path().join("cape.txt").to_str().unwrap().to_owned();
+    let lines = [
+        ("Who built the lighthouse on the north cape?", "\"Anna Keller\""),
+        ("When was the lighthouse built?", "[\"1874\", \"in 1874\"]"),
+        ("How many rooms does the old mill near Lindau have?", "\"seven\""),
+        ("What is the wheel of the mill made of?", "\"oak\""),
+        ("What is the boiling point of mercury?", "null"),
+    ]
+    .map(|(question, answer)| format!("{{\"question\": \"{question}\", \"answer\": {answer}}}\n"))
+    .concat();
+    let questions = place.path().join("questions.jsonl");
+    let calibrate = |times: usize, more: &[&str]| {
+        std::fs::write(&questions, lines.repeat(times)).unwrap();
+        let mut words = vec!["calibrate", questions.to_str().unwrap(), "--sources", &cape];
+        words.extend(more);
+        place.run(&words)
+    };
+    let few = calibrate(3, &[]);
+    assert!(
+        few.status == 1 && few.err.contains("at least 20 are needed"),
+        "{}",
+        few.err
+    );
+    let dry = json(&calibrate(8, &["--dry-run", "--json"]).out);
+    assert_eq!(
+        (dry["questions"].as_u64(), dry["answerable"].as_u64()),
+        (Some(40), Some(32))
+    );
+    assert!(dry["right"].as_f64().unwrap() > 0.7, "{dry}");
+    assert!(
+        dry["dials"][0]["threshold"].is_null(),
+        "40 questions cannot show one wrong answer in a hundred: {dry}"
+    );
+    let ask = || {
+        json(
+            &place
+                .run(&[
+                    "ask",
+                    "Who built the lighthouse on the north cape?",
+                    "--sources",
+                    &cape,
+                    "--dial",
+                    "off",
+                    "--json",
+                ])
+                .out,
+        )["confidence"]
+            .as_f64()
+    };
+    let before = ask();
+    let done = calibrate(8, &[]);
+    assert!(
+        done.status == 0 && done.out.contains("In force"),
+        "{}{}",
+        done.out,
+        done.err
+    );
+    assert_ne!(ask(), before);
+    assert!(place.run(&["calibrate", "--reset"]).out.contains("Back to"));
+    assert_eq!(ask(), before);
+}
+
+#[test]
+fn a_model_phrases_under_the_checker_and_the_answer_can_be_replayed() {
+    let place = Place::new();
+    std::fs::write(place.path().join("cape.txt"), TEXT).unwrap();
+    let cape = place.path().join("cape.txt").to_str().unwrap().to_owned();
+    assert_eq!(place.run(&["sources", "add", &cape]).status, 0);
+    let question = "Who built the lighthouse on the north cape?";
+    let asked = json(
+        &place
+            .run(&[
+                "ask",
+                question,
+                "--dial",
+                "off",
+                "--phrase",
+                "smollm2-135m-instruct",
+                "--json",
+            ])
+            .out,
+    );
+    assert!(asked["phrasing"]["replayable"].as_bool().unwrap(), "{asked}");
+    for sentence in asked["sentences"].as_array().unwrap() {
+        let (text, quote) = (&sentence["text"], &sentence["citations"][0]["quote"]);
+        assert!(
+            sentence["mark"] == "supported" || (sentence["mark"] == "quoted" && text == quote),
+            "{sentence}"
+        );
+    }
+    let verified = place.run(&["verify", asked["receipt"].as_str().unwrap(), "--replay"]);
+    assert!(
+        verified.status == 0 && verified.out.contains("replay"),
+        "{}{}",
+        verified.out,
+        verified.err
+    );
+}

@@ -9,9 +9,10 @@ use candor_truth::check::{Checking, Pairing, pairings};
 use candor_truth::{Encoders, words};
 use serde::Deserialize;
 
+use crate::bench::Bench;
 use crate::data::records;
 use crate::report::Report;
-use crate::scores;
+use crate::{likelihood, scores};
 
 /// Words of a document that are shown to the checker.
 const EVIDENCE_WORDS: usize = 110;
@@ -40,6 +41,52 @@ struct Wice {
 
 /// A claim, its evidence, and whether it is supported.
 type Case = (String, String, bool);
+
+/// The other two columns, on at most `most` test claims of each set: which of "true" and "false" the model finds likelier,
+/// without the evidence and with it, where the cut between both comes from dev claims.
+///
+/// # Errors
+/// If the data are not there or a model fails.
+pub async fn beside(bench: &Bench, report: &mut Report) -> anyhow::Result<()> {
+    for (name, dev, test) in [
+        (
+            "FEVER-symmetric",
+            fever(&bench.data, "dev")?,
+            fever(&bench.data, "test")?,
+        ),
+        ("WiCE", wice(&bench.data, "dev")?, wice(&bench.data, "test")?),
+    ] {
+        let (dev, test) = (bench.sample(dev), bench.sample(test));
+        let mut columns: [Vec<f64>; 3] = Default::default();
+        for (column, with) in [(0, false), (1, true)] {
+            let mut scored = [Vec::new(), Vec::new()];
+            for (cases, scored) in [&dev, &test].into_iter().zip(&mut scored) {
+                for (n, (claim, evidence, right)) in cases.iter().enumerate() {
+                    (bench.step)(n, cases.len());
+                    let before = if with { format!("{evidence}\n\n") } else { String::new() };
+                    let context = format!("{before}Claim: {claim}\nTrue or false? Answer:");
+                    let (yes, no) = futures::future::try_join(
+                        likelihood::of(&*bench.model, &context, " True"),
+                        likelihood::of(&*bench.model, &context, " False"),
+                    )
+                    .await?;
+                    scored.push((yes.0 - no.0, *right));
+                }
+            }
+            columns[column] = vec![balanced(&scored[1], cut(&scored[0]))];
+        }
+        let own = report
+            .figures
+            .iter()
+            .find(|one| one.name == format!("{name} test, threshold from its dev split"));
+        columns[2] = own.map(|one| one.value).into_iter().collect();
+        report.row(
+            &format!("{name} test, balanced accuracy ({} claims; Candor: all)", test.len()),
+            columns,
+        );
+    }
+    Ok(())
+}
 
 /// Runs the task; `step` hears how many pairs are done of how many. Gives the figures and the fit.
 ///

@@ -1,4 +1,7 @@
 //! The tasks, one file each.
 
 pub mod claims;
+pub mod closed_book;
+pub mod halueval;
+pub mod truthfulqa;
 pub mod xquad;

@@ -3,16 +3,17 @@
 //! fitted (a few weights and thresholds) is fitted on other articles than those it is judged on, in five folds.
 
 use std::collections::HashMap;
+use std::io::Write as _;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use candor_engine::Generator;
-use candor_store::{NewSource, NewText, Store};
-use candor_truth::answer::{Calibration, Dial, Known};
-use candor_truth::{Answerer, Embedder, Encoders, Found, Index, Library, Query, Stages};
+use candor_truth::answer::{Calibration, Dial, Known, Reading};
+use candor_truth::{Answerer, Embedder, Encoders, Found, Query, Question, Stages};
 use serde::Deserialize;
 
+use crate::bench::library;
 use crate::data::records;
 use crate::plain::{self, Said};
 use crate::report::Report;
@@ -26,9 +27,9 @@ const DEEP: usize = 4;
 const READ: usize = 3;
 
 #[derive(Deserialize)]
-struct Paragraph {
-    title: String,
-    context: String,
+pub(crate) struct Paragraph {
+    pub(crate) title: String,
+    pub(crate) context: String,
     qas: Vec<Asked>,
 }
 
@@ -48,6 +49,10 @@ struct Right {
 /// What one question gave, with its passage (`there`) and without.
 struct Case {
     known: Known,
+    question: String,
+    /// The number of the right passage.
+    gold: String,
+    reading: Reading,
     right: Vec<String>,
     shorts: Vec<String>,
     there: bool,
@@ -63,6 +68,8 @@ pub struct Options {
     pub language: String,
     /// Every so many questions.
     pub every: usize,
+    /// Where every answer is written down, to be read by people: one JSON object a line.
+    pub answers: Option<PathBuf>,
     /// Of those, every so many are also put to a model with and without passages.
     pub beside_every: usize,
 }
@@ -81,7 +88,8 @@ pub async fn run(
 ) -> anyhow::Result<(Report, Calibration)> {
     let paragraphs: Vec<Paragraph> = records(data, &format!("xquad/xquad.{}", options.language))?;
     let home = tempfile::tempdir()?;
-    let library = library(home.path(), &paragraphs, embedder, threads).await?;
+    let texts = paragraphs.iter().map(|one| (one.title.clone(), one.context.clone()));
+    let library = library(home.path(), texts, embedder, threads).await?;
     let answerer = Answerer::new(library, Encoders::new(threads));
     answerer.encoders.warm().await?;
     let mut titles = HashMap::new();
@@ -118,31 +126,7 @@ pub async fn run(
             cases.push(case);
         }
     }
-    Ok(judge(cases, options))
-}
-
-async fn library(
-    home: &Path,
-    paragraphs: &[Paragraph],
-    embedder: Option<Embedder>,
-    threads: usize,
-) -> anyhow::Result<Library> {
-    let store = Store::open(home.join("candor.db")).await?;
-    let sources = paragraphs.iter().enumerate().map(|(n, one)| NewSource {
-        name: n.to_string(),
-        kind: "text".into(),
-        origin: Some(format!("paragraph:{n}")),
-        title: Some(one.title.replace('_', " ")),
-        text: Some(NewText {
-            text: one.context.clone(),
-            layout: serde_json::json!({}),
-        }),
-        ..NewSource::default()
-    });
-    store.put_sources(sources.collect()).await?;
-    let index = Arc::new(Index::open(home.join("index"), threads)?);
-    index.sync(&store, embedder.as_ref(), &|_| {}).await?;
-    Ok(Library { store, index, embedder })
+    judge(&answerer, cases, options)
 }
 
 async fn case(
@@ -182,8 +166,11 @@ async fn case(
         known: Known {
             right,
             fold,
-            candidates: reading.candidates,
+            candidates: reading.candidates.clone(),
         },
+        question: asked.question.clone(),
+        gold: gold.to_string(),
+        reading,
         right: asked.answers.iter().map(|right| right.text.clone()).collect(),
         there,
         beside: None,
@@ -199,142 +186,242 @@ fn places(context: &str, asked: &Asked) -> Vec<Range<usize>> {
     asked.answers.iter().filter_map(place).collect()
 }
 
-/// The other two columns: the model by itself, and with passages in its prompt.
-fn beside(report: &mut Report, cases: &[Case]) {
-    for (n, name) in ["bare model", "plain retrieval"].into_iter().enumerate() {
-        let said: Vec<(&Case, &Said)> = cases
-            .iter()
-            .filter_map(|case| Some((case, &case.beside.as_ref()?[n])))
-            .collect();
-        if said.is_empty() {
-            continue;
-        }
-        let of = |there: bool| said.iter().filter(move |(case, _)| case.there == there);
-        let f1: Vec<f64> = of(true)
-            .map(|(case, said)| {
-                if said.declined {
-                    0.0
-                } else {
-                    scores::f1(&said.text, &case.right)
-                }
-            })
-            .collect();
-        let share = |cases: Vec<bool>| cases.into_iter().map(|is| f64::from(u8::from(is))).collect::<Vec<_>>();
-        report.mean(&format!("{name}: F1"), &f1);
-        report.mean(
-            &format!("{name}: holds the answer"),
-            &share(
-                of(true)
-                    .map(|(case, said)| !said.declined && said.holds(&case.right))
-                    .collect(),
-            ),
-        );
-        report.mean(
-            &format!("{name}: answered without the answer"),
-            &share(
-                of(true)
-                    .map(|(case, said)| !said.declined && !said.holds(&case.right))
-                    .collect(),
-            ),
-        );
-        report.mean(
-            &format!("{name}: unanswerable questions answered"),
-            &share(of(false).map(|(_, said)| !said.declined).collect()),
-        );
-    }
+/// What Candor does with a case at a dial: whether it answers, and whether its first sentence holds the answer.
+struct Judged {
+    best: usize,
+    p: f64,
+    right: bool,
+    f1: f64,
+    given: [bool; 3],
 }
 
-fn judge(cases: Vec<Case>, options: &Options) -> (Report, Calibration) {
+const DIALS: [(&str, f64); 3] = [("1%", 0.01), ("5%", 0.05), ("10%", 0.1)];
+
+/// Three systems on the questions that went to all of them.
+fn beside(report: &mut Report, cases: &[Case], judged: &[Option<Judged>]) {
+    let all: Vec<(&Case, &[Said; 2], &Judged)> = cases
+        .iter()
+        .zip(judged)
+        .filter_map(|(case, judged)| Some((case, case.beside.as_ref()?, judged.as_ref()?)))
+        .collect();
+    if all.is_empty() {
+        return;
+    }
+    let mut row = |name: &str, there: bool, said: &dyn Fn(&Said, &[String]) -> f64, own: &dyn Fn(&Judged) -> f64| {
+        let of = || all.iter().filter(|(case, _, _)| case.there == there);
+        let column = |n: usize| of().map(|(case, beside, _)| said(&beside[n], &case.right)).collect();
+        report.row(
+            name,
+            [column(0), column(1), of().map(|(_, _, judged)| own(judged)).collect()],
+        );
+    };
+    let share = |is: bool| f64::from(u8::from(is));
+    row(
+        "short answer, F1 (Candor: dial off)",
+        true,
+        &|said, right| {
+            if said.declined {
+                0.0
+            } else {
+                scores::f1(&said.text, right)
+            }
+        },
+        &|own| own.f1,
+    );
+    row(
+        "answer holds the right one (Candor: dial off)",
+        true,
+        &|said, right| share(!said.declined && said.holds(right)),
+        &|own| share(own.right),
+    );
+    row(
+        "answered wrongly (Candor: dial 10%)",
+        true,
+        &|said, right| share(!said.declined && !said.holds(right)),
+        &|own| share(own.given[2] && !own.right),
+    );
+    row(
+        "answered at all (Candor: dial 10%)",
+        true,
+        &|said, _| share(!said.declined),
+        &|own| share(own.given[2]),
+    );
+    row(
+        "passage taken away: answered all the same (Candor: dial 10%)",
+        false,
+        &|said, _| share(!said.declined),
+        &|own| share(own.given[2]),
+    );
+}
+
+/// Citations of whole answers (Gao et al. 2023, arXiv:2305.14627), against the right passages: precision is the share of
+/// citations that are to the right passage, recall the share of answers with a citation to it. That a sentence follows
+/// from its citation, the other half of that paper's recall, is true of a quote by construction.
+fn citations(report: &mut Report, cases: &[(&Case, Calibration)], answerer: &Answerer) -> anyhow::Result<()> {
+    for (name, dial) in [("dial off", None), ("dial 10%", Some(0.1))] {
+        let (mut precise, mut recalled, mut equal) = (Vec::new(), Vec::new(), Vec::new());
+        for (case, calibration) in cases.iter().filter(|(case, _)| case.there) {
+            let question = Question {
+                text: case.question.clone(),
+                dial: Dial(dial),
+                ..Question::default()
+            };
+            let answer = answerer
+                .clone()
+                .calibrated(calibration.clone())
+                .compose(&question, &case.reading)?;
+            let cited: Vec<_> = answer.sentences.iter().flat_map(|one| &one.citations).collect();
+            if cited.is_empty() {
+                continue;
+            }
+            precise.extend(
+                cited
+                    .iter()
+                    .map(|one| f64::from(u8::from(one.source.name == case.gold))),
+            );
+            recalled.push(f64::from(u8::from(
+                cited.iter().any(|one| one.source.name == case.gold),
+            )));
+            equal.extend(
+                answer
+                    .sentences
+                    .iter()
+                    .map(|one| f64::from(u8::from(one.citations.iter().all(|c| c.quote.text() == one.text)))),
+            );
+        }
+        report.mean(&format!("{name}: citations to the right passage (precision)"), &precise);
+        report.mean(&format!("{name}: answers with a citation to it (recall)"), &recalled);
+        report.mean(&format!("{name}: sentences equal to their source"), &equal);
+    }
+    Ok(())
+}
+
+/// What was quoted first for each question, with what was wanted.
+fn write_down(path: &Path, cases: &[Case], judged: &[Option<Judged>]) -> anyhow::Result<()> {
+    let mut file = std::io::BufWriter::new(std::fs::File::create(path)?);
+    for (case, own) in cases.iter().zip(judged) {
+        let Some(own) = own else { continue };
+        let candidate = &case.known.candidates[own.best];
+        let passage = &case.reading.passages[candidate.passage];
+        let line = serde_json::json!({
+            "question": case.question,
+            "answers": case.right,
+            "passage_there": case.there,
+            "quoted": &passage.quote.text()[candidate.sentence.clone()],
+            "short": case.shorts[own.best],
+            "confidence": own.p,
+            "answered_at": DIALS.iter().zip(own.given).filter(|(_, given)| *given).map(|((name, _), _)| *name).collect::<Vec<_>>(),
+            "holds_the_answer": own.right,
+        });
+        writeln!(file, "{line}")?;
+    }
+    file.flush()?;
+    Ok(())
+}
+
+fn judge(answerer: &Answerer, cases: Vec<Case>, options: &Options) -> anyhow::Result<(Report, Calibration)> {
     let mut report = Report::new(&format!(
         "XQuAD {}: grounded questions over all passages",
         options.language
     ));
     let known: Vec<Known> = cases.iter().map(|case| case.known.clone()).collect();
-    let (mut first, mut short, mut exact, mut scored, mut answerable) = (vec![], vec![], vec![], vec![], vec![]);
-    let mut dials: HashMap<&str, [f64; 4]> = HashMap::new();
+    let mut judged: Vec<Option<Judged>> = cases.iter().map(|_| None).collect();
+    let mut with_fits = Vec::new();
     for fold in 0..FOLDS {
         let rest: Vec<Known> = known.iter().filter(|one| one.fold != fold).cloned().collect();
         let fitted = Calibration::fit(&rest, "folds");
-        for case in cases.iter().filter(|case| case.known.fold == fold) {
+        for (case, judged) in cases
+            .iter()
+            .zip(&mut judged)
+            .filter(|(case, _)| case.known.fold == fold)
+        {
+            with_fits.push((case, fitted.clone()));
             let Some(best) = fitted.best(&case.known.candidates) else {
                 continue;
             };
             let p = fitted.confidence_of(&case.known.candidates, best);
-            let right = case.known.right[best];
-            if case.there {
-                first.push(f64::from(u8::from(right)));
-                short.push(scores::f1(&case.shorts[best], &case.right));
-                exact.push(f64::from(u8::from(scores::f1(&case.shorts[best], &case.right) > 0.999)));
-            }
-            scored.push((p, right));
-            answerable.push((p, case.there));
-            for (name, risk) in [("1%", 0.01), ("5%", 0.05), ("10%", 0.1)] {
-                let given = fitted.threshold(Dial(Some(risk))).is_some_and(|from| p >= from);
-                let entry = dials.entry(name).or_default();
-                if given {
-                    entry[0] += 1.0;
-                    entry[1] += f64::from(u8::from(!right));
-                    entry[2] += f64::from(u8::from(case.there));
-                    entry[3] += f64::from(u8::from(!case.there));
-                }
-            }
+            *judged = Some(Judged {
+                best,
+                right: case.known.right[best],
+                f1: scores::f1(&case.shorts[best], &case.right),
+                given: DIALS.map(|(_, risk)| fitted.threshold(Dial(Some(risk))).is_some_and(|from| p >= from)),
+                p,
+            });
         }
     }
+    if let Some(path) = &options.answers {
+        write_down(path, &cases, &judged)?;
+    }
+    let share = |is: bool| f64::from(u8::from(is));
     let there: Vec<&Case> = cases.iter().filter(|case| case.there).collect();
-    let share = |of: &dyn Fn(&Case) -> bool| {
-        there
-            .iter()
-            .map(|case| f64::from(u8::from(of(case))))
-            .collect::<Vec<_>>()
-    };
-    report.mean("passage among those read", &share(&|case| case.retrieved));
+    let of = |what: &dyn Fn(&Case) -> bool| there.iter().map(|case| share(what(case))).collect::<Vec<_>>();
+    report.mean("passage among those read", &of(&|case| case.retrieved));
     report.mean(
         "a sentence among the candidates holds the answer",
-        &share(&|case| case.known.right.contains(&true)),
+        &of(&|case| case.known.right.contains(&true)),
     );
-    report.mean("first quoted sentence holds the answer", &first);
-    report.mean("short answer, F1", &short);
-    report.mean("short answer, exact", &exact);
+    let with: Vec<(&Case, &Judged)> = cases
+        .iter()
+        .zip(&judged)
+        .filter_map(|(case, own)| Some((case, own.as_ref()?)))
+        .collect();
+    let first = |what: &dyn Fn(&Judged) -> f64| -> Vec<f64> {
+        with.iter()
+            .filter(|(case, _)| case.there)
+            .map(|(_, own)| what(own))
+            .collect()
+    };
+    report.mean(
+        "first quoted sentence holds the answer",
+        &first(&|own| share(own.right)),
+    );
+    report.mean("short answer, F1", &first(&|own| own.f1));
+    report.mean("short answer, exact", &first(&|own| share(own.f1 > 0.999)));
+    let answerable: Vec<(f64, bool)> = with.iter().map(|(case, own)| (own.p, case.there)).collect();
     report.value(
         "answerable told from unanswerable, AUROC",
         scores::auroc(&answerable),
         answerable.len(),
     );
-    report.value("right told from wrong, AUROC", scores::auroc(&scored), scored.len());
-    report.value("calibration error", scores::calibration_error(&scored), scored.len());
-    let (brier, base) = scores::brier(&scored);
-    report.value("Brier score", brier, scored.len());
-    report.value("Brier score of the base rate", base, scored.len());
-    let half = there.len().max(1) as f64;
-    for name in ["1%", "5%", "10%"] {
-        let [given, wrong, there, gone] = dials.get(name).copied().unwrap_or_default();
-        report.value(
-            &format!("dial {name}: realised error"),
-            wrong / given.max(1.0),
-            given as usize,
-        );
-        report.value(
-            &format!("dial {name}: answerable questions answered"),
-            there / half,
-            half as usize,
-        );
-        report.value(
-            &format!("dial {name}: unanswerable questions answered"),
-            gone / half,
-            half as usize,
-        );
+    report.calibration(
+        &format!("XQuAD {}", options.language),
+        with.iter().map(|(_, own)| (own.p, own.right)).collect(),
+    );
+    for (n, (name, _)) in DIALS.iter().enumerate() {
+        let given: Vec<f64> = with
+            .iter()
+            .filter(|(_, own)| own.given[n])
+            .map(|(_, own)| share(!own.right))
+            .collect();
+        match given.is_empty() {
+            true => report.value(
+                &format!("dial {name}: realised error (nothing was answered)"),
+                f64::NAN,
+                0,
+            ),
+            false => report.mean(&format!("dial {name}: realised error"), &given),
+        }
+        for (what, there) in [("answerable", true), ("unanswerable", false)] {
+            let answered: Vec<f64> = with
+                .iter()
+                .filter(|(case, _)| case.there == there)
+                .map(|(_, own)| share(own.given[n]))
+                .collect();
+            report.mean(&format!("dial {name}: {what} questions answered"), &answered);
+        }
     }
-    beside(&mut report, &cases);
+    citations(&mut report, &with_fits, answerer)?;
+    beside(&mut report, &cases, &judged);
     for (n, feature) in candor_truth::answer::FEATURES.iter().enumerate() {
         let picked = there.iter().map(|case| {
             let value = |k: &usize| case.known.candidates[*k].features[n];
             let best = (0..case.known.candidates.len()).max_by(|a, b| value(a).total_cmp(&value(b)));
-            f64::from(u8::from(best.is_some_and(|best| case.known.right[best])))
+            share(best.is_some_and(|best| case.known.right[best]))
         });
         let picked: Vec<f64> = picked.collect();
         report.value(
             &format!("first sentence by \"{feature}\" alone"),
-            picked.iter().sum::<f64>() / half,
+            picked.iter().sum::<f64>() / picked.len().max(1) as f64,
             picked.len(),
         );
     }
@@ -343,5 +430,5 @@ fn judge(cases: Vec<Case>, options: &Options) -> (Report, Calibration) {
         options.language,
         options.every.max(1)
     );
-    (report, Calibration::fit(&known, &on))
+    Ok((report, Calibration::fit(&known, &on)))
 }

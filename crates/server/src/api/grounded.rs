@@ -24,17 +24,19 @@ use crate::{ApiError, App};
 const MOST_STORES: usize = 100;
 
 /// A conversation with what it may be answered from.
-pub(super) struct Grounded {
+pub(crate) struct Grounded {
     answerer: Answerer,
     question: Question,
     dial: Dial,
+    /// The model says it in its own words.
+    phrase: bool,
     /// No source is in scope at all.
     bare: bool,
 }
 
 impl Grounded {
     /// Checks the request.
-    pub(super) async fn new(app: &App, request: CandorRequest, messages: &[Message]) -> Result<Self, ApiError> {
+    pub(crate) async fn new(app: &App, request: CandorRequest, messages: &[Message]) -> Result<Self, ApiError> {
         let answerer = app.extension::<Answerer>().ok_or_else(|| {
             let message =
                 "this server has no library to answer from, because it was started without a store; see its log";
@@ -97,25 +99,39 @@ impl Grounded {
                 model: None,
             },
             dial,
+            phrase: request.phrase,
             bare,
         })
     }
 
     /// Answers, from sources or from memory.
     async fn answer(&self, model: &Arc<dyn Generator>, request: GenerateRequest) -> Result<Answer, ApiError> {
-        let answer = match self.bare {
-            true => memory::recall(&**model, request, self.dial, &self.answerer).await,
-            false => {
-                let card = model.card();
-                let mut question = self.question.clone();
-                question.model = Some(Model {
-                    name: card.id,
-                    fingerprint: card.fingerprint,
-                    sha256: card.sha256,
-                });
-                self.answerer.ask(&question).await
-            }
-        };
+        if self.bare {
+            return self.by_memory(model.as_ref(), request).await;
+        }
+        let card = Model::of(&model.card());
+        if self.phrase {
+            let mut question = self.question.clone();
+            question.model = Some(card);
+            return self
+                .answerer
+                .ask_phrased(&question, model.as_ref())
+                .await
+                .map_err(failed);
+        }
+        self.by_sources(Some(card)).await
+    }
+
+    /// Answers from sources; `model` is whom the question was put to, if anyone.
+    pub(crate) async fn by_sources(&self, model: Option<Model>) -> Result<Answer, ApiError> {
+        let mut question = self.question.clone();
+        question.model = model;
+        self.answerer.ask(&question).await.map_err(failed)
+    }
+
+    /// Answers from the model's memory.
+    pub(crate) async fn by_memory(&self, model: &dyn Generator, request: GenerateRequest) -> Result<Answer, ApiError> {
+        let answer = memory::recall(model, request, self.dial, &self.answerer).await;
         answer.map_err(failed)
     }
 
@@ -172,14 +188,14 @@ fn failed(error: TruthError) -> ApiError {
 }
 
 /// An answer as text with its annotations.
-struct Shown {
-    text: String,
+pub(crate) struct Shown {
+    pub(crate) text: String,
     annotations: Vec<Value>,
-    candor: CandorAnswer,
+    pub(crate) candor: CandorAnswer,
 }
 
 impl Shown {
-    fn of(answer: &Answer) -> Result<Self, ApiError> {
+    pub(crate) fn of(answer: &Answer) -> Result<Self, ApiError> {
         let mut text = String::new();
         let mut length = 0;
         let (mut sentences, mut annotations) = (Vec::new(), Vec::new());
@@ -222,6 +238,26 @@ impl Shown {
         })
     }
 
+    /// The text, cut behind every sentence.
+    pub(crate) fn pieces(&self) -> Vec<&str> {
+        let places: Vec<usize> = self
+            .text
+            .char_indices()
+            .map(|(at, _)| at)
+            .chain([self.text.len()])
+            .collect();
+        let ends = self.candor.sentences.iter();
+        let ends = ends.filter_map(|one| places.get(one.end).copied());
+        let (mut at, mut pieces) = (0, Vec::new());
+        for end in ends.chain([self.text.len()]) {
+            if end > at {
+                pieces.push(&self.text[at..end]);
+                at = end;
+            }
+        }
+        pieces
+    }
+
     /// The same as events: one per sentence.
     fn chunks(self, head: Head) -> Vec<ChatChunk> {
         let chunk = |choices: Vec<ChatChunkChoice>, usage: Option<Usage>, candor: Option<CandorAnswer>| ChatChunk {
@@ -244,28 +280,12 @@ impl Shown {
             ..Delta::default()
         };
         let mut chunks = vec![chunk(vec![part(role)], None, None)];
-        let mut at = 0;
-        let characters: Vec<usize> = self
-            .text
-            .char_indices()
-            .map(|(at, _)| at)
-            .chain([self.text.len()])
-            .collect();
-        let ends = self
-            .candor
-            .sentences
-            .iter()
-            .filter_map(|one| characters.get(one.end).copied())
-            .chain([self.text.len()]);
-        for end in ends {
-            if end > at {
-                let delta = Delta {
-                    content: Some(self.text[at..end].to_owned()),
-                    ..Delta::default()
-                };
-                chunks.push(chunk(vec![part(delta)], None, None));
-                at = end;
-            }
+        for piece in self.pieces() {
+            let delta = Delta {
+                content: Some(piece.to_owned()),
+                ..Delta::default()
+            };
+            chunks.push(chunk(vec![part(delta)], None, None));
         }
         let last = ChatChunkChoice {
             delta: Delta {

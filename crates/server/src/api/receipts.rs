@@ -16,16 +16,12 @@ use crate::{ApiError, App};
 #[utoipa::path(get, path = "/v1/receipts/{id}", tag = "truth", params(("id" = String, Path, description = "The receipt")), responses((status = 200, description = "The receipt", body = CandorReceipt), super::openapi::Errors))]
 pub(super) async fn one(State(app): State<App>, Path(id): Path<String>) -> Result<Json<CandorReceipt>, ApiError> {
     let receipt = store(&app)?.receipt(&id).await.map_err(failed)?;
-    let standing = standing_of(store(&app)?, &id).await?;
+    let standing = standing(store(&app)?, &id).await?;
     Ok(Json(shown(receipt, standing)))
 }
 
-/// `GET /api/receipts/{id}/standing`: how the sources of an answer stand now, for the page.
-pub(crate) async fn standing(State(app): State<App>, Path(id): Path<String>) -> Result<Json<CandorStanding>, ApiError> {
-    Ok(Json(standing_of(store(&app)?, &id).await?))
-}
-
-async fn standing_of(store: &Store, receipt: &str) -> Result<CandorStanding, ApiError> {
+/// How the sources of an answer stand now.
+pub(crate) async fn standing(store: &Store, receipt: &str) -> Result<CandorStanding, ApiError> {
     let (found, checked_ms) = match standing::of(store, receipt).await {
         Err(TruthError::Store(error)) => return Err(failed(error)),
         found => found?,

@@ -1,17 +1,25 @@
-//! Addresses on the web as the page adds them. Those that come this way may lead to the public internet alone.
+//! Sources as the page needs them beside files and vector stores: addresses on the web, and how the sources of an answer
+//! stand. Addresses that come this way may lead to the public internet alone.
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use candor_engine::EngineError;
 use candor_store::Store;
 use candor_truth::Address;
 use candor_truth::ingest::Outcome;
 use candor_truth::ingest::web::Web;
+use candor_wire::candor::CandorStanding;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::api::receipts;
 use crate::body::Body;
 use crate::{ApiError, App, files};
+
+/// `GET /api/receipts/{id}/standing`: how the sources of an answer stand now.
+pub(super) async fn standing(State(app): State<App>, Path(id): Path<String>) -> Result<Json<CandorStanding>, ApiError> {
+    Ok(Json(receipts::standing(store(&app)?, &id).await?))
+}
 
 /// What to add.
 #[derive(Deserialize)]
@@ -41,7 +49,7 @@ pub(super) async fn add(State(app): State<App>, Body(new): Body<New>) -> Result<
 }
 
 /// `GET /api/addresses`: what was added.
-pub(super) async fn addresses(State(app): State<App>) -> Result<Json<Value>, ApiError> {
+pub(super) async fn list(State(app): State<App>) -> Result<Json<Value>, ApiError> {
     let all = store(&app)?.addresses().await?;
     let shown = |one: candor_store::WebAddress| json!({ "address": one.address, "fetched_ms": one.fetched_ms });
     Ok(Json(json!({ "data": all.into_iter().map(shown).collect::<Vec<_>>() })))

@@ -9,8 +9,11 @@ use candor_engine::{EngineError, Event, EventStream, FinishReason, GenerateReque
 use candor_store::{Message, MessageUpdate, State, Store};
 use futures::StreamExt;
 use serde_json::json;
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio_util::sync::CancellationToken;
+
+use crate::ApiError;
+use crate::api::grounded::{Grounded, Shown};
 
 /// Time between saves of a text that grows.
 const SAVE_EVERY: Duration = Duration::from_millis(250);
@@ -36,6 +39,21 @@ struct Text {
     pieces: usize,
     first: Option<Instant>,
     ended: bool,
+}
+
+/// How an answer comes about.
+pub(super) enum Work {
+    /// The model goes on with the conversation.
+    Model(Arc<dyn Generator>, Box<GenerateRequest>),
+    /// Sources are quoted.
+    Sources(Box<Grounded>, OwnedSemaphorePermit),
+    /// The model says what it remembers, and is asked again to see how sure that is.
+    Memory(
+        Box<Grounded>,
+        OwnedSemaphorePermit,
+        Arc<dyn Generator>,
+        Box<GenerateRequest>,
+    ),
 }
 
 /// What a reader finds.
@@ -127,20 +145,39 @@ impl Text {
 
 impl Place {
     /// Writes the answer in a task of its own.
-    pub(super) fn write(self, store: Store, model: Arc<dyn Generator>, request: GenerateRequest, message: Message) {
+    pub(super) fn write(self, store: Store, work: Work, message: Message) {
         lock(&self.running.text).message = Some(message.clone());
         tokio::spawn(async move {
             let id = message.id.clone();
             let stop = self.running.stop.clone();
             let (state, error, usage) = tokio::select! {
                 () = stop.cancelled() => (State::Stopped, None, None),
-                outcome = self.follow(&store, &id, model.as_ref(), request) => match outcome {
-                    Ok(usage) => (State::Done, None, Some(usage)),
+                outcome = self.work(&store, &id, work) => match outcome {
+                    Ok(usage) => (State::Done, None, usage),
                     Err(error) => (State::Failed, Some(error.to_string()), None),
                 },
             };
             self.finish(&store, message, state, error, usage).await;
         });
+    }
+
+    /// The answer's usage, where tokens were counted.
+    async fn work(&self, store: &Store, id: &str, work: Work) -> Result<Option<serde_json::Value>, ApiError> {
+        let answer = match work {
+            Work::Model(model, request) => return Ok(Some(self.follow(store, id, model.as_ref(), *request).await?)),
+            Work::Sources(grounded, _permit) => grounded.by_sources(None).await?,
+            Work::Memory(grounded, _permit, model, request) => grounded.by_memory(model.as_ref(), *request).await?,
+        };
+        let shown = Shown::of(&answer)?;
+        let candor = serde_json::to_value(&shown.candor).ok();
+        if let Some(message) = &mut lock(&self.running.text).message {
+            message.candor = candor;
+        }
+        for piece in shown.pieces() {
+            lock(&self.running.text).content.push_str(piece);
+            self.running.changed.send_modify(|version| *version += 1);
+        }
+        Ok(None)
     }
 
     async fn follow(
@@ -212,6 +249,7 @@ impl Place {
         {
             let text = lock(&self.running.text);
             message.content.clone_from(&text.content);
+            message.candor = text.message.as_ref().and_then(|shown| shown.candor.clone());
             message.tokens_per_second = text.rate();
             message.usage = usage.or_else(|| (text.pieces > 0).then(|| json!({ "completion_tokens": text.pieces })));
         }
@@ -223,6 +261,7 @@ impl Place {
             error: message.error.clone(),
             usage: message.usage.clone(),
             tokens_per_second: message.tokens_per_second,
+            candor: message.candor.clone(),
         };
         if let Err(error) = store.update_message(&message.id, update).await {
             tracing::error!(%error, "an answer could not be saved");

@@ -3,12 +3,12 @@
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
-use candor_store::{Conversation, ConversationChange, Document, Feedback, Hit, Message, NewConversation};
+use candor_store::{Conversation, ConversationChange, Document, Feedback, Hit, Message, NewConversation, StoreError};
 use http::{HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
 
 use super::sampling::Knobs;
-use super::{Chat, refused};
+use super::{Chat, evidence, refused};
 use crate::body::Body;
 use crate::{ApiError, App};
 
@@ -56,7 +56,8 @@ pub(super) struct Whole {
 /// `GET /api/conversations/{id}`
 pub(super) async fn one(chat: Chat, Path(id): Path<String>) -> Result<Json<Whole>, ApiError> {
     let conversation = chat.store.conversation(&id).await.map_err(refused)?;
-    let messages = chat.store.messages(&id).await.map_err(refused)?;
+    let mut messages = chat.store.messages(&id).await.map_err(refused)?;
+    evidence::recheck(&chat.store, &mut messages).await.map_err(refused)?;
     let feedback = chat.store.feedback(Some(&id)).await.map_err(refused)?;
     let running = chat.answers.get(&id).is_some();
     Ok(Json(Whole {
@@ -85,12 +86,20 @@ pub(super) async fn change(
     ))
 }
 
-/// `DELETE /api/conversations/{id}`: an answer that runs in it ends.
+/// `DELETE /api/conversations/{id}`: an answer that runs in it ends. What the receipts of its answers say goes with it; that
+/// there were such answers stays, or the chain of receipts would break.
 pub(super) async fn delete(chat: Chat, Path(id): Path<String>) -> Result<StatusCode, ApiError> {
     if let Some(running) = chat.answers.get(&id) {
         running.stop();
     }
+    let receipts = chat.store.own_receipts(&id).await.map_err(refused)?;
     if chat.store.delete_conversation(&id).await.map_err(refused)? {
+        for receipt in receipts {
+            match chat.store.empty_receipt(&receipt).await {
+                Ok(()) | Err(StoreError::Missing { .. }) => {}
+                Err(error) => return Err(refused(error)),
+            }
+        }
         return Ok(StatusCode::NO_CONTENT);
     }
     Err(ApiError::NotFound(
@@ -152,6 +161,11 @@ pub(super) async fn import(
     chat: Chat,
     Body(document): Body<Document>,
 ) -> Result<(StatusCode, Json<Conversation>), ApiError> {
+    for (n, message) in document.messages.iter().enumerate() {
+        if let Some(candor) = &message.candor {
+            evidence::check(candor).map_err(|why| ApiError::param(format!("messages[{n}].candor"), why))?;
+        }
+    }
     let made = chat.store.import(document).await.map_err(refused)?;
     Ok((StatusCode::CREATED, Json(made)))
 }

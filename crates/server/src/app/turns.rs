@@ -8,16 +8,14 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::sse::{Event as Sse, KeepAlive};
 use axum::response::{IntoResponse, Response};
-use candor_engine::{Constraint, EngineError, GenerateRequest, Prompt};
-use candor_store::{Conversation, ConversationChange, Message, NewMessage, Role, State as MessageState};
-use candor_wire::chat::ToolChoice;
+use candor_store::{Conversation, ConversationChange, Message, NewMessage, Role};
 use futures::stream;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::fit::{fit, message};
-use super::sampling::Knobs;
+use super::answers::Place as Seat;
+use super::prepare::{How, Prepared, prepare};
 use super::{Chat, refused};
 use crate::body::Body;
 use crate::{ApiError, App};
@@ -32,6 +30,8 @@ pub(super) struct Ask {
     /// The message it follows; absent: the end of the branch that is shown.
     #[serde(default)]
     parent: Option<String>,
+    #[serde(flatten)]
+    how: How,
 }
 
 /// What was stored: the new messages. The answer's text comes from `/stream`.
@@ -47,7 +47,7 @@ type Answered = Result<(StatusCode, Json<Started>), ApiError>;
 pub(super) async fn ask(chat: Chat, State(app): State<App>, Path(id): Path<String>, Body(ask): Body<Ask>) -> Answered {
     let conversation = chat.store.conversation(&id).await.map_err(refused)?;
     let parent = ask.parent.or_else(|| conversation.leaf.clone());
-    start(&chat, &app, conversation, parent, Some(ask.content)).await
+    start(&chat, &app, conversation, parent, Some(ask.content), ask.how).await
 }
 
 /// `POST /api/conversations/{id}/messages/{message}/edit`: the question asked anew, beside the old one.
@@ -64,7 +64,7 @@ pub(super) async fn edit(
             "only a question can be edited; regenerate the answer instead",
         ));
     }
-    start(&chat, &app, conversation, old.parent, Some(ask.content)).await
+    start(&chat, &app, conversation, old.parent, Some(ask.content), ask.how).await
 }
 
 /// `POST /api/conversations/{id}/messages/{message}/regenerate`: another answer beside this one.
@@ -72,6 +72,7 @@ pub(super) async fn regenerate(
     chat: Chat,
     State(app): State<App>,
     Path((id, old)): Path<(String, String)>,
+    Body(how): Body<How>,
 ) -> Answered {
     let conversation = chat.store.conversation(&id).await.map_err(refused)?;
     let old = chat.store.message(&id, &old).await.map_err(refused)?;
@@ -79,7 +80,7 @@ pub(super) async fn regenerate(
         Role::Assistant => old.parent,
         Role::User => Some(old.id),
     };
-    start(&chat, &app, conversation, question, None).await
+    start(&chat, &app, conversation, question, None, how).await
 }
 
 async fn start(
@@ -88,6 +89,7 @@ async fn start(
     conversation: Conversation,
     parent: Option<String>,
     question: Option<String>,
+    how: How,
 ) -> Answered {
     if app.is_draining() {
         return Err(ApiError::Draining);
@@ -101,47 +103,21 @@ async fn start(
     let place = chat.answers.take(&conversation.id).ok_or_else(|| {
         ApiError::invalid("an answer is still being written in this conversation; stop it or wait for its end")
     })?;
-    let mut knobs = Knobs::checked(&conversation.sampling)?.with_seed();
-    let name = match &conversation.model {
-        Some(name) => name.clone(),
-        None => first_chat_model(app).await?,
-    };
-    let model = app.models.get(&name).await?;
-    if !model.abilities().chat {
-        return Err(ApiError::param(
-            "model",
-            format!("`{name}` cannot hold a conversation, because it has no chat template; choose another model"),
-        ));
-    }
     let all = chat.store.messages(&conversation.id).await.map_err(refused)?;
-    let mut turns: Vec<_> = Message::branch(&all, parent.as_deref())
-        .into_iter()
-        .filter(|one| one.role == Role::User || !one.content.is_empty())
-        .map(|one| message(if one.role == Role::User { "user" } else { "assistant" }, &one.content))
-        .collect();
-    if let Some(question) = &question {
-        turns.push(message("user", question));
-    }
-    if turns.last().is_none_or(|turn| turn.role != "user") {
-        return Err(ApiError::invalid("there is no question to answer here"));
-    }
-    let card = model.card();
-    if card.owned_by != "candor" {
-        knobs = knobs.elsewhere(&conversation.sampling);
-    }
-    let fitted = fit(model.as_ref(), &conversation.system_prompt, turns, knobs.max_tokens()).await?;
-    let answer = NewMessage {
-        parent: parent.clone(),
-        role: Role::Assistant,
-        content: String::new(),
-        state: MessageState::Streaming,
-        model: Some(name),
-        model_hash: card
-            .sha256
-            .or_else(|| (!card.fingerprint.is_empty()).then_some(card.fingerprint)),
-        sampling: serde_json::to_value(&knobs).ok(),
-        turns_left_out: i64::try_from(fitted.turns_left_out).unwrap_or(i64::MAX),
-    };
+    let branch = Message::branch(&all, parent.as_deref());
+    let prepared = prepare(chat, app, &conversation, &branch, question.as_deref(), how).await?;
+    store_and_write(chat, conversation, question, parent, prepared, place).await
+}
+
+/// Stores question and answer, and lets the answer be written.
+async fn store_and_write(
+    chat: &Chat,
+    conversation: Conversation,
+    question: Option<String>,
+    parent: Option<String>,
+    prepared: Prepared,
+    seat: Seat,
+) -> Answered {
     let title = question
         .as_deref()
         .filter(|_| conversation.title.is_empty())
@@ -149,7 +125,7 @@ async fn start(
     let new = question
         .map(|text| NewMessage::user(parent, text))
         .into_iter()
-        .chain([answer])
+        .chain([prepared.answer])
         .collect();
     let messages = chat.store.add_messages(&conversation.id, new).await.map_err(refused)?;
     let change = ConversationChange {
@@ -161,40 +137,10 @@ async fn start(
         .change_conversation(&conversation.id, change)
         .await
         .map_err(refused)?;
-    let request = GenerateRequest {
-        prompt: Prompt::Chat {
-            messages: fitted.messages,
-            tools: Vec::new(),
-            tool_choice: ToolChoice::None,
-        },
-        sampling: knobs.sampling(),
-        stop: knobs.stop(),
-        constraint: Constraint::None,
-        logprobs: None,
-        prompt_logprobs: false,
-        affinity: Some(conversation.id.clone()),
-    };
     if let Some(answer) = messages.last() {
-        place.write(chat.store.clone(), model, request, answer.clone());
+        seat.write(chat.store.clone(), prepared.work, answer.clone());
     }
     Ok((StatusCode::CREATED, Json(Started { messages, conversation })))
-}
-
-async fn first_chat_model(app: &App) -> Result<String, ApiError> {
-    // The default first; a model that is in memory before one that would have to be loaded.
-    let mut names = app.models.names();
-    let default = app.models.default_name();
-    names.sort_by_key(|name| (default.as_ref() != Some(name), !app.models.is_loaded(name)));
-    for name in names {
-        if app.models.get(&name).await.is_ok_and(|model| model.abilities().chat) {
-            return Ok(name);
-        }
-    }
-    let message = "no model here can hold a conversation; get one with `candor pull`, and start `candor serve` with it";
-    Err(EngineError::Unavailable {
-        message: message.into(),
-    }
-    .into())
 }
 
 fn title_of(question: &str) -> String {

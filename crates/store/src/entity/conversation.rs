@@ -11,6 +11,7 @@ pub struct Model {
     pub model: Option<String>,
     pub system_prompt: String,
     pub sampling: Json,
+    pub sources: Option<Json>,
     pub leaf: Option<String>,
     pub archived: bool,
     pub created_ms: i64,

@@ -18,6 +18,7 @@ pub struct Model {
     pub model_hash: Option<String>,
     pub sampling: Option<Json>,
     pub usage: Option<Json>,
+    pub candor: Option<Json>,
     pub tokens_per_second: Option<f64>,
     pub turns_left_out: i64,
     pub created_ms: i64,

@@ -4,6 +4,7 @@
 mod m2026_11_23_first;
 mod m2026_11_25_sources;
 mod m2026_11_26_uploads;
+mod m2026_11_27_grounded;
 mod m2026_11_27_receipts;
 mod m2026_11_28_web;
 
@@ -20,6 +21,7 @@ impl MigratorTrait for Migrator {
             Box::new(m2026_11_25_sources::Migration),
             Box::new(m2026_11_26_uploads::Migration),
             Box::new(m2026_11_27_receipts::Migration),
+            Box::new(m2026_11_27_grounded::Migration),
             Box::new(m2026_11_28_web::Migration),
         ]
     }

@@ -1,6 +1,6 @@
 use candor_store::{
-    ConversationChange, Document, Message, MessageUpdate, NewConversation, NewFeedback, NewMessage, Role, State, Store,
-    StoreError, Verdict,
+    ConversationChange, Document, Message, MessageUpdate, NewConversation, NewFeedback, NewMessage, Role, Scope, State,
+    Store, StoreError, Verdict,
 };
 use serde_json::json;
 
@@ -214,7 +214,19 @@ async fn an_exported_conversation_comes_back_the_same_with_new_ids() {
     let id = store.create_conversation(new).await.unwrap().id;
     let first = turn(&store, &id, None, "q", "a").await;
     turn(&store, &id, Some(first[1].id.clone()), "q2", "a2").await;
-    turn(&store, &id, None, "other", "branch").await;
+    let last = turn(&store, &id, None, "other", "branch").await;
+    let candor = json!({ "outcome": "answered", "receipt": "rcpt-1", "sentences": [
+        { "text": "branch", "citations": [{ "quote": "branch", "filename": "![a](b) notes.txt", "page": 2 }] }] });
+    let update = MessageUpdate {
+        candor: Some(candor.clone()),
+        ..Default::default()
+    };
+    store.update_message(&last[1].id, update).await.unwrap();
+    let change = ConversationChange {
+        sources: Some(Scope::All),
+        ..Default::default()
+    };
+    store.change_conversation(&id, change).await.unwrap();
     let text = serde_json::to_vec(&store.export(&id).await.unwrap()).unwrap();
     let copy = store.import(Document::parse(&text).unwrap()).await.unwrap();
     assert_ne!(copy.id, id);
@@ -225,10 +237,15 @@ async fn an_exported_conversation_comes_back_the_same_with_new_ids() {
     );
     let texts = |all: &[Message]| all.iter().map(|one| one.content.clone()).collect::<Vec<_>>();
     assert_eq!(texts(&from), texts(&to));
+    assert_eq!((copy.sources, &to[5].candor), (Scope::All, &Some(candor)));
+    // The copy has the original's receipt, so it is not the original's alone; without the copy it is.
+    assert!(store.own_receipts(&id).await.unwrap().is_empty());
     assert_eq!(
         store.export_markdown(&copy.id).await.unwrap(),
-        "# T\n\n> S\n\n## You\n\nother\n\n## m\n\nbranch\n"
+        "# T\n\n> S\n\n## You\n\nother\n\n## m\n\nbranch\n\n- Source: a (b) notes.txt, page 2\n"
     );
+    store.delete_conversation(&copy.id).await.unwrap();
+    assert_eq!(store.own_receipts(&id).await.unwrap(), ["rcpt-1"]);
 }
 
 #[tokio::test]

@@ -1,14 +1,32 @@
 //! How signals become a probability, and what risk a threshold has. Fitted on questions whose answers are known; what comes
-//! with the program was fitted on XQuAD (`candor eval truth --fit`), and `candor calibrate` fits it to a user's own questions.
+//! with the program was fitted on XQuAD (`candor eval xquad --fit`), and `candor calibrate` fits it to a user's own questions.
 
 use serde::{Deserialize, Serialize};
 
 use super::candidates::Candidate;
-use super::logistic::Logistic;
+use super::logistic::{Logistic, sigmoid};
+use crate::receipt::sha256;
 
-pub(crate) const SHIPPED: &str = include_str!("../../weights/calibration.json");
+const SHIPPED: &str = include_str!("../../weights/calibration.json");
 /// Pulls weights to zero where there are few questions.
 const PENALTY: f64 = 1.0;
+
+/// Questions without which nothing is fitted.
+pub const FEWEST: usize = 20;
+/// A user's questions are judged by a fit on the other folds.
+const REFIT_FOLDS: usize = 5;
+/// A confidence never falls where the signals rise.
+const FLATTEST: f64 = 0.05;
+/// The logit of a question for which nothing was found.
+const SILENT: f64 = -6.0;
+
+/// There are too few questions to fit anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{given} questions are too few: at least {FEWEST} are needed, and some hundreds for a strict dial")]
+pub struct TooFew {
+    /// How many there are.
+    pub given: usize,
+}
 
 /// The share of wrong answers among those given that is allowed: `None` answers always.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
@@ -22,8 +40,10 @@ pub struct Calibration {
     pub fitted_on: String,
     /// Names of the signals it was fitted with; another list makes it useless.
     pub features: Vec<String>,
-    /// Which sentence to quote: the one with the greatest probability.
+    /// Which sentence to quote: the one with the greatest logit.
     pub choose: Logistic,
+    /// Whether a sentence by itself holds the answer.
+    pub each: Logistic,
     /// Whether the quoted sentence holds the answer.
     pub confidence: Logistic,
     /// Confidences of held-out questions with whether the answer was right, for thresholds.
@@ -44,12 +64,18 @@ pub struct Known {
 impl Calibration {
     /// The one that comes with the program.
     pub fn shipped() -> Self {
-        let shipped: Self = serde_json::from_str(SHIPPED).unwrap_or_default();
-        if shipped.features == super::candidates::FEATURES {
-            shipped
-        } else {
-            Self::default()
-        }
+        Self::read(SHIPPED.as_bytes()).unwrap_or_default()
+    }
+
+    /// From its JSON; `None` where that is none, or was fitted on other signals.
+    pub fn read(json: &[u8]) -> Option<Self> {
+        let read: Self = serde_json::from_slice(json).ok()?;
+        (read.features == super::candidates::FEATURES).then_some(read)
+    }
+
+    /// SHA-256 of its JSON, for receipts.
+    pub fn sha256(&self) -> String {
+        sha256(&serde_json::to_vec(self).unwrap_or_default())
     }
 
     /// Fits to `known`. The points are made by folds, so that none is judged by a fit that has seen it.
@@ -68,6 +94,52 @@ impl Calibration {
         .described(fitted_on)
     }
 
+    /// The same choice of sentences with confidences and thresholds of other questions. Too few to fit everything anew, so
+    /// only how steep the confidence is and where it begins is fitted (Platt 1999); the points are made by folds.
+    ///
+    /// # Errors
+    /// If there are fewer than [`FEWEST`] questions.
+    pub fn refit(&self, known: &[Known], fitted_on: &str) -> Result<Self, TooFew> {
+        let judged: Vec<(Vec<f64>, bool)> = known
+            .iter()
+            .map(|one| match self.best(&one.candidates) {
+                Some(best) => (
+                    self.confidence.logit(&self.signs(&one.candidates, best)),
+                    one.right[best],
+                ),
+                None => (SILENT, false),
+            })
+            .map(|(logit, right)| (vec![logit], right))
+            .collect();
+        if judged.len() < FEWEST {
+            return Err(TooFew { given: judged.len() });
+        }
+        let platt = |rows: &[(Vec<f64>, bool)]| {
+            let fit = Logistic::fit(rows, PENALTY);
+            // The weights are of the standardised logit.
+            let slope = (fit.weights[0] / fit.scale[0]).max(FLATTEST);
+            (slope, fit.logit(&[0.0]))
+        };
+        let points = (0..REFIT_FOLDS).flat_map(|fold| {
+            let (held, rest): (Vec<_>, Vec<_>) = judged
+                .iter()
+                .cloned()
+                .enumerate()
+                .partition(|(n, _)| n % REFIT_FOLDS == fold);
+            let (slope, shift) = platt(&rest.into_iter().map(|(_, row)| row).collect::<Vec<_>>());
+            held.into_iter()
+                .map(move |(_, (x, right))| (sigmoid(slope * x[0] + shift) as f32, right))
+        });
+        let points = points.collect();
+        let (slope, shift) = platt(&judged);
+        Ok(Self {
+            fitted_on: fitted_on.to_owned(),
+            confidence: self.confidence.rescaled(slope, shift),
+            points,
+            ..self.clone()
+        })
+    }
+
     fn described(mut self, fitted_on: &str) -> Self {
         fitted_on.clone_into(&mut self.fitted_on);
         self.features = super::candidates::FEATURES.map(String::from).to_vec();
@@ -75,17 +147,14 @@ impl Calibration {
     }
 
     fn parts(known: &[&Known]) -> Self {
-        let rows: Vec<(Vec<f64>, bool)> = known
-            .iter()
-            .flat_map(|one| {
-                one.candidates
-                    .iter()
-                    .zip(&one.right)
-                    .map(|(c, right)| (c.features.clone(), *right))
-            })
-            .collect();
+        let rows_of = |one: &&Known| -> Vec<(Vec<f64>, bool)> {
+            let features = one.candidates.iter().map(|candidate| candidate.features.clone());
+            features.zip(one.right.iter().copied()).collect()
+        };
+        let groups: Vec<_> = known.iter().map(rows_of).collect();
         let mut fitted = Self {
-            choose: Logistic::fit(&rows, PENALTY),
+            choose: Logistic::choice(&groups, PENALTY),
+            each: Logistic::fit(&groups.concat(), PENALTY),
             ..Self::default()
         };
         let rows: Vec<(Vec<f64>, bool)> = known
@@ -112,7 +181,7 @@ impl Calibration {
 
     /// The probability that a sentence holds the answer, by itself.
     pub fn share(&self, candidate: &Candidate) -> f64 {
-        self.choose.probability(&candidate.features)
+        self.each.probability(&candidate.features)
     }
 
     /// The probability that the sentence that is quoted first holds the answer.
@@ -120,7 +189,7 @@ impl Calibration {
         self.confidence.probability(&self.signs(candidates, best))
     }
 
-    /// Signals of the whole question: the best sentence's, and how far the others are behind.
+    /// Signals of the whole question: the best sentence's, and how far the others are behind, at most eight.
     fn signs(&self, candidates: &[Candidate], best: usize) -> Vec<f64> {
         let logit = |n: usize| self.choose.logit(&candidates[n].features);
         let own = logit(best);
@@ -129,7 +198,12 @@ impl Calibration {
                 .filter(|&n| n != best && (!elsewhere || candidates[n].passage != candidates[best].passage));
             own - others.map(logit).fold(own - 8.0, f64::max)
         };
-        let mut signs = vec![own, other(false), other(true), candidates[best].passage as f64];
+        let mut signs = vec![
+            self.each.logit(&candidates[best].features),
+            other(false),
+            other(true),
+            candidates[best].passage as f64,
+        ];
         signs.extend(&candidates[best].features);
         signs
     }
@@ -192,6 +266,44 @@ mod tests {
                 given.len()
             );
         }
+    }
+
+    #[test]
+    fn a_users_questions_move_confidences_to_how_often_they_came_true() {
+        let candidate = |x: f64| Candidate {
+            passage: 0,
+            sentence: 0..1,
+            span: None,
+            features: vec![x],
+        };
+        let line = |bias: f64| Logistic {
+            mean: vec![0.0; 5],
+            scale: vec![1.0; 5],
+            weights: vec![0.0, 0.0, 0.0, 0.0, 1.0],
+            bias,
+        };
+        let known: Vec<Known> = (0..400)
+            .map(|n| Known {
+                candidates: vec![candidate(f64::from(n % 20) / 5.0 - 2.0)],
+                right: vec![(n * 7919) % 20 < n % 20],
+                fold: 0,
+            })
+            .collect();
+        // Too sure of itself: everything is said to be nearly certain.
+        let sure = Calibration {
+            confidence: line(5.0),
+            ..Calibration::default()
+        };
+        let refit = sure.refit(&known, "own questions").unwrap();
+        let said: f64 = known
+            .iter()
+            .map(|one| refit.confidence_of(&one.candidates, 0))
+            .sum::<f64>()
+            / 400.0;
+        let true_share = known.iter().filter(|one| one.right[0]).count() as f64 / 400.0;
+        assert!((said - true_share).abs() < 0.02, "{said} for {true_share}");
+        assert_eq!(refit.points.len(), 400);
+        assert_eq!(sure.refit(&known[..19], "").unwrap_err(), TooFew { given: 19 });
     }
 
     #[test]

@@ -341,6 +341,13 @@ fn log_sum<'a>(logits: impl Iterator<Item = &'a f64> + Clone) -> f64 {
 pub(crate) fn tidy(text: &str, sentence: &Range<usize>, span: &Range<usize>) -> Range<usize> {
     let word = |c: char| c.is_alphanumeric();
     let (mut start, mut end) = (span.start, span.end);
+    // Half of a number is another number: "ninety" in Chinese ends with "ten".
+    while start > sentence.start && in_number(text, start) {
+        start = text[..start].char_indices().next_back().map_or(start, |(at, _)| at);
+    }
+    while end < sentence.end && in_number(text, end) {
+        end += text[end..].chars().next().map_or(1, char::len_utf8);
+    }
     while start > sentence.start
         && text[..start].ends_with(word)
         && text[start..].starts_with(word)
@@ -365,6 +372,19 @@ pub(crate) fn tidy(text: &str, sentence: &Range<usize>, span: &Range<usize>) -> 
     }
 }
 
+/// Whether a number goes on across `at`.
+fn in_number(text: &str, at: usize) -> bool {
+    let figure = |c: char| c.is_ascii_digit() || "〇零一二三四五六七八九十百千万亿两点".contains(c);
+    let (before, after) = (text[..at].chars().next_back(), text[at..].chars().next());
+    let digit = |c: Option<char>| c.is_some_and(|c| c.is_ascii_digit());
+    match (before, after) {
+        (Some(before), Some(after)) if figure(before) && figure(after) => true,
+        (Some('.' | ','), after) => digit(after) && digit(text[..at].chars().rev().nth(1)),
+        (before, Some('.' | ',')) => digit(before) && digit(text[at..].chars().nth(1)),
+        _ => false,
+    }
+}
+
 /// Whether the last character is of a script without spaces, where words have no visible ends.
 fn han_at(text: &str) -> bool {
     text.chars().next_back().is_some_and(crate::words::is_cjk)
@@ -386,6 +406,10 @@ mod tests {
             long[tidy(long, &(0..long.len()), &(0..long.len()))].split(' ').count(),
             15
         );
+        let permit = "许可证九十天内有效，费用1,200.50元。";
+        let within = |words: &str| permit.find(words).map_or(0..0, |at| at..at + words.len());
+        let tidied = |words: &str| &permit[tidy(permit, &(0..permit.len()), &within(words))];
+        assert_eq!((tidied("十天"), tidied("200")), ("九十天", "1,200.50元"));
         let han = "这座桥建于一八七四年。";
         let year = han.find("一八七四年").map_or(0..0, |at| at..at + "一八七四年".len());
         assert_eq!(&han[tidy(han, &(0..han.len()), &year)], "一八七四年");

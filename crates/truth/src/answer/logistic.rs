@@ -1,5 +1,6 @@
 //! Logistic regression on a few standardised features: how single signals become a probability. Fitted by Newton's method
-//! with an L2 penalty (Hastie, Tibshirani and Friedman 2009, section 4.4.1); exact and without randomness.
+//! with an L2 penalty (Hastie, Tibshirani and Friedman 2009, section 4.4.1); exact and without randomness. `choice` fits
+//! which of several rows is right (the conditional logit: McFadden 1974), where only their differences count.
 
 use serde::{Deserialize, Serialize};
 
@@ -22,21 +23,8 @@ pub struct Logistic {
 impl Logistic {
     /// Fits to `rows`, each with whether it was right. `penalty` is half the sum of squared weights' factor.
     pub fn fit(rows: &[(Vec<f64>, bool)], penalty: f64) -> Self {
-        let n = rows.first().map_or(0, |(x, _)| x.len());
-        let count = rows.len().max(1) as f64;
-        let finite = |x: f64| if x.is_finite() { x } else { 0.0 };
-        let mean: Vec<f64> = (0..n)
-            .map(|k| rows.iter().map(|(x, _)| finite(x[k])).sum::<f64>() / count)
-            .collect();
-        let scale: Vec<f64> = (0..n)
-            .map(|k| (rows.iter().map(|(x, _)| (finite(x[k]) - mean[k]).powi(2)).sum::<f64>() / count).sqrt() + 1e-6)
-            .collect();
-        let mut model = Self {
-            mean,
-            scale,
-            weights: vec![0.0; n],
-            bias: 0.0,
-        };
+        let mut model = Self::unfitted(rows.iter().map(|(x, _)| x));
+        let n = model.weights.len();
         let z: Vec<Vec<f64>> = rows.iter().map(|(x, _)| model.standardised(x)).collect();
         for _ in 0..ROUNDS {
             // The last row and column belong to the bias, which is not penalised.
@@ -66,6 +54,87 @@ impl Logistic {
             }
         }
         model
+    }
+
+    /// Fits to groups of rows of which some are right: the softmax over a group should lie on those. Groups without a right
+    /// row say nothing. Logits compare rows of one group; they are no probabilities.
+    pub fn choice(groups: &[Vec<(Vec<f64>, bool)>], penalty: f64) -> Self {
+        let groups: Vec<_> = groups
+            .iter()
+            .filter(|group| group.iter().any(|(_, right)| *right))
+            .collect();
+        let mut model = Self::unfitted(groups.iter().flat_map(|group| group.iter().map(|(x, _)| x)));
+        let n = model.weights.len();
+        let standardised = |group: &&Vec<(Vec<f64>, bool)>| -> Vec<(Vec<f64>, f64)> {
+            let right = group.iter().filter(|(_, right)| *right).count() as f64;
+            group
+                .iter()
+                .map(|(x, is)| (model.standardised(x), f64::from(u8::from(*is)) / right))
+                .collect()
+        };
+        let z: Vec<Vec<(Vec<f64>, f64)>> = groups.iter().map(standardised).collect();
+        for _ in 0..ROUNDS {
+            let mut gradient = vec![0.0; n];
+            let mut hessian = vec![vec![0.0; n]; n];
+            for group in &z {
+                let logits: Vec<f64> = group.iter().map(|(z, _)| model.logit_of(z)).collect();
+                let most = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                let total: f64 = logits.iter().map(|logit| (logit - most).exp()).sum();
+                let mut mean = vec![0.0; n];
+                for ((z, wanted), logit) in group.iter().zip(&logits) {
+                    let p = (logit - most).exp() / total;
+                    for i in 0..n {
+                        mean[i] += p * z[i];
+                        gradient[i] += (p - wanted) * z[i];
+                        for j in 0..=i {
+                            hessian[i][j] += p * z[i] * z[j];
+                        }
+                    }
+                }
+                for i in 0..n {
+                    for j in 0..=i {
+                        hessian[i][j] -= mean[i] * mean[j];
+                    }
+                }
+            }
+            for k in 0..n {
+                gradient[k] += penalty * model.weights[k];
+                hessian[k][k] += penalty;
+            }
+            let step = solve(hessian, gradient);
+            model.weights.iter_mut().zip(&step).for_each(|(w, s)| *w -= s);
+            if step.iter().all(|s| s.abs() < 1e-9) {
+                break;
+            }
+        }
+        model
+    }
+
+    /// The same on a scale that is `slope` times as steep and begins at `shift`.
+    #[must_use]
+    pub fn rescaled(&self, slope: f64, shift: f64) -> Self {
+        Self {
+            weights: self.weights.iter().map(|weight| weight * slope).collect(),
+            bias: self.bias * slope + shift,
+            ..self.clone()
+        }
+    }
+
+    /// Means and scales of the rows, and weights of zero.
+    fn unfitted<'a>(rows: impl Iterator<Item = &'a Vec<f64>> + Clone) -> Self {
+        let n = rows.clone().next().map_or(0, Vec::len);
+        let count = rows.clone().count().max(1) as f64;
+        let finite = |x: f64| if x.is_finite() { x } else { 0.0 };
+        let mean: Vec<f64> = (0..n)
+            .map(|k| rows.clone().map(|x| finite(x[k])).sum::<f64>() / count)
+            .collect();
+        let spread = |k: usize| (rows.clone().map(|x| (finite(x[k]) - mean[k]).powi(2)).sum::<f64>() / count).sqrt();
+        Self {
+            scale: (0..n).map(|k| spread(k) + 1e-6).collect(),
+            weights: vec![0.0; n],
+            bias: 0.0,
+            mean,
+        }
     }
 
     /// The logit of a row; a feature that is not a number counts as its mean.
@@ -130,6 +199,25 @@ mod tests {
             assert!((got - wanted).abs() < 0.04, "{x}: {got} for {wanted}");
         }
         assert!((model.probability(&[f64::NAN, 3.0]) - model.probability(&[model.mean[0], 3.0])).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_choice_is_learnt_from_differences_within_groups() {
+        // In each group the row with the greatest first feature is right; its level differs from group to group.
+        let group = |g: u32| -> Vec<(Vec<f64>, bool)> {
+            (0..4)
+                .map(|k| (vec![f64::from(g * 10 + k), f64::from((g * 7 + k * 3) % 5)], k == 3))
+                .collect()
+        };
+        let groups: Vec<_> = (0..50).map(group).collect();
+        let model = Logistic::choice(&groups, 0.1);
+        for group in &groups {
+            let best = (0..4).max_by(|a, b| model.logit(&group[*a].0).total_cmp(&model.logit(&group[*b].0)));
+            assert_eq!(best, Some(3));
+        }
+        assert_eq!(Logistic::choice(&[vec![(vec![1.0], false)]], 1.0).weights.len(), 0);
+        let twice = model.rescaled(2.0, 1.0);
+        assert!((twice.logit(&[3.0, 1.0]) - 2.0 * model.logit(&[3.0, 1.0]) - 1.0).abs() < 1e-9);
     }
 
     #[test]

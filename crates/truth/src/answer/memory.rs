@@ -7,7 +7,9 @@ use candor_engine::{Event, GenerateRequest, Generator};
 use futures::StreamExt;
 use futures::future::join_all;
 
-use super::logistic::sigmoid;
+use serde::{Deserialize, Serialize};
+
+use super::logistic::Logistic;
 use super::{Answer, AnswerSentence, Answerer, Dial, Mark, Outcome};
 use crate::scoring::same_meaning;
 use crate::{TruthError, sentences};
@@ -33,10 +35,51 @@ pub struct Recalled {
 }
 
 impl Recalled {
-    /// The probability that the answer is right: by hand, not fitted, and meant to be low. Small models agree with
-    /// themselves on mistakes, so full agreement alone is not enough.
-    pub fn confidence(&self) -> f64 {
-        sigmoid(4.0 * self.agreement + 2.0 * self.logprob - 3.5)
+    /// What its confidence is made of, in the order of [`SIGNALS`].
+    pub fn signals(&self) -> Vec<f64> {
+        let words = self.text.split_whitespace().count();
+        vec![self.agreement, self.logprob, (words.max(1) as f64).ln()]
+    }
+}
+
+/// The signals, for people.
+pub const SIGNALS: [&str; 3] = ["agreement", "log-probability", "words"];
+const SHIPPED: &str = include_str!("../../weights/memory.json");
+
+/// How the signals of an answer from memory become the probability that it is right. What comes with the program was
+/// fitted with a model of 135 million parameters, which knows little and agrees with itself on mistakes; a larger model
+/// is right more often than it says, never less often by much.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Memory {
+    /// What it was fitted on, for people.
+    pub fitted_on: String,
+    /// Names of the signals.
+    pub features: Vec<String>,
+    /// Whether the answer is right.
+    pub right: Logistic,
+}
+
+impl Memory {
+    /// The one that comes with the program.
+    pub fn shipped() -> Self {
+        serde_json::from_str(SHIPPED).unwrap_or_default()
+    }
+
+    /// Fits to answers whose truth is known.
+    pub fn fit(rows: &[(Vec<f64>, bool)], fitted_on: &str) -> Self {
+        Self {
+            fitted_on: fitted_on.to_owned(),
+            features: SIGNALS.map(String::from).to_vec(),
+            right: Logistic::fit(rows, 1.0),
+        }
+    }
+
+    /// The probability that an answer is right. Without a fit nothing is believed.
+    pub fn confidence(&self, recalled: &Recalled) -> f64 {
+        match self.features == SIGNALS {
+            true => self.right.probability(&recalled.signals()),
+            false => 0.0,
+        }
     }
 }
 
@@ -51,7 +94,7 @@ pub async fn recall(
     answerer: &Answerer,
 ) -> Result<Answer, TruthError> {
     let recalled = draw(model, request, answerer).await?;
-    let confidence = recalled.confidence();
+    let confidence = Memory::shipped().confidence(&recalled);
     let enough = dial.0.is_none_or(|risk| confidence >= 1.0 - risk);
     if !enough || recalled.text.trim().is_empty() {
         let advice = "I am not sure enough to answer this from memory, and there is no source to quote. \
@@ -65,6 +108,7 @@ pub async fn recall(
             advice: Some(advice.to_owned()),
             nearest: Vec::new(),
             receipt: None,
+            phrasing: None,
         });
     }
     let text = recalled.text.trim();
@@ -86,6 +130,7 @@ pub async fn recall(
         advice: None,
         nearest: Vec::new(),
         receipt: None,
+        phrasing: None,
     })
 }
 

@@ -1,5 +1,6 @@
 //! Answers that are made of quotes: find passages, read them, quote the sentence that answers, say how sure that is, and
-//! abstain below the dial. No language model is asked, so no text of a source can act as an instruction.
+//! abstain below the dial. No language model is asked, so no text of a source can act as an instruction; where one is asked
+//! for (`ask_phrased`), it says in its own words what was chosen without it, and is checked.
 
 mod calibration;
 mod candidates;
@@ -8,18 +9,20 @@ mod lexical;
 mod logistic;
 mod meaning;
 pub mod memory;
+mod phrase;
 mod wanted;
 
 use std::ops::Range;
 use std::sync::Arc;
 
+use candor_engine::Generator;
 use candor_store::SourceFilter;
 use serde::Serialize;
 
-pub(crate) use calibration::SHIPPED;
-pub use calibration::{Calibration, Dial, Known};
+pub use calibration::{Calibration, Dial, FEWEST, Known, TooFew};
 pub use candidates::{Candidate, FEATURES};
 pub use logistic::Logistic;
+pub use phrase::Phrasing;
 
 use crate::encoders::Encoders;
 use crate::error::blocking;
@@ -124,6 +127,9 @@ pub struct Answer {
     pub nearest: Vec<Citation>,
     /// Names the receipt, where there is one.
     pub receipt: Option<String>,
+    /// How a model phrased it, where one did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phrasing: Option<Phrasing>,
 }
 
 /// What the reader made of a question: for answers, and for fitting.
@@ -158,10 +164,24 @@ impl Answerer {
         }
     }
 
+    /// Confidences and thresholds of someone's own questions.
+    #[must_use]
+    pub fn calibrated(mut self, calibration: Calibration) -> Self {
+        self.calibration = Arc::new(calibration);
+        self
+    }
+
     /// Every answer gets a receipt, signed with this key.
     #[must_use]
     pub fn signed_by(mut self, signer: Signer) -> Self {
         self.signer = Some(Arc::new(signer));
+        self
+    }
+
+    /// Without receipts.
+    #[must_use]
+    pub fn unsigned(mut self) -> Self {
+        self.signer = None;
         self
     }
 
@@ -170,18 +190,41 @@ impl Answerer {
     /// # Errors
     /// If the library or the weights cannot be read, the embedding model fails, or a receipt cannot be written.
     pub async fn ask(&self, question: &Question) -> Result<Answer, TruthError> {
-        let mut answer = self.answer(question).await?;
+        let reading = self.read(question).await?;
+        self.signed(question, self.compose(question, &reading)?).await
+    }
+
+    /// As `ask`; where there is an answer, `model` says it in its own words, each sentence of which the quotes must bear out.
+    ///
+    /// # Errors
+    /// As `ask`, or if the model fails.
+    pub async fn ask_phrased(&self, question: &Question, model: &dyn Generator) -> Result<Answer, TruthError> {
+        let reading = self.read(question).await?;
+        let mut answer = self.compose(question, &reading)?;
+        if answer.outcome == Outcome::Answered {
+            let (sentences, phrasing) =
+                phrase::phrase(model, &self.encoders, &question.text, &answer.sentences).await?;
+            answer.sentences = sentences;
+            answer.phrasing = Some(phrasing);
+        }
+        self.signed(question, answer).await
+    }
+
+    async fn signed(&self, question: &Question, mut answer: Answer) -> Result<Answer, TruthError> {
         if let Some(signer) = &self.signer {
-            let body = Body::new(question, &answer, &self.encoders, question.model.clone());
+            let body = Body::new(question, &answer, self);
             answer.receipt = Some(receipt::issue(&self.library.store, signer, &body).await?.id);
         }
         Ok(answer)
     }
 
-    async fn answer(&self, question: &Question) -> Result<Answer, TruthError> {
-        let reading = self.read(question).await?;
+    /// The answer that was read out of passages.
+    ///
+    /// # Errors
+    /// If a quote would differ from its source.
+    pub fn compose(&self, question: &Question, reading: &Reading) -> Result<Answer, TruthError> {
         let Some(best) = self.calibration.best(&reading.candidates) else {
-            return self.abstain(question, 0.0, &reading);
+            return self.abstain(question, 0.0, reading);
         };
         let confidence = self.calibration.confidence_of(&reading.candidates, best);
         if self
@@ -189,20 +232,20 @@ impl Answerer {
             .threshold(question.dial)
             .is_none_or(|from| confidence < from)
         {
-            return self.abstain(question, confidence, &reading);
+            return self.abstain(question, confidence, reading);
         }
         let mut order: Vec<(usize, f64)> = (0..reading.candidates.len())
             .filter(|&n| n != best)
             .map(|n| (n, self.calibration.share(&reading.candidates[n])))
             .collect();
         order.sort_by(|a, b| b.1.total_cmp(&a.1));
-        let mut sentences = vec![quoted(&reading, best, confidence)?];
+        let mut sentences = vec![quoted(reading, best, confidence)?];
         for (n, share) in order {
-            let disputed = disputed(question, &reading, best, n);
+            let disputed = disputed(question, reading, best, n);
             if sentences.len() == MOST || (share < ALSO && !disputed) {
                 continue;
             }
-            let mut next = quoted(&reading, n, share.min(confidence))?;
+            let mut next = quoted(reading, n, share.min(confidence))?;
             if disputed {
                 next.mark = Mark::Disputed;
                 sentences[0].mark = Mark::Disputed;
@@ -215,13 +258,14 @@ impl Answerer {
         }
         Ok(Answer {
             outcome: Outcome::Answered,
-            short: self.short(&reading, &reading.candidates[best]),
+            short: self.short(reading, &reading.candidates[best]),
             confidence,
             dial: question.dial,
             sentences,
             advice: None,
             nearest: Vec::new(),
             receipt: None,
+            phrasing: None,
         })
     }
 
@@ -309,6 +353,7 @@ impl Answerer {
             advice: Some(advice),
             nearest,
             receipt: None,
+            phrasing: None,
         })
     }
 }

@@ -138,7 +138,7 @@ pub struct Pairing {
     pub verdict: [f64; 3],
     /// Bytes of the claim that are not borne out.
     pub unsupported: Vec<Range<usize>>,
-    signs: rules::Signs,
+    pub(crate) signs: rules::Signs,
 }
 
 /// Compares claims with evidence, pair by pair.

@@ -8,6 +8,7 @@ mod importing;
 mod killed;
 mod misfortune;
 mod parity;
+mod phrasing;
 mod searching;
 mod toy;
 mod uploading;
