@@ -94,11 +94,14 @@ impl Store {
             .await;
     }
 
-    /// Takes the newest changes of the schema back: what a store of a version before looks like, for tests.
+    /// Takes changes of the schema back, from the newest to the one of this name: what a store of a version before it looks
+    /// like, for tests.
     #[doc(hidden)]
-    pub async fn undo_changes_for_test(&self, changes: u32) {
+    pub async fn undo_changes_for_test(&self, to: &str) {
+        let all = Migrator::migrations();
+        let from = all.iter().position(|one| one.name() == to).unwrap_or(all.len());
         // An error would show in the test that asked.
-        let _ = Migrator::down(&self.write, Some(changes)).await;
+        let _ = Migrator::down(&self.write, u32::try_from(all.len() - from).ok()).await;
     }
 
     /// A transaction that holds the write lock from its first statement: one that reads first and writes then would fail

@@ -10,7 +10,7 @@ use sea_orm::{
 use serde::{Deserialize, Serialize};
 
 use crate::clock::now_ms;
-use crate::entity::{receipt, receipt_text};
+use crate::entity::{receipt, receipt_cites};
 use crate::{Store, StoreError};
 
 /// A link of the chain.
@@ -61,13 +61,15 @@ pub struct KeptStanding {
 }
 
 impl Store {
-    /// Appends the link that `make` makes of the digest of the last one; `texts` are those that it cites, by their hashes.
+    /// Appends the link that `make` makes of the digest of the last one. `texts` are those that it cites, by their hashes;
+    /// `sources` those that had them, by their ids.
     ///
     /// # Errors
     /// If the store cannot be written.
     pub async fn append_receipt(
         &self,
         texts: &[&str],
+        sources: &[&str],
         make: impl FnOnce(&str) -> Receipt + Send,
     ) -> Result<Receipt, StoreError> {
         let write = self.begin().await?;
@@ -91,17 +93,19 @@ impl Store {
             stale: Set(0),
         };
         self.db(receipt::Entity::insert(row).exec_without_returning(&write).await)?;
-        for text in texts {
-            let row = receipt_text::ActiveModel {
+        for what in texts.iter().chain(sources) {
+            let row = receipt_cites::ActiveModel {
                 receipt: Set(new.id.clone()),
-                text_sha256: Set((*text).to_owned()),
+                what: Set((*what).to_owned()),
             };
             let once = OnConflict::new().do_nothing().to_owned();
-            let insert = receipt_text::Entity::insert(row).on_conflict(once);
+            let insert = receipt_cites::Entity::insert(row).on_conflict(once);
             self.db(insert.exec_without_returning(&write).await)?;
+        }
+        for text in texts {
             // A source that went while the answer was made left nobody to tell.
             if !self.db(crate::texts::is_there(&write, text).await)? {
-                self.db(doubt(&write, text).await)?;
+                self.db(doubt(&write, &[text]).await)?;
             }
         }
         self.db(write.commit().await)?;
@@ -153,7 +157,7 @@ impl Store {
         if done.rows_affected == 0 {
             return Err(missing(id));
         }
-        let cited = receipt_text::Entity::delete_many().filter(receipt_text::Column::Receipt.eq(id));
+        let cited = receipt_cites::Entity::delete_many().filter(receipt_cites::Column::Receipt.eq(id));
         self.db(cited.exec(&write).await)?;
         self.db(write.commit().await)
     }
@@ -212,12 +216,13 @@ impl Store {
     }
 }
 
-/// Says that answers which cite this text are to be looked at again; part of the write that changes who has it.
-pub(crate) async fn doubt(write: &DatabaseTransaction, text_sha256: &str) -> Result<(), DbErr> {
-    let citing = receipt_text::Entity::find()
-        .filter(receipt_text::Column::TextSha256.eq(text_sha256))
+/// Says that answers which cite one of these, texts or sources, are to be looked at again; part of the write that changes
+/// who has which text.
+pub(crate) async fn doubt(write: &DatabaseTransaction, what: &[&str]) -> Result<(), DbErr> {
+    let citing = receipt_cites::Entity::find()
+        .filter(receipt_cites::Column::What.is_in(what.iter().copied()))
         .select_only()
-        .column(receipt_text::Column::Receipt)
+        .column(receipt_cites::Column::Receipt)
         .into_query();
     receipt::Entity::update_many()
         .col_expr(
@@ -259,8 +264,14 @@ mod tests {
     async fn links_hold_the_digest_before_them_and_stay_when_they_are_emptied() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path().join("candor.db")).await.unwrap();
-        store.append_receipt(&[], |last| link("rcpt-1", last)).await.unwrap();
-        let second = store.append_receipt(&[], |last| link("rcpt-2", last)).await.unwrap();
+        store
+            .append_receipt(&[], &[], |last| link("rcpt-1", last))
+            .await
+            .unwrap();
+        let second = store
+            .append_receipt(&[], &[], |last| link("rcpt-2", last))
+            .await
+            .unwrap();
         assert_eq!(second.previous, "digest of rcpt-1");
         store.empty_receipt("rcpt-1").await.unwrap();
         let all = store.receipts(0, 10).await.unwrap();
@@ -287,8 +298,15 @@ mod tests {
         let store = Store::open(folder.path().join("candor.db")).await.unwrap();
         let source = put(&store, "One.").await;
         let text = source.text_sha256.clone().unwrap();
-        for (id, texts) in [("rcpt-1", vec![text.as_str(), &text]), ("rcpt-2", vec![])] {
-            store.append_receipt(&texts, |last| link(id, last)).await.unwrap();
+        let own = source.id.as_str();
+        for (id, texts, sources) in [
+            ("rcpt-1", vec![text.as_str(), &text], vec![own]),
+            ("rcpt-2", vec![], vec![]),
+        ] {
+            store
+                .append_receipt(&texts, &sources, |last| link(id, last))
+                .await
+                .unwrap();
         }
         let stale = async || store.stale_receipts(None, 10).await.unwrap();
         put(&store, "One.").await;
@@ -305,6 +323,11 @@ mod tests {
         assert!(stale().await.is_empty());
         put(&store, "Two.").await;
         assert_eq!(stale().await, ["rcpt-1"]);
+        let seen = store.receipt_standing("rcpt-1").await.unwrap().stale;
+        store.keep_standing("rcpt-1", "changed".into(), seen).await.unwrap();
+        // The cited text is long gone, and the source goes on changing.
+        put(&store, "Three.").await;
+        assert_eq!(stale().await, ["rcpt-1"]);
         store.empty_receipt("rcpt-1").await.unwrap();
         assert!(stale().await.is_empty());
         store.delete_source(&source.id).await.unwrap();
@@ -316,7 +339,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path().join("candor.db")).await.unwrap();
         store
-            .append_receipt(&["no such text"], |last| link("rcpt-1", last))
+            .append_receipt(&["no such text"], &[], |last| link("rcpt-1", last))
             .await
             .unwrap();
         assert_eq!(store.stale_receipts(None, 10).await.unwrap(), ["rcpt-1"]);

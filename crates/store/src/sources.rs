@@ -299,9 +299,9 @@ impl Store {
             self.db(row.insert(write).await)?
         };
         if outcome != PutOutcome::Unchanged || earlier.is_some_and(|row| row.state == "gone") {
-            for text in old.iter().chain(&text) {
-                self.db(receipts::doubt(write, text).await)?;
-            }
+            let texts = old.iter().chain(&text).map(String::as_str);
+            let cited: Vec<&str> = texts.chain([id.as_str()]).collect();
+            self.db(receipts::doubt(write, &cited).await)?;
         }
         if let Some(old) = old.filter(|old| Some(old) != text.as_ref()) {
             self.db(texts::drop_if_unused(write, &old).await)?;
@@ -490,7 +490,7 @@ impl Store {
         if row.state != state
             && let sea_orm::ActiveValue::Unchanged(Some(text)) = &row.text_sha256
         {
-            self.db(receipts::doubt(&write, text).await)?;
+            self.db(receipts::doubt(&write, &[text, id]).await)?;
         }
         row.updated_ms = Set(now_ms());
         let row = self.db(row.update(&write).await)?;
@@ -507,8 +507,9 @@ impl Store {
         let row = self.db(source::Entity::find_by_id(id.to_owned()).one(&write).await)?;
         let Some(row) = row else { return Ok(false) };
         self.db(source::Entity::delete_by_id(id.to_owned()).exec(&write).await)?;
+        let cited: Vec<&str> = row.text_sha256.as_deref().into_iter().chain([id]).collect();
+        self.db(receipts::doubt(&write, &cited).await)?;
         if let Some(text) = &row.text_sha256 {
-            self.db(receipts::doubt(&write, text).await)?;
             self.db(texts::drop_if_unused(&write, text).await)?;
         }
         self.db(write.commit().await)?;

@@ -223,8 +223,9 @@ impl Body {
 /// # Errors
 /// If the store cannot be written.
 pub async fn issue(store: &Store, signer: &Signer, body: &Body) -> Result<Receipt, TruthError> {
-    let evidence = body.sentences.iter().flat_map(|line| &line.evidence);
-    let texts: Vec<&str> = evidence.map(|place| place.text_sha256.as_str()).collect();
+    let evidence = || body.sentences.iter().flat_map(|line| &line.evidence);
+    let texts: Vec<&str> = evidence().map(|place| place.text_sha256.as_str()).collect();
+    let sources: Vec<&str> = evidence().filter_map(|place| place.file_id.as_deref()).collect();
     let body = serde_json::to_string(body).map_err(|error| TruthError::CutOff(error.to_string()))?;
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     let created_ms = now.map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX));
@@ -247,7 +248,7 @@ pub async fn issue(store: &Store, signer: &Signer, body: &Body) -> Result<Receip
             digest,
         }
     };
-    Ok(store.append_receipt(&texts, make).await?)
+    Ok(store.append_receipt(&texts, &sources, make).await?)
 }
 
 /// Reads a receipt from JSON. A key that is missing or unknown is refused: a receipt without its body would pass for one

@@ -9,6 +9,7 @@
 )]
 
 mod asking;
+mod bad_input;
 mod config;
 mod extracting;
 mod help;
@@ -17,3 +18,4 @@ mod pipes;
 mod program;
 mod serving;
 mod sources;
+mod web;

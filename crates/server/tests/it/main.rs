@@ -24,6 +24,7 @@ mod fake;
 mod files;
 mod guards;
 mod socket;
+mod sources;
 mod vectors;
 
 /// A response, read to its end.

@@ -10,7 +10,7 @@ pub mod conversation;
 pub mod feedback;
 pub mod message;
 pub mod receipt;
-pub mod receipt_text;
+pub mod receipt_cites;
 pub mod response;
 pub mod setting;
 pub mod source;

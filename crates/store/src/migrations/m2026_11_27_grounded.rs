@@ -27,4 +27,16 @@ impl MigrationTrait for Migration {
         }
         Ok(())
     }
+
+    // Used by a test alone, which opens a store of before.
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        for (table, column) in [("message", "candor"), ("conversation", "sources")] {
+            let alter = Table::alter()
+                .table(Alias::new(table))
+                .drop_column(Alias::new(column))
+                .to_owned();
+            manager.alter_table(alter).await?;
+        }
+        Ok(())
+    }
 }

@@ -1,4 +1,4 @@
-//! Sources from the web with what their hosts said; and receipts that know which texts they cite, and how these stand.
+//! Sources from the web with what their hosts said; and receipts that know what they cite, and how these stand.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::{big_integer, big_integer_null, boolean, json_null, string, text, text_null};
@@ -41,24 +41,20 @@ impl MigrationTrait for Migration {
         add(manager, "receipt", json_null("standing").to_owned()).await?;
         add(manager, "receipt", big_integer_null("checked_ms").to_owned()).await?;
         add(manager, "receipt", big_integer("stale").default(0).to_owned()).await?;
-        let columns = table("receipt_text")
+        let columns = table("receipt_cites")
             .col(string("receipt"))
-            .col(string("text_sha256"))
-            .primary_key(
-                Index::create()
-                    .col(Alias::new("receipt"))
-                    .col(Alias::new("text_sha256")),
-            )
+            .col(string("what"))
+            .primary_key(Index::create().col(Alias::new("receipt")).col(Alias::new("what")))
             .to_owned();
         manager.create_table(columns).await?;
         let index = Index::create()
-            .name("receipt_text_by_text")
-            .table(Alias::new("receipt_text"))
-            .col(Alias::new("text_sha256"))
+            .name("receipt_cites_by_what")
+            .table(Alias::new("receipt_cites"))
+            .col(Alias::new("what"))
             .to_owned();
         manager.create_index(index).await?;
         // Receipts of before name their texts in their bodies.
-        let fill = "INSERT OR IGNORE INTO receipt_text \
+        let fill = "INSERT OR IGNORE INTO receipt_cites \
              SELECT receipt.id, json_extract(place.value, '$.text_sha256') \
              FROM receipt, json_each(receipt.body, '$.sentences') AS line, json_each(line.value, '$.evidence') AS place \
              WHERE json_valid(receipt.body) AND json_extract(place.value, '$.text_sha256') IS NOT NULL";
@@ -68,7 +64,7 @@ impl MigrationTrait for Migration {
 
     // Used by a test alone, which opens a store of before.
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for name in ["receipt_text", "address"] {
+        for name in ["receipt_cites", "address"] {
             let drop = Table::drop().table(Alias::new(name)).to_owned();
             manager.drop_table(drop).await?;
         }

@@ -250,8 +250,7 @@ async fn a_store_from_before_uploads_goes_on_working() {
         .remove(0)
         .id;
     store.add_to_collection(&id, &old).await.unwrap();
-    // The web, receipts, and uploads.
-    store.undo_changes_for_test(3).await;
+    store.undo_changes_for_test("m2026_11_26_uploads").await;
     store.close().await.unwrap();
     let store = Store::open(folder.path().join("candor.db")).await.unwrap();
     let member = store.member(&id, &old).await.unwrap();

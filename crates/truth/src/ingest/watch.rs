@@ -344,10 +344,15 @@ impl Notices {
             tokio::time::sleep(pace.look).await;
             return all;
         }
-        let Ok(Some(first)) = timeout_at(begin + pace.look, self.paths.recv()).await else {
-            return all;
-        };
-        all.insert(first);
+        match timeout_at(begin + pace.look, self.paths.recv()).await {
+            Ok(Some(first)) => drop(all.insert(first)),
+            Err(_) => return all,
+            // The system's side ended by itself: from now on the folders are looked through.
+            Ok(None) => {
+                self.watcher = None;
+                return all;
+            }
+        }
         let end = Instant::now() + pace.patience;
         loop {
             let until = (Instant::now() + pace.quiet).min(end);

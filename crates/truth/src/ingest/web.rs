@@ -53,16 +53,16 @@ impl Web {
     pub async fn add(&self, address: &Address, local: bool) -> Result<Taken, TruthError> {
         let known = self.importer.store.address(address.as_str()).await?;
         let collection = self.importer.collection.clone();
-        let entry = match known.clone() {
+        let mut entry = match known.clone() {
             // Another collection is to be filled, so the page must come again.
-            Some(known) if collection.is_none() || known.collection == collection => WebAddress { local, ..known },
+            Some(known) if collection.is_none() || known.collection == collection => known,
             _ => WebAddress {
                 address: address.as_str().to_owned(),
-                local,
                 collection,
                 ..WebAddress::default()
             },
         };
+        entry.local = local || known.as_ref().is_some_and(|known| known.local);
         self.take(address, entry, known.is_some()).await
     }
 
@@ -234,7 +234,7 @@ fn from_web(base: &NewSource, document: Document, number: Option<usize>) -> NewS
         return source(base, document, number);
     }
     let called = [&document.id, &document.link, &document.title];
-    let called = called.into_iter().flatten().next().map_or("", String::as_str);
+    let called = called.into_iter().flatten().next().unwrap_or(&document.text);
     let place = format!("{origin}#{}", &hex::encode(Sha256::digest(called))[..16]);
     // A link of a document leads where it likes: only what could be a page is carried.
     let link = document.link.as_deref().and_then(|link| Address::parse(link).ok());
@@ -293,6 +293,15 @@ mod tests {
             );
         }
         assert_ne!(entry(None, "x", "t").origin, entry(None, "y", "t").origin);
+        let nameless = |text: &str| {
+            let document = Document {
+                kind: "feed".into(),
+                text: text.into(),
+                ..Document::default()
+            };
+            from_web(&base, document, None).origin
+        };
+        assert_ne!(nameless("One."), nameless("Two."));
         assert_eq!(part_of("https://a.example/", 0), "https://a.example/#1");
     }
 }

@@ -6,11 +6,14 @@ mod answering;
 mod checking;
 mod importing;
 mod killed;
+mod misfortune;
 mod parity;
 mod phrasing;
 mod searching;
 mod toy;
 mod uploading;
+mod watching;
+mod web;
 
 use std::path::Path;
 use std::sync::Arc;
