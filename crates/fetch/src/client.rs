@@ -482,7 +482,8 @@ mod tests {
         let missing = |_: &str| "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n".to_owned();
         let lost = |_: &str| "HTTP/1.1 302 Found\r\nContent-Length: 0\r\n\r\n".to_owned();
         let locked = |_: &str| "HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n".to_owned();
-        let replies: [(fn(&str) -> String, &str); 6] = [
+        type Reply = fn(&str) -> String;
+        let replies: [(Reply, &str); 6] = [
             (endless, "larger than 1 MB"),
             (claimed, "larger than 1 MB"),
             (packed, "packed"),
