@@ -41,6 +41,9 @@ pub(crate) struct Verify {
     /// Answer the question again, from the sources as they are now
     #[arg(long, conflicts_with = "alone")]
     replay: bool,
+    /// Where the model that phrased the answer is, if it is not to be found under its name
+    #[arg(short, long, value_name = "NAME|PATH", requires = "replay")]
+    model: Option<String>,
     /// Write the receipt to a file
     #[arg(long, value_name = "FILE")]
     save: Option<std::path::PathBuf>,
@@ -130,7 +133,9 @@ impl Verify {
                 return Ok(finding(Soundness::Deleted, Some(why.into())));
             }
             (Some(_), Some(model)) => {
-                let opened = open::open(context, Some(&model.name), &self.engine).await?.generator;
+                let opened = open::open(context, Some(self.model.as_ref().unwrap_or(&model.name)), &self.engine)
+                    .await?
+                    .generator;
                 question.model = Some(Model::of(&opened.card()));
                 answerer.ask_phrased(&question, &*opened).await?
             }

@@ -190,24 +190,18 @@ fn confidences_are_fitted_to_own_questions_and_back() {
 
 #[test]
 fn a_model_phrases_under_the_checker_and_the_answer_can_be_replayed() {
+    let Some(model) = crate::program::chat_model() else {
+        return;
+    };
+    let model = model.to_str().unwrap();
     let place = Place::new();
     std::fs::write(place.path().join("cape.txt"), TEXT).unwrap();
     let cape = place.path().join("cape.txt").to_str().unwrap().to_owned();
     assert_eq!(place.run(&["sources", "add", &cape]).status, 0);
     let question = "Who built the lighthouse on the north cape?";
-    let asked = json(
-        &place
-            .run(&[
-                "ask",
-                question,
-                "--dial",
-                "off",
-                "--phrase",
-                "smollm2-135m-instruct",
-                "--json",
-            ])
-            .out,
-    );
+    let asked = place.run(&["ask", question, "--dial", "off", "--phrase", model, "--json"]);
+    assert_eq!(asked.status, 0, "{}", asked.err);
+    let asked = json(&asked.out);
     assert!(asked["phrasing"]["replayable"].as_bool().unwrap(), "{asked}");
     for sentence in asked["sentences"].as_array().unwrap() {
         let (text, quote) = (&sentence["text"], &sentence["citations"][0]["quote"]);
@@ -216,7 +210,13 @@ fn a_model_phrases_under_the_checker_and_the_answer_can_be_replayed() {
             "{sentence}"
         );
     }
-    let verified = place.run(&["verify", asked["receipt"].as_str().unwrap(), "--replay"]);
+    let verified = place.run(&[
+        "verify",
+        asked["receipt"].as_str().unwrap(),
+        "--replay",
+        "--model",
+        model,
+    ]);
     assert!(
         verified.status == 0 && verified.out.contains("replay"),
         "{}{}",

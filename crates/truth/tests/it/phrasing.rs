@@ -134,7 +134,8 @@ async fn a_sentence_with_another_name_number_or_sense_becomes_the_quote() {
             answer.sentences.iter().all(|one| one.mark != Mark::Supported),
             "{wrong}"
         );
-        assert_eq!(answer.phrasing.unwrap().replaced, 1);
+        let phrasing = answer.phrasing.unwrap();
+        assert!(phrasing.kept == 0 && phrasing.replaced > 0, "{wrong}");
     }
 }
 
