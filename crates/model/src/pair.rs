@@ -1,6 +1,6 @@
 //! Encoders of two texts at once (a question and a passage, a claim and its evidence) with linear heads over their last
 //! states, as Candor's own recipes export them: one .safetensors file of int8 rows, `NAME` [rows, columns] with `NAME.scale`
-//! [rows], everything else F32, and a JSON text under the metadata key `candor`. All bytes come with the program.
+//! `[rows]`, everything else F32, and a JSON text under the metadata key `candor`. All bytes come with the program.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
