@@ -65,12 +65,22 @@ impl Memory {
         serde_json::from_str(SHIPPED).unwrap_or_default()
     }
 
-    /// Fits to answers whose truth is known.
+    /// Fits to answers whose truth is known. More agreement and likelier tokens never make an answer less believed: where
+    /// few answers are right, a fit can say so by chance, and a better model would be punished for what it knows.
     pub fn fit(rows: &[(Vec<f64>, bool)], fitted_on: &str) -> Self {
+        const RISING: usize = 2;
+        let mut rows = rows.to_vec();
+        let mut right = Logistic::fit(&rows, 1.0);
+        for signal in 0..RISING {
+            if right.weights.get(signal).is_some_and(|weight| *weight < 0.0) {
+                rows.iter_mut().for_each(|(signals, _)| signals[signal] = 0.0);
+                right = Logistic::fit(&rows, 1.0);
+            }
+        }
         Self {
             fitted_on: fitted_on.to_owned(),
             features: SIGNALS.map(String::from).to_vec(),
-            right: Logistic::fit(rows, 1.0),
+            right,
         }
     }
 
@@ -182,4 +192,39 @@ async fn say(model: &dyn Generator, request: GenerateRequest) -> Result<(String,
         }
     }
     Ok((answer, if count > 0.0 { sum / count } else { 0.0 }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Memory, Recalled};
+
+    fn recalled(agreement: f64, logprob: f64) -> Recalled {
+        Recalled {
+            text: "a few words".into(),
+            agreement,
+            logprob,
+        }
+    }
+
+    #[test]
+    fn agreement_never_makes_an_answer_less_believed() {
+        // By chance the few right ones are those that were drawn once only.
+        let rows: Vec<_> = (0..100)
+            .map(|n| {
+                (
+                    recalled(f64::from(n % 5) / 5.0, -0.5 - f64::from(n % 7) / 7.0).signals(),
+                    n % 20 == 0,
+                )
+            })
+            .collect();
+        let fitted = Memory::fit(&rows, "test");
+        assert!(fitted.confidence(&recalled(1.0, -0.5)) >= fitted.confidence(&recalled(0.0, -0.5)));
+        assert!(Memory::default().confidence(&recalled(1.0, 0.0)) < 1e-9);
+    }
+
+    #[test]
+    fn what_comes_with_the_program_believes_a_small_model_little() {
+        let shipped = Memory::shipped();
+        assert!(!shipped.fitted_on.is_empty() && shipped.confidence(&recalled(1.0, -0.1)) < 0.9);
+    }
 }
