@@ -230,8 +230,17 @@ fn stretch(part: &str, range: Range<usize>, offset: usize, found: &mut Vec<Sente
     }
 }
 
-/// Whether the full stop at the end of `before` is an abbreviation's.
+/// Whether `before` and `after` are parted in the middle of an address, as by the `?` of `https://a.example/?q=1`.
+fn in_address(before: &str, after: &str) -> bool {
+    let word = before.rsplit(char::is_whitespace).next().unwrap_or_default();
+    (word.contains("://") || word.starts_with("www.")) && after.starts_with(|c: char| c.is_ascii_alphanumeric())
+}
+
+/// Whether the mark at the end of `before` ends no sentence: an abbreviation's full stop, or a part of an address.
 fn goes_on(before: &str, after: &str) -> bool {
+    if in_address(before, after) {
+        return true;
+    }
     let Some(before) = before.trim_end().strip_suffix('.') else {
         return false;
     };
@@ -292,6 +301,14 @@ mod tests {
                 "It stayed.",
                 "See No. 5 at 3.5 p.m. Monday.",
                 "He said no. 5 came."
+            ]
+        );
+        assert_eq!(
+            split("See https://a.example/find?q=mill!x and www.b.example?page=2 for more. Is it open? Yes."),
+            [
+                "See https://a.example/find?q=mill!x and www.b.example?page=2 for more.",
+                "Is it open?",
+                "Yes."
             ]
         );
         assert_eq!(
