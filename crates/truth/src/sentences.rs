@@ -236,9 +236,10 @@ fn in_address(before: &str, after: &str) -> bool {
     (word.contains("://") || word.starts_with("www.")) && after.starts_with(|c: char| c.is_ascii_alphanumeric())
 }
 
-/// Whether the mark at the end of `before` ends no sentence: an abbreviation's full stop, or a part of an address.
+/// Whether the mark at the end of `before` ends no sentence: an abbreviation's full stop, a part of an address, or one
+/// before a bracket that opens (a picture in Markdown, `![name](address)`), which the Unicode rules take for one that closes.
 fn goes_on(before: &str, after: &str) -> bool {
-    if in_address(before, after) {
+    if in_address(before, after) || before.ends_with(['[', '(', '{']) {
         return true;
     }
     let Some(before) = before.trim_end().strip_suffix('.') else {
@@ -304,9 +305,9 @@ mod tests {
             ]
         );
         assert_eq!(
-            split("See https://a.example/find?q=mill!x and www.b.example?page=2 for more. Is it open? Yes."),
+            split("See ![map](https://a.example/find?q=mill!x) and www.b.example?page=2 for more. Is it open? Yes."),
             [
-                "See https://a.example/find?q=mill!x and www.b.example?page=2 for more.",
+                "See ![map](https://a.example/find?q=mill!x) and www.b.example?page=2 for more.",
                 "Is it open?",
                 "Yes."
             ]
