@@ -47,8 +47,8 @@ pub const SIGNALS: [&str; 3] = ["agreement", "log-probability", "words"];
 const SHIPPED: &str = include_str!("../../weights/memory.json");
 
 /// How the signals of an answer from memory become the probability that it is right. What comes with the program was
-/// fitted with a model of 135 million parameters, which knows little and agrees with itself on mistakes; a larger model
-/// is right more often than it says, never less often by much.
+/// fitted with a model of 135 million parameters, which knows little and agrees with itself on mistakes; with larger
+/// models it was not measured.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Memory {
     /// What it was fitted on, for people.

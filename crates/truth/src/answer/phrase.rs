@@ -1,7 +1,8 @@
 //! An answer in a model's own words, where that can be believed. The model is shown the question and the quotes that were
 //! chosen without it, may write at most three sentences that each end with the number of a quote (a grammar sees to it),
 //! and every sentence is compared with its quote by the checker: one that is not borne out is replaced by the quote
-//! itself. So a model can make an answer read better, and cannot make it say something else.
+//! itself. The checker errs (docs/truth.md says how often), so a sentence marked `supported` is less certain than a quote,
+//! which stands beside it as its citation.
 
 use candor_engine::{Constraint, Event, GenerateRequest, Generator, Prompt, Sampling, Stop};
 use candor_wire::chat::{Content, Message, ToolChoice};
