@@ -6,7 +6,7 @@ The word embeddings stand in reader.safetensors alone; the checker takes them fr
 is a JSON text with shapes, the meaning of the heads and the tokenizer. `--fixtures` writes pairs with token ids and
 expected outputs of the stored (rounded) weights in f32, for the parity test in Rust.
 
-    python export.py --reader FOLDER --checker FOLDER --minilm FOLDER --out ../../crates/truth/weights [--fixtures ../../crates/truth/tests/fixtures]
+    python export.py --reader FOLDER... --checker FOLDER... --minilm FOLDER --out ../../crates/truth/weights [--fixtures ../../crates/truth/tests/fixtures]
 """
 
 import argparse, hashlib, json, pathlib, shutil
@@ -64,14 +64,14 @@ def stored(path):
         return {k: f.get_tensor(k) for k in f.keys()}, json.loads(f.metadata()["candor"])
 
 
-def load(folder, kind):
+def load(folder, kind, dropout=0.0):
     """An encoder with the stored weights, in f32."""
     tensors, about = stored(pathlib.Path(folder) / f"{kind}.safetensors")
     if kind != "reader":
         with safe_open(pathlib.Path(folder) / "reader.safetensors", "pt") as f:
             tensors.update({k: f.get_tensor(k) for k in (WORDS, f"{WORDS}.scale")})
     config = BertConfig(hidden_size=about["width"], num_hidden_layers=about["layers"], num_attention_heads=about["heads"], intermediate_size=about["feed_forward"], type_vocab_size=4,
-                        layer_norm_eps=about["norm_epsilon"], vocab_size=30522, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+                        layer_norm_eps=about["norm_epsilon"], vocab_size=30522, hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout)
     net, state = M.Truth(config, kind), {}
     for name, w in tensors.items():
         if name.endswith(".scale"):
@@ -135,8 +135,9 @@ def main():
     p = argparse.ArgumentParser()
     for flag in ("--minilm", "--out"):
         p.add_argument(flag, required=True, type=pathlib.Path)
-    for flag in ("--reader", "--checker", "--fixtures"):
-        p.add_argument(flag, type=pathlib.Path)
+    for flag in ("--reader", "--checker"):
+        p.add_argument(flag, type=pathlib.Path, nargs="+", help="folders of training runs; the mean of their weights is written")
+    p.add_argument("--fixtures", type=pathlib.Path)
     args = p.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(args.minilm / "vocab.txt", args.out / "vocab.txt")
@@ -144,7 +145,7 @@ def main():
         path = args.out / f"{kind}.safetensors"
         if getattr(args, kind):
             net, tokenizer = M.load(args.minilm, kind)
-            M.load_state(net, getattr(args, kind))
+            M.load_state(net, *getattr(args, kind))
             write(net.eval(), args.minilm, path)
         if path.exists() and args.fixtures:
             fixture(load(args.out, kind), M.load_tokenizer(args.minilm), args.fixtures / f"{kind}.json")

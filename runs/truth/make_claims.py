@@ -7,7 +7,7 @@ taken away and its neighbours or the best BM25 sentences stay, or a detail from 
 come with marks made by people. Often the evidence is corrupted and not the claim, so that neither a claim's wording nor
 overlap alone tells. StrategyQA's facts are short sentences of people and are treated like body sentences.
 
-    python make_claims.py OUT_FOLDER [how many body sentences]
+    python make_claims.py OUT_FOLDER [how many body sentences] [how many times, each time otherwise]
 """
 
 import pathlib, random, re, sys
@@ -372,16 +372,18 @@ class Claims:
                 self.emit(r["claim"], " ".join(r["evidence"][k] for k in chosen), 0 if r["label"] == "supported" else 2, bad, "wice", w=1.5, marks=len(bad) > 0 or r["label"] == "supported")
 
 
-def main(folder, count):
+def main(folder, count, times):
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     maker = Claims(texts.train_pages(), random.Random(20))
     web = lambda: compounds.web(maker, "non_supported_tokens_train", shorter, reworded)
     both = lambda: compounds.compounds(maker, count, shorter)
-    for step in (maker.wice, web, both, maker.facts, maker.choices, maker.summaries, maker.glossary, lambda: maker.sentences(count)):
-        before = len(maker.out)
-        step()
-        print(getattr(step, "__name__"), len(maker.out) - before, flush=True)
+    for _ in range(times):
+        for step in (maker.wice, web, both, maker.facts, maker.choices, maker.summaries, maker.glossary, lambda: maker.sentences(count)):
+            before = len(maker.out)
+            step()
+            print(getattr(step, "__name__"), len(maker.out) - before, flush=True)
+    maker.out = list({(r["c"], r["e"]): r for r in maker.out}.values())
     maker.rng.shuffle(maker.out)
     write(folder / "claims.jsonl.gz", maker.out)
     dev = Claims(texts.held_out_pages(), random.Random(21))
@@ -393,4 +395,4 @@ def main(folder, count):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 6000)
+    main(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 6000, int(sys.argv[3]) if len(sys.argv) > 3 else 1)

@@ -9,7 +9,7 @@ wh-word by answer type; do-support), with words dropped, moved or replaced.
 Every record has one passage that answers and one or two that do not: the best BM25 passage without the answer, or the
 right passage without its answer sentence. Seed fixed; writes `questions.jsonl.gz` (and `questions_dev.jsonl.gz` from held out pages).
 
-    python make_questions.py OUT_FOLDER [how many made sentences]
+    python make_questions.py OUT_FOLDER [how many made sentences] [how many times, each time asked otherwise]
 """
 
 import functools, gzip, json, pathlib, random, re, sys
@@ -479,7 +479,7 @@ class Maker:
         self.rng.shuffle(places)
         made = {"cloze": 0, "cross": 0}
         for page, p, s, e in places:
-            if page["book"] not in ("us-history", "sociology", "psychology", "astronomy", "biology") and self.rng.random() < 0.6:
+            if page["book"] not in ("us-history", "sociology", "psychology", "astronomy", "biology", "books") and self.rng.random() < 0.6:
                 continue  # formulas and exercises make poor questions
             if made["cloze"] < count:
                 one = clozes.cloze(self.words, self.rng, p[s:e])
@@ -550,15 +550,22 @@ def write(path, rows):
         f.writelines(json.dumps(r, ensure_ascii=False) + "\n" for r in rows)
 
 
-def main(folder, count):
+def book_pages():
+    """Novels and histories as pages without anything but a body: people, places and dates that textbooks lack."""
+    return [{"book": "books", "title": title, "body": paragraphs, "summary": [], "glossary": [], "choices": [], "answered": []}
+            for source, title, paragraphs in texts.other_prose() if source == "books"]
+
+
+def main(folder, count, times):
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    maker = Maker(texts.train_pages(), random.Random(10))
-    for step in (maker.choices, maker.glossary, maker.summaries, maker.fairytales, maker.prose_answers, maker.medquad, maker.strategyqa, lambda: maker.made(count), lambda: maker.clozes(count // 2)):
-        before = len(maker.out)
-        step()
-        print(getattr(step, "__name__", "made"), len(maker.out) - before, flush=True)
-        write(folder / "questions.jsonl.gz", maker.out)
+    maker = Maker(texts.train_pages() + book_pages(), random.Random(10))
+    for _ in range(times):
+        for step in (maker.choices, maker.glossary, maker.summaries, maker.fairytales, maker.prose_answers, maker.medquad, maker.strategyqa, lambda: maker.made(count), lambda: maker.clozes(count // 2)):
+            before = len(maker.out)
+            step()
+            print(getattr(step, "__name__", "made"), len(maker.out) - before, flush=True)
+    maker.out = list({(r["q"], r["passages"][0]["p"]): r for r in maker.out}.values())
     maker.rng.shuffle(maker.out)
     write(folder / "questions.jsonl.gz", maker.out)
     dev = Maker(texts.held_out_pages(), random.Random(11))
@@ -569,4 +576,4 @@ def main(folder, count):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 40000)
+    main(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 40000, int(sys.argv[3]) if len(sys.argv) > 3 else 1)

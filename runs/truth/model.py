@@ -55,14 +55,15 @@ class Truth(torch.nn.Module):
 
 
 def config_of(folder, dropout=0.0):
+    # On a CPU the fused attention's backward pass takes half of the time.
     return BertConfig.from_pretrained(folder, hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout, type_vocab_size=4,
-                                      attn_implementation="eager")  # the fused attention's backward pass takes half of a CPU's time
+                                      attn_implementation="sdpa" if torch.cuda.is_available() else "eager")
 
 
-def load(folder, kind):
-    """The untrained encoder (trunk from `folder`, heads random) and its tokenizer. Dropout costs a third of a CPU's time: off."""
+def load(folder, kind, dropout=0.0):
+    """The untrained encoder (trunk from `folder`, heads random) and its tokenizer."""
     folder = pathlib.Path(folder)
-    net = Truth(config_of(folder), kind)
+    net = Truth(config_of(folder, dropout), kind)
     plain = BertModel.from_pretrained(folder, add_pooling_layer=False)
     load_weights(net, {f"trunk.{k}": v for k, v in plain.state_dict().items()})
     return net, load_tokenizer(folder)
@@ -77,10 +78,11 @@ def load_weights(net, weights):
     net.load_state_dict({**mine, **{k: v for k, v in weights.items() if k in mine}})
 
 
-def load_state(net, folder):
-    """The moving average of a training run's weights."""
-    state = torch.load(pathlib.Path(folder) / "state.pt", weights_only=False, map_location="cpu")
-    load_weights(net, {**state["net"], **state.get("average", {})})
+def load_state(net, *folders):
+    """The moving average of a training run's weights; of several runs from one start, the mean of these (arXiv:2203.05482)."""
+    states = [torch.load(pathlib.Path(f) / "state.pt", weights_only=False, map_location="cpu") for f in folders]
+    runs = [{**s["net"], **s.get("average", {})} for s in states]
+    load_weights(net, {n: sum(r[n].float() for r in runs) / len(runs) for n in runs[0]})
 
 
 def load_tokenizer(folder):
