@@ -69,18 +69,10 @@ impl Memory {
     /// few answers are right, a fit can say so by chance, and a better model would be punished for what it knows.
     pub fn fit(rows: &[(Vec<f64>, bool)], fitted_on: &str) -> Self {
         const RISING: usize = 2;
-        let mut rows = rows.to_vec();
-        let mut right = Logistic::fit(&rows, 1.0);
-        for signal in 0..RISING {
-            if right.weights.get(signal).is_some_and(|weight| *weight < 0.0) {
-                rows.iter_mut().for_each(|(signals, _)| signals[signal] = 0.0);
-                right = Logistic::fit(&rows, 1.0);
-            }
-        }
         Self {
             fitted_on: fitted_on.to_owned(),
             features: SIGNALS.map(String::from).to_vec(),
-            right,
+            right: Logistic::fit_rising(rows, RISING, 1.0),
         }
     }
 

@@ -137,7 +137,7 @@ async fn say(model: &dyn Generator, messages: Vec<Message>, quotes: usize) -> Re
         },
         constraint,
         logprobs: None,
-        prompt_logprobs: false,
+        prompt_logprobs: None,
         affinity: None,
     };
     let mut events = model.generate(request).await?;
