@@ -312,7 +312,7 @@ async fn seeds_repeat_text_and_prompt_log_probabilities_do_not_depend_on_the_cac
     let scored = run(&local, scored).await.unwrap();
     assert_eq!(
         (scored.prompt_bits, scored.generated, scored.finish),
-        (whole.prompt_bits, 0, Some(FinishReason::Length))
+        (whole.prompt_bits.clone(), 0, Some(FinishReason::Length))
     );
     for from in [1, 2, 17, 40] {
         let tail = GenerateRequest {

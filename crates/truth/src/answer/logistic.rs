@@ -185,6 +185,15 @@ impl Logistic {
         }
     }
 
+    /// The sum of the log-probabilities of what `rows` turned out to be.
+    pub fn log_likelihood(&self, rows: &[(Vec<f64>, bool)]) -> f64 {
+        let of = |(x, right): &(Vec<f64>, bool)| {
+            let logit = self.logit(x);
+            -(if *right { -logit } else { logit }).exp().ln_1p()
+        };
+        rows.iter().map(of).sum()
+    }
+
     /// The logit of a row; a feature that is not a number counts as its mean.
     pub fn logit(&self, row: &[f64]) -> f64 {
         self.logit_of(&self.standardised(row))

@@ -3,9 +3,9 @@
 //! arXiv:2203.11171; by meaning: Kuhn, Gal and Farquhar 2023, arXiv:2302.09664), and the model's own token probabilities
 //! stand beside that.
 
-use candor_engine::{Event, GenerateRequest, Generator};
-use futures::StreamExt;
+use candor_engine::{EngineError, Event, GenerateRequest, Generator};
 use futures::future::join_all;
+use futures::{Stream, StreamExt};
 
 use serde::{Deserialize, Serialize};
 
@@ -149,15 +149,17 @@ pub async fn draw(
     let mut first = request.clone();
     first.logprobs = logprobs.then_some(0);
     first.stop.max_tokens = Some(first.stop.max_tokens.unwrap_or(MOST_TOKENS).min(MOST_TOKENS));
+    let mut first = model.generate(first).await?.peekable();
     let drawn = (0..DRAWS).map(|seed| {
         let mut again = request.clone();
         again.sampling.temperature = TEMPERATURE;
         again.sampling.seed = Some(seed);
         again.stop.max_tokens = Some(DRAWN_TOKENS);
-        say(model, again)
+        async { said(model.generate(again).await?).await }
     });
-    // All together: the engine computes them side by side, and they share the prompt's pages.
-    let (first, drawn) = futures::future::join(say(model, first), join_all(drawn)).await;
+    // Once the first token is there, the others find the prompt's pages computed; then the engine computes all side by side.
+    std::pin::Pin::new(&mut first).peek().await;
+    let (first, drawn) = futures::future::join(said(first), join_all(drawn)).await;
     let (text, logprob) = first?;
     let others = drawn
         .into_iter()
@@ -171,8 +173,7 @@ pub async fn draw(
     })
 }
 
-async fn say(model: &dyn Generator, request: GenerateRequest) -> Result<(String, f64), TruthError> {
-    let mut events = model.generate(request).await?;
+async fn said(mut events: impl Stream<Item = Result<Event, EngineError>> + Unpin) -> Result<(String, f64), TruthError> {
     let (mut answer, mut sum, mut count) = (String::new(), 0.0, 0.0);
     while let Some(event) = events.next().await {
         if let Event::Text { text, tokens } = event? {

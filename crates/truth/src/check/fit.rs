@@ -66,16 +66,26 @@ impl Checking {
 }
 
 impl Mix {
-    /// Fits to the log-odds of checker and model for claims whose verdict is known. A model that is no help gets a weight near
-    /// zero, and none ever a negative one: it could be so by chance, and a better model would be punished for what it sees.
+    /// Fits to the log-odds of checker and model for claims whose verdict is known. The model gets no weight unless that makes
+    /// them likelier by more than chance would (Bayesian information criterion: Schwarz 1978), and never a negative one, which
+    /// would punish it for what it sees.
     pub fn fit(rows: &[([f64; 2], bool)], fitted_on: &str) -> Self {
         let rows: Vec<(Vec<f64>, bool)> = rows.iter().map(|(x, right)| (x.to_vec(), *right)).collect();
-        let supported = Logistic::fit_rising(&rows, 2, 1.0);
+        let without: Vec<(Vec<f64>, bool)> = rows.iter().map(|(x, right)| (vec![x[0], 0.0], *right)).collect();
+        let alone = Logistic::fit_rising(&without, 2, 1.0);
+        let both = Logistic::fit_rising(&rows, 2, 1.0);
+        let gain = 2.0 * (both.log_likelihood(&rows) - alone.log_likelihood(&without));
+        let supported = if gain > (rows.len() as f64).ln() { both } else { alone };
         Self {
             fitted_on: fitted_on.to_owned(),
             threshold: threshold(rows.iter().map(|(x, right)| (supported.probability(x), *right))),
             supported,
         }
+    }
+
+    /// Whether the model's verdict counts at all.
+    pub fn counts(&self) -> bool {
+        self.supported.weights.get(1).is_some_and(|weight| *weight > 0.0)
     }
 
     /// The probability that a claim is supported, by the log-odds of checker and model.
@@ -134,16 +144,17 @@ mod tests {
     }
 
     #[test]
-    fn a_model_counts_as_far_as_it_helps_and_never_against_what_it_says() {
+    fn a_model_counts_only_where_it_helps_and_never_against_what_it_says() {
         let weights = |sees: f64| Mix::fit(&rows(sees), "test").supported.weights;
         let (helps, blind, wrong) = (weights(1.0), weights(0.0), weights(-1.0));
         assert!(helps[1] > 0.5 && helps[0] > 0.5, "{helps:?}");
-        assert!((0.0..0.15).contains(&blind[1]), "{blind:?}");
+        assert!(blind[1] == 0.0 && blind[0] > 0.5, "{blind:?}");
         assert!(wrong[1] == 0.0 && wrong[0] > 0.5, "{wrong:?}");
         let mix = Mix::fit(&rows(-1.0), "test");
         assert_eq!(mix.probability(0.3, 9.0), mix.probability(0.3, -9.0));
+        assert!(!mix.counts());
         let mix = Mix::fit(&rows(1.0), "test");
-        assert!(mix.probability(0.3, 2.0) > mix.probability(0.3, -2.0));
+        assert!(mix.counts() && mix.probability(0.3, 2.0) > mix.probability(0.3, -2.0));
     }
 
     #[test]

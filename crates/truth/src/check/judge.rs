@@ -73,15 +73,19 @@ impl Judge {
         let model = self.model.card().id;
         match ask(&*self.model, claim, evidence).await {
             Ok((verdict, log_odds)) => Judgement {
-                note: self.mix.is_none().then(|| {
-                    format!(
+                note: match &self.mix {
+                    Some(mix) if mix.counts() => None,
+                    Some(_) => Some(format!(
+                        "{model} was no help on claims with known verdicts, so its verdicts are shown and do not count"
+                    )),
+                    None => Some(format!(
                         "{model} was not fitted, so its verdicts are shown and do not count; \
                          `candor eval claims --beside {model} --fit checking.json` fits it, for the data directory"
-                    )
-                }),
+                    )),
+                },
                 verdict: Some(verdict),
                 log_odds: Some(log_odds),
-                counts: self.mix.is_some(),
+                counts: self.mix.as_ref().is_some_and(Mix::counts),
                 model,
             },
             Err(error) => Judgement {
