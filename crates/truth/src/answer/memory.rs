@@ -3,6 +3,8 @@
 //! arXiv:2203.11171; by meaning: Kuhn, Gal and Farquhar 2023, arXiv:2302.09664), and the model's own token probabilities
 //! stand beside that.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use candor_engine::{EngineError, Event, GenerateRequest, Generator};
 use futures::future::join_all;
 use futures::{Stream, StreamExt};
@@ -22,6 +24,8 @@ const TEMPERATURE: f32 = 0.8;
 const MOST_TOKENS: usize = 160;
 /// Tokens of a further answer: enough to see whether it says the same.
 const DRAWN_TOKENS: usize = 64;
+/// Pieces of text, about a token each, that a further answer gets also where the first one is over before.
+const DRAWN_PIECES: usize = 24;
 
 /// What a model says from memory.
 #[derive(Debug, Clone, Default)]
@@ -150,16 +154,26 @@ pub async fn draw(
     first.logprobs = logprobs.then_some(0);
     first.stop.max_tokens = Some(first.stop.max_tokens.unwrap_or(MOST_TOKENS).min(MOST_TOKENS));
     let mut first = model.generate(first).await?.peekable();
+    // What the others say beyond the length of the first would be waited for and tell little.
+    let over = &AtomicBool::new(false);
     let drawn = (0..DRAWS).map(|seed| {
         let mut again = request.clone();
         again.sampling.temperature = TEMPERATURE;
         again.sampling.seed = Some(seed);
         again.stop.max_tokens = Some(DRAWN_TOKENS);
-        async { said(model.generate(again).await?).await }
+        async move {
+            let events = model.generate(again).await?;
+            said(events, |pieces| pieces >= DRAWN_PIECES && over.load(Ordering::Relaxed)).await
+        }
     });
     // Once the first token is there, the others find the prompt's pages computed; then the engine computes all side by side.
     std::pin::Pin::new(&mut first).peek().await;
-    let (first, drawn) = futures::future::join(said(first), join_all(drawn)).await;
+    let first = async {
+        let said = said(first, |_| false).await;
+        over.store(true, Ordering::Relaxed);
+        said
+    };
+    let (first, drawn) = futures::future::join(first, join_all(drawn)).await;
     let (text, logprob) = first?;
     let others = drawn
         .into_iter()
@@ -173,7 +187,12 @@ pub async fn draw(
     })
 }
 
-async fn said(mut events: impl Stream<Item = Result<Event, EngineError>> + Unpin) -> Result<(String, f64), TruthError> {
+/// A whole answer, or as much of it as is `enough`, with the mean log-probability of its tokens.
+async fn said(
+    mut events: impl Stream<Item = Result<Event, EngineError>> + Unpin,
+    enough: impl Fn(usize) -> bool,
+) -> Result<(String, f64), TruthError> {
+    let mut pieces = 0;
     let (mut answer, mut sum, mut count) = (String::new(), 0.0, 0.0);
     while let Some(event) = events.next().await {
         if let Event::Text { text, tokens } = event? {
@@ -181,6 +200,10 @@ async fn said(mut events: impl Stream<Item = Result<Event, EngineError>> + Unpin
             for logprob in tokens.iter().filter_map(|token| token.logprob) {
                 sum += f64::from(logprob);
                 count += 1.0;
+            }
+            pieces += 1;
+            if enough(pieces) {
+                break;
             }
         }
     }
