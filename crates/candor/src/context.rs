@@ -14,6 +14,8 @@ pub(crate) const KEY: &str = "instance.key";
 
 /// Confidences fitted to someone's own questions, in the data directory, where there are such.
 pub(crate) const CALIBRATION: &str = "calibration.json";
+/// How claims are judged, with the mixes of language models, in the data directory, where it was fitted anew.
+pub(crate) const CHECKING: &str = "checking.json";
 
 /// What every command works with.
 #[derive(Debug)]

@@ -3,18 +3,16 @@
 
 use std::io::Read;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use anyhow::Context as _;
 use candor_store::{SourceFilter, SourceState};
 use candor_truth::Library;
-use candor_truth::ingest::{Event, Importer, Outcome};
+use candor_truth::ingest::{Event, Outcome};
 use sha2::{Digest, Sha256};
 
 use crate::context::Context;
 use crate::library;
 use crate::open::EngineArgs;
-use crate::reader;
 use crate::terminal::ImportDisplay;
 
 /// Where these libraries lie, in the data directory.
@@ -45,11 +43,7 @@ pub(crate) async fn open(context: &Context, args: &EngineArgs, paths: &[PathBuf]
     let home = context.made_data_dir()?.join(FOLDERS).join(&name[..16]);
     std::fs::create_dir_all(&home).with_context(|| format!("{} cannot be made", home.display()))?;
     let library = library::open_in(context, args, &home, true).await?;
-    let importer = Importer {
-        store: library.store.clone(),
-        reader: Arc::new(reader::new()?),
-        collection: None,
-    };
+    let importer = library::importer(&library, None)?;
     let display = ImportDisplay::new();
     if !whole.is_empty() {
         let show = |event: Event<'_>| match event {

@@ -9,10 +9,12 @@ use candor_engine::{Generator, Local};
 use candor_model::Precision;
 use candor_store::Store;
 use candor_truth::answer::Calibration;
+use candor_truth::check::Checking;
+use candor_truth::ingest::Importer;
 use candor_truth::receipt::Signer;
-use candor_truth::{Answerer, Embedder, Encoders, Index, Intake, Library};
+use candor_truth::{Answerer, Checker, Embedder, Encoders, Index, Intake, Library};
 
-use crate::context::{CALIBRATION, Context, KEY, STORE};
+use crate::context::{CALIBRATION, CHECKING, Context, KEY, STORE};
 use crate::models;
 use crate::open::{self, EngineArgs};
 use crate::reader;
@@ -55,6 +57,15 @@ pub(crate) async fn for_server(context: &Context, args: &EngineArgs, store: Stor
     Ok(library)
 }
 
+/// What imports documents into the library, and into a collection where one is named by its id.
+pub(crate) fn importer(library: &Library, collection: Option<String>) -> anyhow::Result<Importer> {
+    Ok(Importer {
+        store: library.store.clone(),
+        reader: Arc::new(reader::new()?),
+        collection,
+    })
+}
+
 /// What takes uploads into the library.
 pub(crate) fn intake(context: &Context, library: Library) -> anyhow::Result<Intake> {
     let folder = context.made_data_dir()?.join(UPLOADS);
@@ -66,22 +77,52 @@ pub(crate) fn answerer(context: &Context, library: Library, encoders: Arc<Encode
     let folder = context.made_data_dir()?;
     let signer = Signer::open(&folder.join(KEY))?;
     let answerer = Answerer::new(library, encoders).signed_by(signer);
-    let path = folder.join(CALIBRATION);
-    let text = match std::fs::read(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(answerer),
-        Err(error) => return Err(error).with_context(|| format!("{} cannot be read", path.display())),
-    };
-    match Calibration::read(&text) {
-        Some(own) => Ok(answerer.calibrated(own)),
-        None => {
-            eprintln!(
-                "{} is of another version of the program and is passed over; run `candor calibrate` again",
-                path.display()
-            );
-            Ok(answerer)
+    let own = fit(&folder.join(CALIBRATION), Calibration::read, "candor calibrate")?;
+    Ok(match own {
+        Some(own) => answerer.calibrated(own),
+        None => answerer,
+    })
+}
+
+/// The checker of a command: with the fit in force, and the verdict of a language model where one is named. A model that
+/// cannot be had is told, and the checker goes on without.
+pub(crate) async fn checker(
+    context: &Context,
+    args: &EngineArgs,
+    library: Library,
+    encoders: Arc<Encoders>,
+    model: Option<&str>,
+) -> anyhow::Result<Checker> {
+    let path = context.made_data_dir()?.join(CHECKING);
+    let mut checker = Checker::new(library, encoders);
+    if let Some(own) = fit(&path, Checking::read, "candor eval claims --fit")? {
+        checker = checker.fitted(own);
+    }
+    let Some(model) = model else { return Ok(checker) };
+    match open::generator(context, model, args).await {
+        Ok(generator) => Ok(checker.judged_by(generator)),
+        Err(error) => {
+            eprintln!("claims are checked without {model}: {error:#}");
+            Ok(checker)
         }
     }
+}
+
+/// A fit of one's own, where there is one that this program can read.
+fn fit<T>(path: &Path, read: impl Fn(&[u8]) -> Option<T>, again: &str) -> anyhow::Result<Option<T>> {
+    let text = match std::fs::read(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error).with_context(|| format!("{} cannot be read", path.display())),
+    };
+    let own = read(&text);
+    if own.is_none() {
+        eprintln!(
+            "{} is of another version of the program and is passed over; run `{again}` again",
+            path.display()
+        );
+    }
+    Ok(own)
 }
 
 async fn with_store(context: &Context, args: &EngineArgs, folder: &Path, store: Store) -> anyhow::Result<Library> {

@@ -65,6 +65,15 @@ pub(crate) async fn open(context: &Context, what: Option<&str>, args: &EngineArg
     })
 }
 
+/// The model that `name` names, of this machine or of an upstream.
+pub(crate) async fn generator(context: &Context, name: &str, args: &EngineArgs) -> anyhow::Result<Arc<dyn Generator>> {
+    let upstreams = candor_engine::upstream::connect(&context.config.upstream)?;
+    match upstreams.into_iter().find(|upstream| upstream.name() == name) {
+        Some(upstream) => Ok(upstream),
+        None => Ok(open(context, Some(name), args).await?.generator),
+    }
+}
+
 /// Offers a model to a server, loaded.
 pub(crate) async fn offer(context: &Context, models: &Models, found: &Found, args: &EngineArgs) -> anyhow::Result<()> {
     fits(&found.path)?;

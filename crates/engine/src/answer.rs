@@ -25,7 +25,7 @@ pub(crate) struct AnswerParts {
     pub(crate) tools: Option<ToolParser>,
     pub(crate) stop: Stop,
     pub(crate) logprobs: Option<u32>,
-    pub(crate) prompt_logprobs: bool,
+    pub(crate) prompt_logprobs: Option<usize>,
     pub(crate) events: Events,
 }
 
@@ -67,8 +67,8 @@ impl Answer {
         self.parts.events.is_closed()
     }
 
-    /// Whether the prompt's own log-probabilities are asked for.
-    pub(crate) fn wants_prompt(&self) -> bool {
+    /// From which token on the prompt's own log-probabilities are asked for.
+    pub(crate) fn wants_prompt(&self) -> Option<usize> {
         self.parts.prompt_logprobs
     }
 
@@ -124,7 +124,7 @@ impl Answer {
         self.generated += 1;
         if self.ends.contains(&token) {
             // Who scores a prompt cuts the generated token off again, so there must be one.
-            if self.parts.prompt_logprobs {
+            if self.parts.prompt_logprobs.is_some() {
                 let released = self.text.push(&[], report);
                 self.show(released, false);
             }

@@ -111,8 +111,9 @@ pub struct GenerateRequest {
     pub constraint: Constraint,
     /// Report log-probabilities of the chosen token and of this many best ones (0..=20).
     pub logprobs: Option<u32>,
-    /// Report the prompt's tokens with their log-probabilities first (`echo`).
-    pub prompt_logprobs: bool,
+    /// Report the prompt's tokens from this one on with their log-probabilities first (`echo`: from 0). What lies before is
+    /// computed once for all requests that share it.
+    pub prompt_logprobs: Option<usize>,
     /// Any text; requests with the same one are routed to the same upstream replica.
     pub affinity: Option<String>,
 }

@@ -67,20 +67,21 @@ impl Sequence {
 
     /// Prompt tokens that are still to be reported with log-probabilities.
     pub(crate) fn unreported(&self) -> usize {
-        if self.answer.wants_prompt() {
-            self.prompt - self.prompt_report.len()
-        } else {
-            0
-        }
+        self.reported()
+            .map_or(0, |reported| self.prompt.saturating_sub(reported))
+    }
+
+    /// Prompt tokens whose log-probabilities are not wanted or reported already; `None` where nobody asks for any.
+    pub(crate) fn reported(&self) -> Option<usize> {
+        Some(self.answer.wants_prompt()? + self.prompt_report.len())
     }
 
     /// How many tokens may come from the cache: the last one is always computed, since its logits are wanted, and so
     /// are those that predict prompt tokens still to be reported.
     fn reusable(&self) -> usize {
-        let known = if self.unreported() > 0 {
-            self.prompt_report.len()
-        } else {
-            self.tokens.len()
+        let known = match self.reported() {
+            Some(reported) if reported < self.prompt => reported,
+            _ => self.tokens.len(),
         };
         known.saturating_sub(1)
     }

@@ -302,7 +302,7 @@ impl Generator for Upstream {
             });
         }
         let key = route::key(&request);
-        let whole = request.prompt_logprobs;
+        let reported = request.prompt_logprobs;
         let shared = Arc::new(request);
         let request = shared.clone();
         let attempt = move |candidate: Arc<Candidate>, place: Place| -> BoxFuture<'_, _> {
@@ -317,10 +317,10 @@ impl Generator for Upstream {
             })
         };
         let reader = self.try_each(key, attempt).await?;
-        if !whole {
+        let Some(from) = reported else {
             return Ok(reader.into_stream());
-        }
-        let events = split_prompt(reader.into_events(), &shared.prompt);
+        };
+        let events = split_prompt(reader.into_events(), &shared.prompt, from);
         Ok(futures::stream::iter(events.into_iter().map(Ok)).boxed())
     }
 
@@ -346,8 +346,9 @@ impl Generator for Upstream {
     }
 }
 
-/// Takes the prompt apart from the answer in an echoed text, where the upstream's usage says how long it is.
-fn split_prompt(events: Vec<Event>, prompt: &Prompt) -> Vec<Event> {
+/// Takes the prompt apart from the answer in an echoed text, where the upstream's usage says how long it is; of the
+/// prompt the tokens from `from` on are reported.
+fn split_prompt(events: Vec<Event>, prompt: &Prompt, from: usize) -> Vec<Event> {
     let count = events.iter().find_map(|event| match event {
         Event::Finish { usage, .. } => Some(usage.prompt_tokens),
         _ => None,
@@ -360,7 +361,8 @@ fn split_prompt(events: Vec<Event>, prompt: &Prompt) -> Vec<Event> {
                 _ => None,
             };
             let text = said.unwrap_or_else(|| rest.iter().map(|token| token.text.as_str()).collect());
-            vec![Event::Prompt(tokens), Event::Text { text, tokens: rest }]
+            let told = tokens.split_off(from.min(tokens.len()));
+            vec![Event::Prompt(told), Event::Text { text, tokens: rest }]
         }
         other => vec![other],
     };

@@ -143,7 +143,7 @@ impl Worker {
         let mut over = Vec::new();
         for Outcome { index, prompt, choice } in outcomes {
             let sequence = &mut self.scheduler.running[index];
-            if sequence.answer.wants_prompt() && !prompt.is_empty() {
+            if !prompt.is_empty() {
                 sequence.prompt_report.extend(prompt);
                 if sequence.unreported() == 0 {
                     sequence.answer.send_prompt(sequence.prompt_report.clone());
@@ -245,7 +245,7 @@ pub(crate) fn out_of_service(model: &str) -> EngineError {
 /// Positions of a share whose logits are wanted: those that predict prompt tokens to report, and the last of all.
 fn wanted_positions(sequence: &Sequence, len: usize) -> impl Iterator<Item = usize> + use<> {
     let (past, prompt, all) = (sequence.computed, sequence.prompt, sequence.tokens.len());
-    let report_from = (sequence.unreported() > 0).then(|| sequence.prompt_report.len().max(1) - 1);
+    let report_from = sequence.reported().map(|reported| reported.max(1) - 1);
     let last = sequence.answer.wants_tokens();
     (past..past + len).filter(move |position| {
         let reported = report_from.is_some_and(|from| *position >= from && position + 1 < prompt);
@@ -305,7 +305,7 @@ fn choose(team: &Team, vocab: usize, logits: &mut [f32], jobs: Vec<Job<'_>>) -> 
 fn outcome_of(job: &mut Job<'_>, wanted: &[usize], rows: &mut [&mut [f32]]) -> Outcome {
     let sequence = &mut *job.sequence;
     let mut prompt = Vec::new();
-    if sequence.unreported() > 0 && sequence.prompt_report.is_empty() {
+    if sequence.reported() == Some(0) {
         prompt.push(sequence.answer.prompt_token(sequence.tokens[0], None));
     }
     let mut choice = None;

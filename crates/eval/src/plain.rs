@@ -80,7 +80,7 @@ pub fn request(question: &str, passages: &[Found]) -> GenerateRequest {
         },
         constraint: candor_engine::Constraint::None,
         logprobs: None,
-        prompt_logprobs: false,
+        prompt_logprobs: None,
         affinity: None,
     }
 }

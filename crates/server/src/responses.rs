@@ -117,7 +117,7 @@ pub(crate) async fn create(
         stop: checked.stop,
         constraint: checked.constraint,
         logprobs: checked.logprobs,
-        prompt_logprobs: false,
+        prompt_logprobs: None,
         affinity: checked.answer.prompt_cache_key.clone(),
     };
     let (stream, background) = (checked.stream, checked.answer.background);

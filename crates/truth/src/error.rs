@@ -51,6 +51,9 @@ pub enum TruthError {
     /// The weights that come with the program are damaged.
     #[error("{0}")]
     Weights(String),
+    /// A model that was asked for a verdict said something else.
+    #[error("it answered with none of the words that it was given")]
+    NoVerdict,
     /// Work on another thread did not come back.
     #[error("work on the index was cut off: {0}; run the command again, it goes on where it was")]
     CutOff(String),

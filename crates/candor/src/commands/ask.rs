@@ -108,7 +108,7 @@ impl Ask {
         let answer = match &self.phrase {
             None => answerer.ask(&question).await?,
             Some(name) => {
-                let model = open::open(context, Some(name), &self.engine).await?.generator;
+                let model = open::generator(context, name, &self.engine).await?;
                 question.model = Some(Model::of(&model.card()));
                 answerer.ask_phrased(&question, &*model).await?
             }

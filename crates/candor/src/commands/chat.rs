@@ -155,7 +155,7 @@ impl Talk<'_> {
             stop: self.settings.stop.clone(),
             constraint: Constraint::None,
             logprobs: None,
-            prompt_logprobs: false,
+            prompt_logprobs: None,
             affinity: None,
         };
         let mut live = Live::new(self.markdown);

@@ -15,7 +15,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::context::Context;
 use crate::open::{self, EngineArgs};
-use crate::terminal::{Style, print};
+use crate::terminal::{Style, print, printable};
 use crate::{folder_library, library, reader};
 
 /// Claims that are checked; a longer text is a book.
@@ -31,6 +31,7 @@ Examples:
   candor check report.pdf --against ~/papers
   candor generate \"sum up the treaty\" | candor check - --against treaty.txt
   candor check draft.md --format sarif > facts.sarif
+  candor check draft.md --model smollm2-135m-instruct
 
 Exit status: 0 where every claim is supported, 1 where one is not (see --fail-on), 2 for wrong options.")]
 pub(crate) struct Check {
@@ -49,6 +50,9 @@ pub(crate) struct Check {
     /// Which verdicts make the exit status 1
     #[arg(long, value_name = "WHEN", default_value = "unsupported")]
     fail_on: FailOn,
+    /// Also ask this model about each claim; what it says counts as far as it was fitted (`candor eval claims --fit`)
+    #[arg(long, value_name = "NAME")]
+    model: Option<String>,
     #[command(flatten)]
     engine: EngineArgs,
 }
@@ -128,18 +132,31 @@ impl Check {
             collections: super::sources::collections(&library.store, &self.collection).await?,
             ..SourceFilter::default()
         };
-        let checker = Checker::new(library, Encoders::new(open::threads(context, &self.engine)));
+        let encoders = Encoders::new(open::threads(context, &self.engine));
+        let mut checker = library::checker(context, &self.engine, library, encoders, self.model.as_deref()).await?;
         let bar = ProgressBar::new(claims.len() as u64);
         if let Ok(look) = ProgressStyle::with_template("{msg} {bar:28} {pos} of {len} {eta:>4}") {
             bar.set_style(look.progress_chars("━╸─"));
         }
         bar.set_message("claims");
         let mut checked = Vec::with_capacity(claims.len());
+        let mut note = None;
         for range in claims {
-            checked.push(checker.check(&text[range.clone()], range.start, &filter).await?);
+            let one = checker.check(&text[range.clone()], range.start, &filter).await?;
+            if let Some(judgement) = &one.judgement {
+                note = note.or_else(|| judgement.note.clone());
+                if judgement.verdict.is_none() {
+                    // A model that failed once would be waited for at every claim.
+                    checker.judge = None;
+                }
+            }
+            checked.push(one);
             bar.inc(1);
         }
         bar.finish_and_clear();
+        if let Some(note) = note {
+            eprintln!("{}", printable(&note));
+        }
         Ok(Report {
             name,
             text,

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use candor_eval::bench::Bench;
 use candor_eval::plots;
 use candor_eval::report::Report;
-use candor_eval::tasks::{claims, closed_book, halueval, truthfulqa, xquad};
+use candor_eval::tasks::{claims, closed_book, halueval, phrased, truthfulqa, xquad};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -27,6 +27,7 @@ Examples:
   candor eval xquad --data ../shared/data --language zh --every 4
   candor eval xquad --data ../shared/data --beside smollm2-135m-instruct
   candor eval claims --data ../shared/data --json > claims.json
+  candor eval claims --data ../shared/data --beside smollm2-135m-instruct --fit checking.json
   candor eval truth --data ../shared/data --most 200 --plots ./plots
 
 XQuAD: every question is asked with its passage among the sources and with its passage taken away; what is fitted is
@@ -55,10 +56,11 @@ pub(crate) struct Eval {
     /// Draw reliability, and risk against coverage, into this folder
     #[arg(long, value_name = "DIR")]
     plots: Option<PathBuf>,
-    /// Write every answer of XQuAD here, one JSON object a line, to be read
+    /// Write every answer of `xquad` or `phrased` here, one JSON object a line, to be read
     #[arg(long, value_name = "FILE")]
     answers: Option<PathBuf>,
-    /// Write a calibration fitted on all of them here
+    /// Write what was fitted here: for `xquad` and `closed-book` how sure answers are, for `claims` how they are judged, with
+    /// the mix of the model that stands beside
     #[arg(long, value_name = "FILE")]
     fit: Option<PathBuf>,
     /// As JSON
@@ -80,6 +82,8 @@ enum Task {
     Truthfulqa,
     /// HaluEval: right answers and invented ones
     Halueval,
+    /// XQuAD: answers that a model says in its own words
+    Phrased,
     /// All of them, with a model beside
     Truth,
 }
@@ -98,6 +102,7 @@ impl Eval {
                 Task::Truthfulqa,
                 Task::Halueval,
                 Task::Claims,
+                Task::Phrased,
             ],
             one => vec![one],
         };
@@ -137,7 +142,7 @@ impl Eval {
             (None, _) => Some(MODEL),
         };
         let model = match beside {
-            Some(name) => Some(open::open(context, Some(name), &self.engine).await?.generator),
+            Some(name) => Some(open::generator(context, name, &self.engine).await?),
             None => None,
         };
         let bench = match (&model, task) {
@@ -167,14 +172,15 @@ impl Eval {
                 reports
             }
             (Task::Truthfulqa, Some(bench)) => vec![truthfulqa::run(bench).await?],
+            (Task::Phrased, Some(bench)) => vec![phrased::run(bench, self.answers.as_deref()).await?],
             (Task::Halueval, Some(bench)) => vec![halueval::run(bench).await?],
             (_, bench) => {
-                let (mut report, fit) = tokio::task::block_in_place(|| claims::run(&self.data, threads, &step))?;
-                *fitted = serde_json::to_string(&fit)?;
+                let mut measured = tokio::task::block_in_place(|| claims::run(&self.data, threads, &step))?;
                 if let Some(bench) = bench {
-                    claims::beside(bench, &mut report).await?;
+                    claims::beside(bench, &mut measured).await?;
                 }
-                vec![report]
+                *fitted = serde_json::to_string(&measured.checking)?;
+                vec![measured.report]
             }
         };
         bar.finish_and_clear();

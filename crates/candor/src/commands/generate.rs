@@ -143,7 +143,7 @@ impl Generate {
             stop: settings.stop,
             constraint,
             logprobs: None,
-            prompt_logprobs: false,
+            prompt_logprobs: None,
             affinity: None,
         };
         let mut live = Live::new(self.markdown);

@@ -40,6 +40,9 @@ pub(crate) struct Mcp {
     /// These files and folders instead of the sources
     #[arg(long, value_name = "PATH")]
     sources: Vec<std::path::PathBuf>,
+    /// Also ask this model about each claim that is checked; it counts as far as it was fitted (`candor eval claims --fit`)
+    #[arg(long, value_name = "NAME")]
+    model: Option<String>,
     #[command(flatten)]
     engine: EngineArgs,
 }
@@ -54,7 +57,14 @@ impl Mcp {
             };
             let encoders = Encoders::new(open::threads(context, &self.engine));
             let tools = Tools {
-                checker: Checker::new(library.clone(), Arc::clone(&encoders)),
+                checker: library::checker(
+                    context,
+                    &self.engine,
+                    library.clone(),
+                    Arc::clone(&encoders),
+                    self.model.as_deref(),
+                )
+                .await?,
                 answerer: library::answerer(context, library, encoders)?,
             };
             let service = tools
@@ -217,7 +227,7 @@ fn tools() -> Vec<Tool> {
         ),
         tool(
             "check_claim",
-            "Says whether the documents bear a sentence out: supported, contradicted or not enough evidence, with the evidence and the words that it does not bear out.",
+            "Says whether the documents bear a sentence out: supported, contradicted or not enough evidence, with the evidence and the words that it does not bear out, and what a language model says where one is configured.",
             json!({ "claim": { "type": "string", "description": "One sentence" } }),
             &["claim"],
         ),

@@ -8,15 +8,14 @@ use std::time::Instant;
 use anyhow::{Context as _, anyhow, bail};
 use candor_server::{ApiKey, App, Models, ServerConfig};
 use candor_truth::Encoders;
+use candor_truth::ingest::Summary;
 use candor_truth::ingest::watch::{Pace, Watcher};
 use candor_truth::ingest::web::Web;
-use candor_truth::ingest::{Importer, Summary};
 use clap::Args;
 
 use crate::context::Context;
 use crate::library;
 use crate::open::{self, EngineArgs};
-use crate::reader;
 use crate::terminal::{Style, print};
 
 /// The variable that holds the key which callers must send.
@@ -121,11 +120,7 @@ impl Serve {
         }
         let answerer = library::answerer(context, library.clone(), encoders)?;
         let intake = library::intake(context, library.clone())?;
-        let importer = Importer {
-            store: store.clone(),
-            reader: Arc::new(reader::new()?),
-            collection: None,
-        };
+        let importer = library::importer(&library, None)?;
         let watching = tokio::spawn({
             let (importer, intake) = (importer.clone(), intake.clone());
             async move {

@@ -1,5 +1,7 @@
 //! Questions and claims, as a person types them.
 
+use std::io::{BufRead as _, Write as _};
+
 use serde_json::Value;
 
 use crate::program::Place;
@@ -222,5 +224,123 @@ fn a_model_phrases_under_the_checker_and_the_answer_can_be_replayed() {
         "{}{}",
         verified.out,
         verified.err
+    );
+}
+
+#[test]
+fn a_model_beside_the_checker_counts_where_it_was_fitted_and_its_absence_holds_nothing_up() {
+    let Some(model) = crate::program::chat_model() else {
+        return;
+    };
+    let model = model.to_str().unwrap();
+    let place = Place::new();
+    let cape = place.write("cape.txt", TEXT);
+    let draft = place.write(
+        "draft.md",
+        "The lighthouse on the north cape was built by Anna Keller in 1874.\nThe old mill near Lindau has nineteen rooms.\n",
+    );
+    let run = |model: &str| {
+        let ran = place.run(&[
+            "check",
+            &draft,
+            "--against",
+            &cape,
+            "--format",
+            "json",
+            "--model",
+            model,
+        ]);
+        assert_eq!(ran.status, 1, "{}{}", ran.out, ran.err);
+        ran
+    };
+    let absent = run("no-such-model");
+    assert!(
+        absent.err.contains("claims are checked without no-such-model"),
+        "{}",
+        absent.err
+    );
+    let alone = json(&absent.out);
+    assert!(alone["claims"][0]["judgement"].is_null(), "{alone}");
+
+    let unfitted = run(model);
+    assert_eq!(
+        unfitted.err.matches("was not fitted").count(),
+        1,
+        "said once: {}",
+        unfitted.err
+    );
+    let shown = json(&unfitted.out);
+    let name = shown["claims"][0]["judgement"]["model"].as_str().unwrap().to_owned();
+    for (with, without) in [0, 1].map(|n| (&shown["claims"][n], &alone["claims"][n])) {
+        assert_eq!(
+            (&with["supported"], &with["verdict"]),
+            (&without["supported"], &without["verdict"])
+        );
+        assert!(
+            with["judgement"]["verdict"].is_string() && with["judgement"]["counts"] == false,
+            "{with}"
+        );
+        assert!(with["judgement"]["log_odds"].as_f64().unwrap().abs() < 12.1, "{with}");
+    }
+
+    let shipped = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../truth/weights/checking.json");
+    let mut own = json(&std::fs::read_to_string(shipped).unwrap());
+    let line = serde_json::json!({ "mean": [0.0, 0.0], "scale": [1.0, 1.0], "weights": [1.0, 1.0], "bias": 0.0 });
+    own["models"][name.as_str()] = serde_json::json!({ "fitted_on": "a test", "supported": line, "threshold": 0.5 });
+    place.write("data/checking.json", &own.to_string());
+    let fitted = run(model);
+    assert!(!fitted.err.contains("was not fitted"), "{}", fitted.err);
+    let mixed = json(&fitted.out);
+    for (with, without) in [0, 1].map(|n| (&mixed["claims"][n], &alone["claims"][n])) {
+        let odds = |claim: &Value| {
+            let p = claim["supported"].as_f64().unwrap();
+            (p / (1.0 - p)).ln()
+        };
+        let sum = odds(without) + with["judgement"]["log_odds"].as_f64().unwrap();
+        assert!(
+            (odds(with) - sum).abs() < 1e-6 && with["judgement"]["counts"] == true,
+            "{with}"
+        );
+    }
+}
+
+#[test]
+fn an_assistant_that_checks_a_claim_hears_the_model_beside_the_checker() {
+    let Some(model) = crate::program::chat_model() else {
+        return;
+    };
+    let place = Place::new();
+    let cape = place.write("cape.txt", TEXT);
+    let mut command = place.command(&["mcp", "--sources", &cape, "--model", model.to_str().unwrap()]);
+    let mut server = command.stdin(std::process::Stdio::piped()).spawn().unwrap();
+    let mut input = server.stdin.take().unwrap();
+    let mut output = std::io::BufReader::new(server.stdout.take().unwrap()).lines();
+    let messages = [
+        serde_json::json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+            "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": { "name": "test", "version": "1" } } }),
+        serde_json::json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }),
+        serde_json::json!({ "jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": { "name": "check_claim",
+            "arguments": { "claim": "The lighthouse on the north cape was built by Anna Keller in 1874." } } }),
+    ];
+    for message in &messages {
+        writeln!(input, "{message}").unwrap();
+    }
+    let answer = output
+        .by_ref()
+        .map(|line| json(&line.unwrap()))
+        .find(|one| one["id"] == 2)
+        .unwrap();
+    drop(input);
+    assert!(server.wait().unwrap().success());
+    let checked = &answer["result"]["structuredContent"];
+    assert_eq!(checked["verdict"], "supported", "{answer}");
+    let judgement = &checked["judgement"];
+    assert!(
+        judgement["verdict"].is_string() && judgement["counts"] == false,
+        "{answer}"
+    );
+    assert!(
+        judgement["note"].as_str().unwrap().contains("was not fitted"),
+        "{answer}"
     );
 }

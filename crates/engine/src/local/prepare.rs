@@ -52,6 +52,9 @@ impl Local {
         if tokens.is_empty() {
             return Err(invalid("prompt", "is empty; send at least one token"));
         }
+        if prompt_logprobs.is_some_and(|from| from >= tokens.len()) {
+            return Err(invalid("prompt_logprobs", "begins behind the prompt"));
+        }
         let needs = tokens.len() + usize::from(stop.max_tokens != Some(0));
         if needs > engine.context {
             return Err(EngineError::TooLong {

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use candor_model::PAGE_TOKENS;
 use candor_wire::chat::{Content, Function, Message, Tool, ToolChoice};
 use futures::StreamExt;
 use serde_json::json;
@@ -23,7 +24,7 @@ fn request(prompt: &str, max_tokens: usize) -> GenerateRequest {
         },
         constraint: Constraint::None,
         logprobs: Some(2),
-        prompt_logprobs: false,
+        prompt_logprobs: None,
         affinity: None,
     }
 }
@@ -287,7 +288,7 @@ async fn seeds_repeat_text_and_prompt_log_probabilities_do_not_depend_on_the_cac
     let (_, local) = engine(ToyDecoder::default(), &EngineOptions { chunk: 33, ..options() });
     let plain = run(&local, request(&long_prompt(2), 8)).await.unwrap();
     let echo = GenerateRequest {
-        prompt_logprobs: true,
+        prompt_logprobs: Some(0),
         ..request(&long_prompt(2), 8)
     };
     let whole = run(&local, echo.clone()).await.unwrap();
@@ -306,13 +307,31 @@ async fn seeds_repeat_text_and_prompt_log_probabilities_do_not_depend_on_the_cac
             max_tokens: Some(0),
             ..Stop::default()
         },
-        ..echo
+        ..echo.clone()
     };
     let scored = run(&local, scored).await.unwrap();
     assert_eq!(
         (scored.prompt_bits, scored.generated, scored.finish),
-        (whole.prompt_bits, 0, Some(FinishReason::Length))
+        (whole.prompt_bits.clone(), 0, Some(FinishReason::Length))
     );
+    for from in [1, 2, 17, 40] {
+        let tail = GenerateRequest {
+            prompt_logprobs: Some(from),
+            ..echo.clone()
+        };
+        let tail = run(&local, tail).await.unwrap();
+        assert_eq!(tail.prompt_bits, whole.prompt_bits[from..], "from {from}");
+        assert_eq!(
+            (&tail.text, tail.cached > 0),
+            (&plain.text, from > PAGE_TOKENS),
+            "what lies before is not computed again"
+        );
+    }
+    let behind = GenerateRequest {
+        prompt_logprobs: Some(4000),
+        ..echo.clone()
+    };
+    assert!(run(&local, behind).await.is_err());
     let other_seed = GenerateRequest {
         sampling: Sampling {
             seed: Some(4),

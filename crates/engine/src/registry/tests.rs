@@ -40,7 +40,7 @@ fn request() -> GenerateRequest {
         },
         constraint: Constraint::None,
         logprobs: None,
-        prompt_logprobs: false,
+        prompt_logprobs: None,
         affinity: None,
     }
 }

@@ -221,7 +221,7 @@ impl Dialect {
         if let (Structure::Candor, Some(affinity)) = (self.structure, &request.affinity) {
             body.insert("prompt_cache_key".into(), json!(affinity));
         }
-        if request.prompt_logprobs {
+        if request.prompt_logprobs.is_some() {
             if chat {
                 return Err(self.lacks("prompt_logprobs", "log-probabilities of a conversation's prompt"));
             }

@@ -93,7 +93,7 @@ pub(crate) fn request(prompt: Prompt, max_tokens: usize) -> GenerateRequest {
         },
         constraint: Constraint::None,
         logprobs: Some(5),
-        prompt_logprobs: false,
+        prompt_logprobs: None,
         affinity: None,
     }
 }

@@ -140,7 +140,7 @@ async fn a_scored_prompt_has_the_same_bits_with_and_without_a_cache() {
         },
     );
     let scored = || GenerateRequest {
-        prompt_logprobs: true,
+        prompt_logprobs: Some(0),
         ..request(Prompt::Text(PROMPT.into()), 0)
     };
     let fresh = collect(local.generate(scored()).await.unwrap()).await.unwrap();

@@ -288,7 +288,7 @@ async fn log_probabilities_are_read_in_both_shapes() {
     ));
     let mut request = chat("");
     request.prompt = Prompt::Text("a b".into());
-    request.prompt_logprobs = true;
+    request.prompt_logprobs = Some(0);
     request.logprobs = Some(1);
     let events: Vec<Event> = upstream
         .generate(request)

@@ -248,7 +248,7 @@ pub(crate) fn chat(text: &str) -> GenerateRequest {
         stop: Stop::default(),
         constraint: Constraint::None,
         logprobs: None,
-        prompt_logprobs: false,
+        prompt_logprobs: None,
         affinity: None,
     }
 }

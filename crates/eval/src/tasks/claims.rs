@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use candor_truth::check::{Checking, Pairing, pairings};
+use candor_truth::check::{self, Checking, Mix, Pairing, pairings};
 use candor_truth::{Encoders, words};
 use serde::Deserialize;
 
@@ -42,57 +42,129 @@ struct Wice {
 /// A claim, its evidence, and whether it is supported.
 type Case = (String, String, bool);
 
-/// The other two columns, on at most `most` test claims of each set: which of "true" and "false" the model finds likelier,
-/// without the evidence and with it, where the cut between both comes from dev claims.
+/// A claim with what the checker makes of it.
+struct Row {
+    case: Case,
+    features: Vec<f64>,
+}
+
+/// A set: its name and splits.
+struct Set {
+    name: &'static str,
+    dev: Vec<Row>,
+    test: Vec<Row>,
+}
+
+/// What the task gave.
+pub struct Measured {
+    /// The figures.
+    pub report: Report,
+    /// The fit.
+    pub checking: Checking,
+    sets: Vec<Set>,
+}
+
+/// A claim's log-odds by the checker, by a model that sees the evidence, and by one that does not; and whether it is supported.
+type Beside = ([f64; 3], bool);
+
+/// The other two columns, on at most `most` claims of each split: the verdict of a language model, without the evidence (which
+/// of "True" and "False" is likelier) and with it (as the checker asks). The latter is mixed with the checker's by a fit on dev
+/// claims, which becomes part of the fit, under the model's name.
 ///
 /// # Errors
-/// If the data are not there or a model fails.
-pub async fn beside(bench: &Bench, report: &mut Report) -> anyhow::Result<()> {
-    for (name, dev, test) in [
-        (
-            "FEVER-symmetric",
-            fever(&bench.data, "dev")?,
-            fever(&bench.data, "test")?,
-        ),
-        ("WiCE", wice(&bench.data, "dev")?, wice(&bench.data, "test")?),
-    ] {
-        let (dev, test) = (bench.sample(dev), bench.sample(test));
-        let mut columns: [Vec<f64>; 3] = Default::default();
-        for (column, with) in [(0, false), (1, true)] {
-            let mut scored = [Vec::new(), Vec::new()];
-            for (cases, scored) in [&dev, &test].into_iter().zip(&mut scored) {
-                for (n, (claim, evidence, right)) in cases.iter().enumerate() {
-                    (bench.step)(n, cases.len());
-                    let before = if with { format!("{evidence}\n\n") } else { String::new() };
-                    let context = format!("{before}Claim: {claim}\nTrue or false? Answer:");
-                    let (yes, no) = futures::future::try_join(
-                        likelihood::of(&*bench.model, &context, " True"),
-                        likelihood::of(&*bench.model, &context, " False"),
-                    )
-                    .await?;
-                    scored.push((yes.0 - no.0, *right));
-                }
+/// If a model fails.
+pub async fn beside(bench: &Bench, measured: &mut Measured) -> anyhow::Result<()> {
+    let Measured { report, checking, sets } = measured;
+    let model = bench.model.card().id;
+    let sample = |rows: &'_ [Row]| bench.sample(rows.iter().collect::<Vec<_>>()).len();
+    let total: usize = sets.iter().map(|set| sample(&set.dev) + sample(&set.test)).sum();
+    let mut asked = Vec::new();
+    let mut done = 0;
+    for set in sets.iter() {
+        let mut splits = [Vec::new(), Vec::new()];
+        for (rows, split) in [&set.dev, &set.test].into_iter().zip(&mut splits) {
+            for row in bench.sample(rows.iter().collect()) {
+                (bench.step)(done, total);
+                done += 1;
+                split.push(ask(bench, checking, row).await?);
             }
-            columns[column] = vec![balanced(&scored[1], cut(&scored[0]))];
         }
-        let own = report
-            .figures
-            .iter()
-            .find(|one| one.name == format!("{name} test, threshold from its dev split"));
-        columns[2] = own.map(|one| one.value).into_iter().collect();
+        asked.push((set.name, splits));
+    }
+    let most = asked.iter().map(|(_, [dev, _])| dev.len()).max().unwrap_or(1);
+    let pooled = asked.iter().flat_map(|(_, [dev, _])| dev.iter().cycle().take(most));
+    let pooled: Vec<([f64; 2], bool)> = pooled.map(|([own, with, _], right)| ([*own, *with], *right)).collect();
+    let mix = Mix::fit(
+        &pooled,
+        &format!(
+            "{model} on dev splits of FEVER-symmetric and WiCE, {} claims",
+            pooled.len()
+        ),
+    );
+    for (name, [dev, test]) in &asked {
+        let column = |n: usize, rows: &[Beside]| rows.iter().map(|(odds, right)| (odds[n], *right)).collect::<Vec<_>>();
+        let mixed = |rows: &[Beside]| -> Vec<(f64, bool)> {
+            rows.iter()
+                .map(|([own, with, _], right)| (mix.probability(*own, *with), *right))
+                .collect()
+        };
+        let by_dev = |n: usize| vec![balanced(&column(n, test), cut(&column(n, dev)))];
         report.row(
-            &format!("{name} test, balanced accuracy ({} claims; Candor: all)", test.len()),
-            columns,
+            &format!("{name} test, balanced accuracy, the same {} claims", test.len()),
+            [by_dev(2), by_dev(1), by_dev(0)],
+        );
+        let ours: Vec<(f64, bool)> = column(0, test)
+            .into_iter()
+            .map(|(own, right)| (1.0 / (1.0 + (-own).exp()), right))
+            .collect();
+        for (what, scored, threshold) in [
+            ("checker alone", ours, checking.threshold),
+            ("checker with the model", mixed(test), mix.threshold),
+        ] {
+            report.value(
+                &format!("{name} test, {what}, one threshold for both sets"),
+                balanced(&scored, threshold),
+                scored.len(),
+            );
+            report.value(
+                &format!("{name} test, {what}, AUROC"),
+                scores::auroc(&scored),
+                scored.len(),
+            );
+        }
+        report.value(
+            &format!("{name} test, the model's verdict alone, AUROC"),
+            scores::auroc(&column(1, test)),
+            test.len(),
         );
     }
+    for (name, weight) in ["the checker", "the model"].into_iter().zip(&mix.supported.weights) {
+        report.value(
+            &format!("weight of {name} in the mix (standardised)"),
+            *weight,
+            pooled.len(),
+        );
+    }
+    checking.models.insert(model, mix);
     Ok(())
+}
+
+async fn ask(bench: &Bench, checking: &Checking, row: &Row) -> anyhow::Result<Beside> {
+    let (claim, evidence, right) = &row.case;
+    let (_, with) = check::ask(&*bench.model, claim, evidence).await?;
+    let context = format!("Claim: {claim}\nTrue or false? Answer:");
+    let alone = likelihood::of(&*bench.model, &context, &[" True".into(), " False".into()]).await?;
+    Ok((
+        [checking.supported.logit(&row.features), with, alone[0].0 - alone[1].0],
+        *right,
+    ))
 }
 
 /// Runs the task; `step` hears how many pairs are done of how many. Gives the figures and the fit.
 ///
 /// # Errors
 /// If the data are not there or the weights are damaged.
-pub fn run(data: &Path, threads: usize, step: &dyn Fn(usize, usize)) -> anyhow::Result<(Report, Checking)> {
+pub fn run(data: &Path, threads: usize, step: &dyn Fn(usize, usize)) -> anyhow::Result<Measured> {
     let sets = [
         ("FEVER-symmetric", fever(data, "dev")?, fever(data, "test")?),
         ("WiCE", wice(data, "dev")?, wice(data, "test")?),
@@ -100,44 +172,45 @@ pub fn run(data: &Path, threads: usize, step: &dyn Fn(usize, usize)) -> anyhow::
     let all: usize = sets.iter().map(|(_, dev, test)| dev.len() + test.len()).sum();
     let encoders = Encoders::new(threads);
     let mut done = 0;
-    let mut compare = |cases: &[Case]| -> anyhow::Result<Vec<(Vec<f64>, bool)>> {
+    let mut compare = |cases: Vec<Case>| -> anyhow::Result<Vec<Row>> {
         let mut rows = Vec::with_capacity(cases.len());
         for part in cases.chunks(TOGETHER) {
             let pairs: Vec<(&str, &str)> = part
                 .iter()
                 .map(|(claim, evidence, _)| (claim.as_str(), evidence.as_str()))
                 .collect();
-            let found = pairings(&encoders, &pairs)?;
-            rows.extend(
-                found
-                    .into_iter()
-                    .zip(part)
-                    .map(|(Pairing { features, .. }, (_, _, right))| (features, *right)),
-            );
+            let found = pairings(&encoders, &pairs)?.into_iter().zip(part);
+            rows.extend(found.map(|(Pairing { features, .. }, case)| Row {
+                case: case.clone(),
+                features,
+            }));
             done += part.len();
             step(done, all);
         }
         Ok(rows)
     };
     let mut compared = Vec::new();
-    for (name, dev, test) in &sets {
-        compared.push((*name, compare(dev)?, compare(test)?));
+    for (name, dev, test) in sets {
+        compared.push(Set {
+            name,
+            dev: compare(dev)?,
+            test: compare(test)?,
+        });
     }
     // Both sets weigh the same in the fit, however many claims each has.
-    let most = compared.iter().map(|(_, dev, _)| dev.len()).max().unwrap_or(1);
-    let pooled = compared
-        .iter()
-        .flat_map(|(_, dev, _)| dev.iter().cycle().take(most).cloned());
-    let fitted = Checking::fit(&pooled.collect::<Vec<_>>(), "dev splits of FEVER-symmetric and WiCE");
+    let most = compared.iter().map(|set| set.dev.len()).max().unwrap_or(1);
+    let pooled = compared.iter().flat_map(|set| set.dev.iter().cycle().take(most));
+    let pooled: Vec<(Vec<f64>, bool)> = pooled.map(|row| (row.features.clone(), row.case.2)).collect();
+    let fitted = Checking::fit(&pooled, "dev splits of FEVER-symmetric and WiCE");
     let mut report = Report::new("Claims against their evidence: balanced accuracy");
-    for (name, dev, test) in &compared {
-        let scored = |rows: &[(Vec<f64>, bool)]| {
+    for Set { name, dev, test } in &compared {
+        let column = |rows: &[Row], of: &dyn Fn(&[f64]) -> f64| {
             rows.iter()
-                .map(|(x, right)| (fitted.supported.probability(x), *right))
+                .map(|row| (of(&row.features), row.case.2))
                 .collect::<Vec<_>>()
         };
-        let lexical =
-            |rows: &[(Vec<f64>, bool)]| rows.iter().map(|(x, right)| (x[OVERLAP], *right)).collect::<Vec<_>>();
+        let scored = |rows| column(rows, &|x| fitted.supported.probability(x));
+        let lexical = |rows| column(rows, &|x| x[OVERLAP]);
         let shipped = scored(test);
         report.value(
             &format!("{name} test, one threshold for both sets"),
@@ -161,7 +234,11 @@ pub fn run(data: &Path, threads: usize, step: &dyn Fn(usize, usize)) -> anyhow::
             test.len(),
         );
     }
-    Ok((report, fitted))
+    Ok(Measured {
+        report,
+        checking: fitted,
+        sets: compared,
+    })
 }
 
 /// The threshold with the best balanced accuracy.

@@ -30,16 +30,13 @@ pub async fn run(bench: &Bench) -> anyhow::Result<Report> {
         (bench.step)(n, all.len());
         for (column, before) in [(0, String::new()), (1, format!("{}\n\n", one.knowledge))] {
             let context = format!("{before}Q: {}\nA:", one.question);
-            let of = |answer: &str| {
-                let (context, answer) = (context.clone(), format!(" {answer}"));
-                async move {
-                    let (sum, tokens) = likelihood::of(&*bench.model, &context, &answer).await?;
-                    anyhow::Ok(sum / tokens.max(1) as f64)
-                }
-            };
-            right[column].push(f64::from(u8::from(
-                of(&one.right_answer).await? > of(&one.hallucinated_answer).await?,
-            )));
+            let answers = [&one.right_answer, &one.hallucinated_answer].map(|answer| format!(" {answer}"));
+            let scores = likelihood::of(&*bench.model, &context, &answers).await?;
+            let mean: Vec<f64> = scores
+                .iter()
+                .map(|(sum, tokens)| sum / *tokens.max(&1) as f64)
+                .collect();
+            right[column].push(f64::from(u8::from(mean[0] > mean[1])));
         }
         let claims = [&one.right_answer, &one.hallucinated_answer].map(|answer| format!("{} {answer}", one.question));
         let pairs = claims.each_ref().map(|claim| (claim.as_str(), one.knowledge.as_str()));

@@ -3,5 +3,6 @@
 pub mod claims;
 pub mod closed_book;
 pub mod halueval;
+pub mod phrased;
 pub mod truthfulqa;
 pub mod xquad;

@@ -12,6 +12,8 @@ use crate::{likelihood, plain};
 
 /// Characters of the passages that plain retrieval pastes in.
 const PASTED: usize = 1500;
+/// Every so many questions are also put to the model's memory, which takes longer than all choices.
+const RECALLED: usize = 8;
 
 #[derive(Deserialize)]
 struct Asked {
@@ -44,10 +46,13 @@ pub async fn run(bench: &Bench) -> anyhow::Result<Report> {
         }
         for (column, before) in [(0, ""), (1, pasted.as_str())] {
             let context = format!("{before}Q: {}\nA:", one.question);
-            let first = scored(bench, &context, &one.mc1_targets).await?;
+            let [first, all] = scored(bench, &context, one).await?;
             let best = first.iter().max_by(|a, b| a.0.total_cmp(&b.0));
             mc1[column].push(f64::from(u8::from(best.is_some_and(|(_, right)| *right))));
-            mc2[column].push(share(&scored(bench, &context, &one.mc2_targets).await?));
+            mc2[column].push(share(&all));
+        }
+        if n % RECALLED > 0 {
+            continue;
         }
         let recalled = memory::draw(&*bench.model, plain::request(&one.question, &[]), &bench.answerer).await?;
         would.push(f64::from(u8::from(fitted.confidence(&recalled) >= 0.9)));
@@ -59,12 +64,26 @@ pub async fn run(bench: &Bench) -> anyhow::Result<Report> {
     Ok(report)
 }
 
-async fn scored(bench: &Bench, context: &str, choices: &[Choice]) -> anyhow::Result<Vec<(f64, bool)>> {
-    let each = choices.iter().map(|one| async move {
-        let (sum, _) = likelihood::of(&*bench.model, context, &format!(" {}", one.choice)).await?;
-        anyhow::Ok((sum, one.label == 1))
-    });
-    futures::future::try_join_all(each).await
+/// The choices of MC1 and of MC2, each with its log-probability; what stands in both is computed once.
+async fn scored(bench: &Bench, context: &str, one: &Asked) -> anyhow::Result<[Vec<(f64, bool)>; 2]> {
+    let sets = [&one.mc1_targets, &one.mc2_targets];
+    let mut texts: Vec<String> = sets
+        .iter()
+        .copied()
+        .flatten()
+        .map(|one| format!(" {}", one.choice))
+        .collect();
+    texts.sort_unstable();
+    texts.dedup();
+    let scores = likelihood::of(&*bench.model, context, &texts).await?;
+    Ok(sets.map(|set| {
+        let score = |one: &Choice| {
+            texts
+                .binary_search(&format!(" {}", one.choice))
+                .map_or(0.0, |n| scores[n].0)
+        };
+        set.iter().map(|one| (score(one), one.label == 1)).collect()
+    }))
 }
 
 /// The right choices' share of the probability of all.

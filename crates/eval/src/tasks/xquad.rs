@@ -30,18 +30,18 @@ const READ: usize = 3;
 pub(crate) struct Paragraph {
     pub(crate) title: String,
     pub(crate) context: String,
-    qas: Vec<Asked>,
+    pub(crate) qas: Vec<Asked>,
 }
 
 #[derive(Deserialize)]
-struct Asked {
-    question: String,
-    answers: Vec<Right>,
+pub(crate) struct Asked {
+    pub(crate) question: String,
+    pub(crate) answers: Vec<Right>,
 }
 
 #[derive(Deserialize)]
-struct Right {
-    text: String,
+pub(crate) struct Right {
+    pub(crate) text: String,
     /// In characters.
     answer_start: Option<usize>,
 }

@@ -132,7 +132,7 @@ fn repeated(
             stop,
             constraint: settings.constraint.clone(),
             logprobs,
-            prompt_logprobs: false,
+            prompt_logprobs: None,
             affinity: settings.affinity.clone(),
         }
     };

@@ -174,7 +174,7 @@ fn generation(
         stop,
         constraint: settings.constraint.clone(),
         logprobs,
-        prompt_logprobs: echo && logprobs.is_some(),
+        prompt_logprobs: (echo && logprobs.is_some()).then_some(0),
         affinity: settings.affinity.clone(),
     }
 }

@@ -193,7 +193,7 @@ async fn by_model(
         stop: knobs.stop(),
         constraint: Constraint::None,
         logprobs: None,
-        prompt_logprobs: false,
+        prompt_logprobs: None,
         affinity: Some(conversation.id.clone()),
     });
     Ok((answer, model, request))

@@ -157,7 +157,7 @@ impl Generator for Fake {
         let ends = Ends(self.ended.clone());
         let sent = self.sent.clone();
         let mut events: Vec<Result<Event, EngineError>> = Vec::new();
-        if request.prompt_logprobs {
+        if request.prompt_logprobs.is_some() {
             let tokens = ids.iter().enumerate();
             let best = request.logprobs.unwrap_or(0);
             events.push(Ok(Event::Prompt(

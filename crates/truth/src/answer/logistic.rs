@@ -56,6 +56,19 @@ impl Logistic {
         model
     }
 
+    /// As `fit`, where the first `rising` features never make a row less probable: one that a fit gives a negative weight is
+    /// fitted anew without it.
+    pub fn fit_rising(rows: &[(Vec<f64>, bool)], rising: usize, penalty: f64) -> Self {
+        let mut rows = rows.to_vec();
+        loop {
+            let fitted = Self::fit(&rows, penalty);
+            let falling = fitted.weights.iter().take(rising).position(|weight| *weight < 0.0);
+            let Some(falling) = falling else { return fitted };
+            // A feature that is the same everywhere gets no weight.
+            rows.iter_mut().for_each(|(x, _)| x[falling] = 0.0);
+        }
+    }
+
     /// Fits to groups of rows of which some are right: the softmax over a group should lie on those. Groups without a right
     /// row say nothing. Logits compare rows of one group; they are no probabilities.
     pub fn choice(groups: &[Vec<(Vec<f64>, bool)>], penalty: f64) -> Self {
@@ -170,6 +183,15 @@ impl Logistic {
             bias: 0.0,
             mean,
         }
+    }
+
+    /// The sum of the log-probabilities of what `rows` turned out to be.
+    pub fn log_likelihood(&self, rows: &[(Vec<f64>, bool)]) -> f64 {
+        let of = |(x, right): &(Vec<f64>, bool)| {
+            let logit = self.logit(x);
+            -(if *right { -logit } else { logit }).exp().ln_1p()
+        };
+        rows.iter().map(of).sum()
     }
 
     /// The logit of a row; a feature that is not a number counts as its mean.

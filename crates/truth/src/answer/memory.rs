@@ -3,9 +3,11 @@
 //! arXiv:2203.11171; by meaning: Kuhn, Gal and Farquhar 2023, arXiv:2302.09664), and the model's own token probabilities
 //! stand beside that.
 
-use candor_engine::{Event, GenerateRequest, Generator};
-use futures::StreamExt;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use candor_engine::{EngineError, Event, GenerateRequest, Generator};
 use futures::future::join_all;
+use futures::{Stream, StreamExt};
 
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +24,8 @@ const TEMPERATURE: f32 = 0.8;
 const MOST_TOKENS: usize = 160;
 /// Tokens of a further answer: enough to see whether it says the same.
 const DRAWN_TOKENS: usize = 64;
+/// Pieces of text, about a token each, that a further answer gets also where the first one is over before.
+const DRAWN_PIECES: usize = 24;
 
 /// What a model says from memory.
 #[derive(Debug, Clone, Default)]
@@ -69,18 +73,10 @@ impl Memory {
     /// few answers are right, a fit can say so by chance, and a better model would be punished for what it knows.
     pub fn fit(rows: &[(Vec<f64>, bool)], fitted_on: &str) -> Self {
         const RISING: usize = 2;
-        let mut rows = rows.to_vec();
-        let mut right = Logistic::fit(&rows, 1.0);
-        for signal in 0..RISING {
-            if right.weights.get(signal).is_some_and(|weight| *weight < 0.0) {
-                rows.iter_mut().for_each(|(signals, _)| signals[signal] = 0.0);
-                right = Logistic::fit(&rows, 1.0);
-            }
-        }
         Self {
             fitted_on: fitted_on.to_owned(),
             features: SIGNALS.map(String::from).to_vec(),
-            right,
+            right: Logistic::fit_rising(rows, RISING, 1.0),
         }
     }
 
@@ -157,15 +153,27 @@ pub async fn draw(
     let mut first = request.clone();
     first.logprobs = logprobs.then_some(0);
     first.stop.max_tokens = Some(first.stop.max_tokens.unwrap_or(MOST_TOKENS).min(MOST_TOKENS));
+    let mut first = model.generate(first).await?.peekable();
+    // What the others say beyond the length of the first would be waited for and tell little.
+    let over = &AtomicBool::new(false);
     let drawn = (0..DRAWS).map(|seed| {
         let mut again = request.clone();
         again.sampling.temperature = TEMPERATURE;
         again.sampling.seed = Some(seed);
         again.stop.max_tokens = Some(DRAWN_TOKENS);
-        say(model, again)
+        async move {
+            let events = model.generate(again).await?;
+            said(events, |pieces| pieces >= DRAWN_PIECES && over.load(Ordering::Relaxed)).await
+        }
     });
-    // All together: the engine computes them side by side, and they share the prompt's pages.
-    let (first, drawn) = futures::future::join(say(model, first), join_all(drawn)).await;
+    // Once the first token is there, the others find the prompt's pages computed; then the engine computes all side by side.
+    std::pin::Pin::new(&mut first).peek().await;
+    let first = async {
+        let said = said(first, |_| false).await;
+        over.store(true, Ordering::Relaxed);
+        said
+    };
+    let (first, drawn) = futures::future::join(first, join_all(drawn)).await;
     let (text, logprob) = first?;
     let others = drawn
         .into_iter()
@@ -179,8 +187,12 @@ pub async fn draw(
     })
 }
 
-async fn say(model: &dyn Generator, request: GenerateRequest) -> Result<(String, f64), TruthError> {
-    let mut events = model.generate(request).await?;
+/// A whole answer, or as much of it as is `enough`, with the mean log-probability of its tokens.
+async fn said(
+    mut events: impl Stream<Item = Result<Event, EngineError>> + Unpin,
+    enough: impl Fn(usize) -> bool,
+) -> Result<(String, f64), TruthError> {
+    let mut pieces = 0;
     let (mut answer, mut sum, mut count) = (String::new(), 0.0, 0.0);
     while let Some(event) = events.next().await {
         if let Event::Text { text, tokens } = event? {
@@ -188,6 +200,10 @@ async fn say(model: &dyn Generator, request: GenerateRequest) -> Result<(String,
             for logprob in tokens.iter().filter_map(|token| token.logprob) {
                 sum += f64::from(logprob);
                 count += 1.0;
+            }
+            pieces += 1;
+            if enough(pieces) {
+                break;
             }
         }
     }

@@ -22,6 +22,7 @@ use serde::Serialize;
 pub use calibration::{Calibration, Dial, FEWEST, Known, TooFew};
 pub use candidates::{Candidate, FEATURES};
 pub use logistic::Logistic;
+pub(crate) use logistic::sigmoid;
 pub use phrase::Phrasing;
 
 use crate::encoders::Encoders;

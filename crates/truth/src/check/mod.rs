@@ -2,22 +2,27 @@
 //! does not bear out. A trained checker and exact rules look at the passages that are nearest; a logistic fit of both says
 //! how probable it is that the claim is supported.
 
+mod fit;
+mod judge;
 pub(crate) mod rules;
 
 use std::ops::Range;
 use std::sync::Arc;
 
+use candor_engine::Generator;
 use candor_model::PairEncoder;
 use candor_model::pair::{Pair, States};
 use candor_store::SourceFilter;
 use serde::{Deserialize, Serialize};
 
-use crate::answer::{Citation, Logistic};
+use crate::answer::{Citation, sigmoid};
 use crate::encoders::Encoders;
 use crate::error::blocking;
 use crate::{Found, Library, Query, Stages, TruthError, sentences};
 
-const SHIPPED: &str = include_str!("../../weights/checking.json");
+pub use fit::{Checking, Mix};
+pub use judge::{Judge, Judgement, ask};
+
 /// Passages that a claim is compared with.
 const PASSAGES: usize = 4;
 /// A word is unsupported where the checker says so with more than this probability.
@@ -69,64 +74,9 @@ pub struct Checked {
     pub reasons: Vec<String>,
     /// The passage that decides, if there is one.
     pub evidence: Option<Citation>,
-}
-
-/// How signals become a verdict.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Checking {
-    /// What it was fitted on, for people.
-    pub fitted_on: String,
-    /// Names of the signals.
-    pub features: Vec<String>,
-    /// Whether the evidence bears the claim out.
-    pub supported: Logistic,
-    /// From which probability on a claim is supported.
-    pub threshold: f64,
-}
-
-impl Checking {
-    /// The one that comes with the program.
-    pub fn shipped() -> Self {
-        let shipped: Self = serde_json::from_str(SHIPPED).unwrap_or_default();
-        if shipped.features == SIGNALS {
-            shipped
-        } else {
-            Self {
-                threshold: 0.5,
-                ..Self::default()
-            }
-        }
-    }
-
-    /// Fits to pairs whose verdict is known; the threshold is the one with the best balanced accuracy on them.
-    pub fn fit(rows: &[(Vec<f64>, bool)], fitted_on: &str) -> Self {
-        let supported = Logistic::fit(rows, 1.0);
-        let mut scored: Vec<(f64, bool)> = rows
-            .iter()
-            .map(|(x, right)| (supported.probability(x), *right))
-            .collect();
-        scored.sort_by(|a, b| b.0.total_cmp(&a.0));
-        let all = scored.iter().filter(|(_, right)| *right).count().max(1) as f64;
-        let none = (scored.len() as f64 - all).max(1.0);
-        let (mut right, mut wrong, mut best) = (0.0, 0.0, (f64::NEG_INFINITY, 0.5));
-        for (p, supported) in &scored {
-            if *supported {
-                right += 1.0
-            } else {
-                wrong += 1.0
-            }
-            let balanced = right / all - wrong / none;
-            if balanced > best.0 {
-                best = (balanced, *p);
-            }
-        }
-        Self {
-            fitted_on: fitted_on.to_owned(),
-            features: SIGNALS.map(String::from).to_vec(),
-            supported,
-            threshold: best.1,
-        }
-    }
+    /// What a language model says of it, where one was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub judgement: Option<Judgement>,
 }
 
 /// A claim beside a piece of evidence.
@@ -238,6 +188,8 @@ pub struct Checker {
     pub encoders: Arc<Encoders>,
     /// How signals become verdicts.
     pub checking: Arc<Checking>,
+    /// A language model whose verdict is one more signal.
+    pub judge: Option<Judge>,
 }
 
 impl Checker {
@@ -247,7 +199,22 @@ impl Checker {
             library,
             encoders,
             checking: Arc::new(Checking::shipped()),
+            judge: None,
         }
+    }
+
+    /// With another fit.
+    #[must_use]
+    pub fn fitted(mut self, checking: Checking) -> Self {
+        self.checking = Arc::new(checking);
+        self
+    }
+
+    /// With the verdict of a language model, which counts as far as it was fitted.
+    #[must_use]
+    pub fn judged_by(mut self, model: Arc<dyn Generator>) -> Self {
+        self.judge = Some(Judge::new(model, &self.checking));
+        self
     }
 
     /// The sentences of a text that claim something, as bytes of it.
@@ -277,93 +244,132 @@ impl Checker {
             stages: Stages::Fused,
         };
         let passages = self.library.search(&query).await?;
-        let (encoders, checking, claim) = (Arc::clone(&self.encoders), Arc::clone(&self.checking), claim.to_owned());
-        blocking(move || {
+        let (encoders, text) = (Arc::clone(&self.encoders), claim.to_owned());
+        let (passages, pairings) = blocking(move || {
             let pairs: Vec<(&str, &str)> = passages
                 .iter()
-                .map(|found| (claim.as_str(), found.quote.text()))
+                .map(|found| (text.as_str(), found.quote.text()))
                 .collect();
             let pairings = pairings(&encoders, &pairs)?;
-            judge(&checking, &claim, start, &passages, &pairings)
+            Ok((passages, pairings))
         })
-        .await
+        .await?;
+        let compared = Compared {
+            checking: &self.checking,
+            passages: &passages,
+            pairings: &pairings,
+        };
+        // The model is asked of the one passage that decides: more would cost as much again each.
+        let judged = match (&self.judge, compared.best()) {
+            (Some(judge), Some(best)) => Some(judge.judge(claim, passages[best].quote.text()).await),
+            _ => None,
+        };
+        compared.verdict(
+            claim,
+            start,
+            judged,
+            self.judge.as_ref().and_then(|judge| judge.mix.as_ref()),
+        )
     }
 }
 
-/// The passage that bears the claim out most decides; where none does, the one that contradicts it most.
-fn judge(
-    checking: &Checking,
-    claim: &str,
-    start: usize,
-    passages: &[Found],
-    pairings: &[Pairing],
-) -> Result<Checked, TruthError> {
-    let supported = |pairing: &Pairing| checking.supported.probability(&pairing.features);
-    let against = |pairing: &Pairing| pairing.verdict[1] + if pairing.signs.negated { 1.0 } else { 0.0 };
-    let most = |score: &dyn Fn(&Pairing) -> f64| {
-        let order = |a: &usize, b: &usize| score(&pairings[*a]).total_cmp(&score(&pairings[*b])).then(b.cmp(a));
-        (0..pairings.len()).max_by(order)
-    };
-    let mut checked = Checked {
-        text: claim.to_owned(),
-        start,
-        end: start + claim.len(),
-        verdict: Verdict::NotEnough,
-        supported: 0.0,
-        unsupported: Vec::new(),
-        reasons: Vec::new(),
-        evidence: None,
-    };
-    let Some(best) = most(&supported) else {
-        checked.reasons.push("no source has any of its words".into());
-        return Ok(checked);
-    };
-    checked.supported = supported(&pairings[best]);
-    let mut decides = best;
-    if checked.supported >= checking.threshold {
-        checked.verdict = Verdict::Supported;
-    } else if let Some(worst) = most(&against) {
-        // What shares little with the claim is about something else, whatever the checker says of it.
-        let about = pairings[worst].signs.overlap >= 0.5;
-        if about && (pairings[worst].verdict[1] > pairings[worst].verdict[2] || pairings[worst].signs.negated) {
-            checked.verdict = Verdict::Contradicted;
-            decides = worst;
-        }
+/// A claim's passages with what was found in them.
+struct Compared<'a> {
+    checking: &'a Checking,
+    passages: &'a [Found],
+    pairings: &'a [Pairing],
+}
+
+impl Compared<'_> {
+    fn most(&self, score: impl Fn(&Pairing) -> f64) -> Option<usize> {
+        let score = |n: &usize| score(&self.pairings[*n]);
+        (0..self.pairings.len()).max_by(|a, b| score(a).total_cmp(&score(b)).then(b.cmp(a)))
     }
-    let pairing = &pairings[decides];
-    if checked.verdict != Verdict::Supported {
-        checked.unsupported.clone_from(&pairing.unsupported);
-        let list = |ranges: &[Range<usize>]| {
-            ranges
-                .iter()
-                .map(|range| format!("\"{}\"", &claim[range.clone()]))
-                .collect::<Vec<_>>()
-                .join(", ")
+
+    /// The passage that bears the claim out most.
+    fn best(&self) -> Option<usize> {
+        self.most(|pairing| self.checking.supported.logit(&pairing.features))
+    }
+
+    /// The passage that bears the claim out most decides; where none does, the one that contradicts it most.
+    fn verdict(
+        &self,
+        claim: &str,
+        start: usize,
+        judgement: Option<Judgement>,
+        mix: Option<&Mix>,
+    ) -> Result<Checked, TruthError> {
+        let mut checked = Checked {
+            text: claim.to_owned(),
+            start,
+            end: start + claim.len(),
+            verdict: Verdict::NotEnough,
+            supported: 0.0,
+            unsupported: Vec::new(),
+            reasons: Vec::new(),
+            evidence: None,
+            judgement: None,
         };
-        if !pairing.signs.numbers.is_empty() {
-            checked
-                .reasons
-                .push(format!("the evidence does not have {}", list(&pairing.signs.numbers)));
+        let Some(best) = self.best() else {
+            checked.reasons.push("no source has any of its words".into());
+            return Ok(checked);
+        };
+        let own = self.checking.supported.logit(&self.pairings[best].features);
+        let said = judgement.as_ref().and_then(|one| one.log_odds);
+        let (supported, threshold) = match (mix, said) {
+            (Some(mix), Some(said)) => (mix.probability(own, said), mix.threshold),
+            _ => (sigmoid(own), self.checking.threshold),
+        };
+        checked.supported = supported;
+        let mut decides = best;
+        let against = |pairing: &Pairing| pairing.verdict[1] + if pairing.signs.negated { 1.0 } else { 0.0 };
+        if supported >= threshold {
+            checked.verdict = Verdict::Supported;
+        } else if let Some(worst) = self.most(against) {
+            // What shares little with the claim is about something else, whatever the checker says of it.
+            let Pairing { verdict, signs, .. } = &self.pairings[worst];
+            if signs.overlap >= 0.5 && (verdict[1] > verdict[2] || signs.negated) {
+                checked.verdict = Verdict::Contradicted;
+                decides = worst;
+            }
         }
-        if !pairing.signs.names.is_empty() {
-            checked
-                .reasons
-                .push(format!("the evidence does not name {}", list(&pairing.signs.names)));
+        let pairing = &self.pairings[decides];
+        if checked.verdict != Verdict::Supported {
+            checked.unsupported.clone_from(&pairing.unsupported);
+            checked.reasons = reasons(claim, &pairing.signs);
         }
-        if pairing.signs.negated {
-            checked
-                .reasons
-                .push("one of claim and evidence is negated and the other is not".into());
+        if let Some(judgement) = &judgement {
+            checked.reasons.extend(judgement.reason());
         }
+        checked.judgement = judgement;
+        let found = &self.passages[decides];
+        checked.evidence = Some(Citation {
+            quote: nearest_sentences(found, claim)?,
+            source: found.source.clone(),
+            page: found.page,
+            headings: found.headings.clone(),
+        });
+        Ok(checked)
     }
-    let found = &passages[decides];
-    checked.evidence = Some(Citation {
-        quote: nearest_sentences(found, claim)?,
-        source: found.source.clone(),
-        page: found.page,
-        headings: found.headings.clone(),
-    });
-    Ok(checked)
+}
+
+/// What the rules see, in words.
+fn reasons(claim: &str, signs: &rules::Signs) -> Vec<String> {
+    let list = |ranges: &[Range<usize>]| {
+        let quoted = ranges.iter().map(|range| format!("\"{}\"", &claim[range.clone()]));
+        quoted.collect::<Vec<_>>().join(", ")
+    };
+    let mut reasons = Vec::new();
+    if !signs.numbers.is_empty() {
+        reasons.push(format!("the evidence does not have {}", list(&signs.numbers)));
+    }
+    if !signs.names.is_empty() {
+        reasons.push(format!("the evidence does not name {}", list(&signs.names)));
+    }
+    if signs.negated {
+        reasons.push("one of claim and evidence is negated and the other is not".into());
+    }
+    reasons
 }
 
 /// The sentence of a passage that shares most with the claim.
@@ -391,15 +397,5 @@ mod tests {
     fn marked_words_are_whole_and_joined() {
         let text = "Otto Keller built it in 1894.";
         assert_eq!(joined_ranges(text, vec![24..26, 0..2, 5..8]), [0..11, 24..28]);
-    }
-
-    #[test]
-    fn a_fit_finds_its_threshold() {
-        let rows: Vec<_> = (0..40).map(|n| (vec![f64::from(n)], n >= 30)).collect();
-        let fitted = Checking::fit(&rows, "test");
-        assert!(
-            fitted.supported.probability(&[30.0]) >= fitted.threshold
-                && fitted.supported.probability(&[29.0]) < fitted.threshold
-        );
     }
 }

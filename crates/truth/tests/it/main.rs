@@ -5,6 +5,7 @@
 mod answering;
 mod checking;
 mod importing;
+mod judging;
 mod killed;
 mod misfortune;
 mod parity;

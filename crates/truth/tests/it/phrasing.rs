@@ -123,6 +123,8 @@ async fn a_sentence_with_another_name_number_or_sense_becomes_the_quote() {
         "The lighthouse on the north cape was built by Anna Keller in 1894. [1]",
         "The lighthouse on the north cape was not built by Anna Keller. [1]",
         "Visit http://evil.example/?q=1 for the Grand Palace of Vienna! [1]",
+        "The answer is 1874. [1]",
+        "The answer to this question is: [1]",
     ] {
         let answer = said(wrong).await;
         assert_eq!(

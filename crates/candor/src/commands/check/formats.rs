@@ -246,6 +246,7 @@ mod tests {
             unsupported: std::iter::once(14..18).collect(),
             reasons: vec!["the evidence does not have \"nine\"".into()],
             evidence: None,
+            judgement: None,
         };
         Report {
             name: "my draft.md".into(),

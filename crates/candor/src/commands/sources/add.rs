@@ -3,20 +3,18 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use candor_store::SourceState;
 use candor_truth::Address;
 use candor_truth::ingest::web::{Taken, Web};
-use candor_truth::ingest::{Importer, Outcome, Summary};
+use candor_truth::ingest::{Outcome, Summary};
 use clap::Args;
 
 use super::{report, show, sync};
 use crate::context::Context;
 use crate::library;
 use crate::open::EngineArgs;
-use crate::reader;
 use crate::terminal::ImportDisplay;
 
 /// Bytes that are read from a pipe.
@@ -64,11 +62,7 @@ impl Add {
             Some(name) => Some(library.store.collection_named(name).await?.id),
             None => None,
         };
-        let importer = Importer {
-            store: library.store.clone(),
-            reader: Arc::new(reader::new()?),
-            collection,
-        };
+        let importer = library::importer(&library, collection)?;
         let display = ImportDisplay::new();
         let (piped, named): (Vec<PathBuf>, Vec<PathBuf>) =
             self.what.into_iter().partition(|path| path.as_os_str() == "-");

@@ -1,17 +1,15 @@
 //! `candor sources refresh`: looks again at what was imported.
 
 use std::process::ExitCode;
-use std::sync::Arc;
 
+use candor_truth::ingest::Event;
 use candor_truth::ingest::web::Web;
-use candor_truth::ingest::{Event, Importer};
 use clap::Args;
 
 use super::{report, show, sync};
 use crate::context::Context;
 use crate::library;
 use crate::open::EngineArgs;
-use crate::reader;
 use crate::terminal::ImportDisplay;
 
 /// Read again what changed on the disk and on the web, add what is new, mark what is gone
@@ -33,11 +31,7 @@ pub(super) struct Refresh {
 impl Refresh {
     pub(super) async fn run(self, context: &Context) -> anyhow::Result<ExitCode> {
         let library = library::open(context, &self.engine, !self.no_vectors).await?;
-        let importer = Importer {
-            store: library.store.clone(),
-            reader: Arc::new(reader::new()?),
-            collection: None,
-        };
+        let importer = library::importer(&library, None)?;
         let display = ImportDisplay::new();
         let show = |event: Event<'_>| show(&display, &event);
         let summary = importer.refresh(&show).await?;

@@ -6,7 +6,6 @@ use std::process::ExitCode;
 use anyhow::bail;
 use candor_store::{Source, SourceFilter};
 use candor_truth::Address;
-use candor_truth::ingest::Importer;
 use candor_truth::ingest::web::is_from;
 use clap::Args;
 use serde_json::json;
@@ -15,7 +14,6 @@ use super::sync;
 use crate::context::Context;
 use crate::library;
 use crate::open::EngineArgs;
-use crate::reader;
 use crate::terminal::{ImportDisplay, print};
 
 /// Remove sources and their text; the files themselves are left alone
@@ -49,11 +47,7 @@ impl Remove {
             }
             all.extend(page);
         }
-        let importer = Importer {
-            store: library.store.clone(),
-            reader: std::sync::Arc::new(reader::new()?),
-            collection: None,
-        };
+        let importer = library::importer(&library, None)?;
         // All are found before the first goes.
         let mut chosen: Vec<&Source> = Vec::new();
         for what in &self.what {

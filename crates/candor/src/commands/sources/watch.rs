@@ -1,18 +1,16 @@
 //! `candor sources watch`: follows what changes in watched folders, without a server.
 
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use anyhow::bail;
-use candor_truth::ingest::Importer;
 use candor_truth::ingest::watch::{Pace, Watcher};
 use clap::Args;
 
 use super::show;
 use crate::context::Context;
+use crate::library;
 use crate::open::EngineArgs;
 use crate::terminal::{ImportDisplay, print};
-use crate::{library, reader};
 
 /// Follow what changes in watched folders until Ctrl-C; `candor serve` does the same
 #[derive(Debug, Args)]
@@ -32,11 +30,7 @@ pub(super) struct Watch {
 impl Watch {
     pub(super) async fn run(self, context: &Context) -> anyhow::Result<ExitCode> {
         let library = library::open(context, &self.engine, !self.no_vectors).await?;
-        let importer = Importer {
-            store: library.store.clone(),
-            reader: Arc::new(reader::new()?),
-            collection: None,
-        };
+        let importer = library::importer(&library, None)?;
         let watched = importer.watched().await?;
         if watched.is_empty() {
             bail!("no folder is watched; `candor sources add FOLDER --watch` begins it");
