@@ -180,6 +180,8 @@ export interface Passage {
   kind: string;
   origin: string | null;
   date: string | null;
+  /** The hash of the file that the text was read from. */
+  bytes_sha256: string;
   before: string;
   quote: string;
   after: string;
