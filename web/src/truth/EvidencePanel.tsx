@@ -81,6 +81,7 @@ function Panel({ opened }: { opened: Opened }) {
       <div className="evidence-text" tabIndex={0} role="region" aria-label={t("evidence.text")}>
         {error && <Lost opened={opened} text={error instanceof Failure && error.status === 404 ? t("evidence.gone") : error.message} />}
         {passage && !held && <Lost opened={opened} text={t("evidence.changed")} />}
+        {passage && held && citation.moved && <p className="note">{t(`evidence.moved.${citation.moved}`)}</p>}
         {passage && held && <Held passage={passage} more={around < MOST} onMore={() => setAround(Math.min(MOST, around * 4))} />}
         {!passage && !error && <p className="note">{t("loading")}</p>}
       </div>
