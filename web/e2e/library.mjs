@@ -38,6 +38,20 @@ export function chinesePdf(title, lines) {
   ]);
 }
 
+/** A PDF with a picture in JPEG 2000 (hexadecimal), and a line of text. */
+export function jpeg2000Pdf(picture, line) {
+  const stream = `q 300 0 0 300 78 300 cm /P Do Q BT /F1 14 Tf 78 780 Td (${line}) Tj ET`;
+  return file([
+    "<< /Type /Catalog /Pages 2 0 R >>",
+    "<< /Type /Pages /Kids [4 0 R] /Count 1 >>",
+    "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
+    "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Resources << /Font << /F1 3 0 R >> /XObject << /P 6 0 R >> >> /Contents 5 0 R >>",
+    `<< /Length ${stream.length} >>\nstream\n${stream}\nendstream`,
+    `<< /Type /XObject /Subtype /Image /Width 64 /Height 64 /BitsPerComponent 8 /ColorSpace /DeviceRGB /Filter [/ASCIIHexDecode /JPXDecode] /Length ${picture.length + 1} >>\nstream\n${picture}>\nendstream`,
+    "<< /Title (A picture) >>",
+  ]);
+}
+
 /** The objects as a file; the first is the catalog, the last what is said of the document. */
 function file(objects) {
   let file = "%PDF-1.4\n";

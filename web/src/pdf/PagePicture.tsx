@@ -155,6 +155,8 @@ function Sheet({ pdf, number, zoom, name, quote, before, onFound, onTrouble }: S
     const box = mark.current?.closest(".evidence-text");
     if (!mark.current || !box) return;
     const [own, outer] = [mark.current.getBoundingClientRect(), box.getBoundingClientRect()];
+    const seen = own.top >= outer.top && own.bottom <= outer.bottom && own.left >= outer.left && own.right <= outer.right;
+    if (seen) return;
     box.scrollTop += own.top - outer.top - box.clientHeight / 3;
     box.scrollLeft += own.left - outer.left - 24;
   }, [shown, zoom, marks.length]);

@@ -18,6 +18,9 @@ describe("a passage on a page", () => {
   it("is found in Chinese, where a run ends anywhere", () => {
     expect(found(["许可证自签发之日起九", "十天内有效，可以续期", "两次。"], "自签发之日起九十天内有效")).toEqual(["自签发之日起九", "十天内有效"]);
   });
+  it("is found in a table, whose cells were joined by bars", () => {
+    expect(found(["Stall", "Fee", "Food", "24 euros"], "Food | 24 euros")).toEqual(["Food", "24 euros"]);
+  });
   it("is told from the same words elsewhere by what stands before it", () => {
     const page = ["The fee is 24 euros. In winter", "the fee is 24 euros. Later more."];
     expect(locate(runs(...page), "the fee is 24 euros.", "In winter\n")[0]?.run).toBe(1);

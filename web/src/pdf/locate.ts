@@ -26,8 +26,9 @@ const MARGIN = 240;
 const CONTEXT = 40;
 
 const alike: Record<string, string> = { "\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"', "\u2212": "" };
-/** Spaces, control and invisible characters, dashes, and accents that were taken off their letters. */
-const dropped = /[\s\p{C}\p{Pd}\p{M}]/gu;
+/** Spaces, control and invisible characters, dashes, accents that were taken off their letters, and what the extractor puts
+    between the cells of a table. */
+const dropped = /[\s\p{C}\p{Pd}\p{M}|]/gu;
 
 function letters(character: string): string {
   return (alike[character] ?? character.normalize("NFKD")).replace(dropped, "").toLowerCase();

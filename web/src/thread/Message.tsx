@@ -128,8 +128,7 @@ export const Answer = memo(function Answer({ message, siblings, busy, feedback }
     return now?.message.id === message.id ? now : undefined;
   });
   const { content: text, candor } = live?.message ?? message;
-  // No model writes what is quoted.
-  const fromSources = streaming && message.model === null;
+  const fromSources = streaming && message.sampling === null;
   return (
     <article className="answer" aria-label={message.model ?? "Candor"} aria-busy={streaming} data-fresh={came.current || undefined}>
       {candor ? (
