@@ -22,7 +22,7 @@ const gradient =
 const panel = (page) => page.getByRole("complementary", { name: "Passage" });
 const picture = (page) => panel(page).getByRole("img", { name: /as a picture, with the passage highlighted/ });
 
-/** Of the canvas: how large it is, how much of it is not white, and how much of what lies under the highlights is dark. */
+/** Of the canvas: how large it is, how much of it is not white, and how much of what lies under the highlights is inked. */
 export const inked = (page) =>
   page.locator(".sheet canvas").evaluate((canvas) => {
     const pen = canvas.getContext("2d");
@@ -36,7 +36,7 @@ export const inked = (page) =>
     const [across, down] = [canvas.width / outer.width, canvas.height / outer.height];
     const marks = [...document.querySelectorAll(".sheet mark")].map((mark) => {
       const { left, top, width, height } = mark.getBoundingClientRect();
-      return share((left - outer.left) * across, (top - outer.top) * down, width * across, height * down, (sum) => sum < 384);
+      return share((left - outer.left) * across, (top - outer.top) * down, width * across, height * down, (sum) => sum < 600);
     });
     return { width: canvas.width, height: canvas.height, shown: outer.width, ink: share(0, 0, canvas.width, canvas.height, (sum) => sum < 720), marks };
   });
