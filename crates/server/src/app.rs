@@ -86,6 +86,7 @@ pub(crate) struct Chat {
     answers: Arc<Answers>,
     /// Whether answers that an earlier run of the program left half written were marked as stopped.
     tidied: Arc<OnceCell<()>>,
+    /// Room for the files that are handed out.
     originals: originals::Room,
 }
 
