@@ -19,6 +19,41 @@ export function pdf(title, pages) {
     put(`<< /Length ${stream.length} >>\nstream\n${stream}\nendstream`);
   }
   put(`<< /Title (${escaped(title)}) /CreationDate (D:20240318090000Z) >>`);
+  return file(objects);
+}
+
+/** A PDF of Chinese text in a font that it names and does not hold, as older programs write it. */
+export function chinesePdf(title, lines) {
+  const hex = (text) => Array.from({ length: text.length }, (_, n) => text.charCodeAt(n).toString(16).padStart(4, "0")).join("");
+  const stream = `BT /F1 14 Tf 78 780 Td\n${lines.map((line) => `0 -24 Td <${hex(line)}> Tj`).join("\n")}\nET`;
+  return file([
+    "<< /Type /Catalog /Pages 2 0 R >>",
+    "<< /Type /Pages /Kids [4 0 R] /Count 1 >>",
+    "<< /Type /Font /Subtype /Type0 /BaseFont /STSong-Light /Encoding /UniGB-UCS2-H /DescendantFonts [6 0 R] >>",
+    "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Resources << /Font << /F1 3 0 R >> >> /Contents 5 0 R >>",
+    `<< /Length ${stream.length} >>\nstream\n${stream}\nendstream`,
+    "<< /Type /Font /Subtype /CIDFontType0 /BaseFont /STSong-Light /CIDSystemInfo << /Registry (Adobe) /Ordering (GB1) /Supplement 4 >> /DW 1000 /FontDescriptor 7 0 R >>",
+    "<< /Type /FontDescriptor /FontName /STSong-Light /Flags 6 /FontBBox [-25 -254 1000 880] /ItalicAngle 0 /Ascent 880 /Descent -120 /CapHeight 880 /StemV 93 >>",
+    `<< /Title <feff${hex(title)}> >>`,
+  ]);
+}
+
+/** A PDF with a picture in JPEG 2000 (hexadecimal), and a line of text. */
+export function jpeg2000Pdf(picture, line) {
+  const stream = `q 300 0 0 300 78 300 cm /P Do Q BT /F1 14 Tf 78 780 Td (${line}) Tj ET`;
+  return file([
+    "<< /Type /Catalog /Pages 2 0 R >>",
+    "<< /Type /Pages /Kids [4 0 R] /Count 1 >>",
+    "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
+    "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Resources << /Font << /F1 3 0 R >> /XObject << /P 6 0 R >> >> /Contents 5 0 R >>",
+    `<< /Length ${stream.length} >>\nstream\n${stream}\nendstream`,
+    `<< /Type /XObject /Subtype /Image /Width 64 /Height 64 /BitsPerComponent 8 /ColorSpace /DeviceRGB /Filter [/ASCIIHexDecode /JPXDecode] /Length ${picture.length + 1} >>\nstream\n${picture}>\nendstream`,
+    "<< /Title (A picture) >>",
+  ]);
+}
+
+/** The objects as a file; the first is the catalog, the last what is said of the document. */
+function file(objects) {
   let file = "%PDF-1.4\n";
   const places = objects.map((object, n) => {
     const at = file.length;

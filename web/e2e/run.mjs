@@ -8,9 +8,11 @@ import { checks } from "./checks.mjs";
 import { grounded } from "./grounded.mjs";
 import { hostile } from "./hostile.mjs";
 import { launch, openPage, Server } from "./harness.mjs";
+import { pages } from "./pages.mjs";
 import { placed } from "./placed.mjs";
 import { streaming } from "./streaming.mjs";
 import { Upstream } from "./upstream.mjs";
+import { words } from "./words.mjs";
 
 const axeSource = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
@@ -35,7 +37,7 @@ let failed = 0;
 let passed = 0;
 try {
   await server.start();
-  for (const [name, check] of Object.entries({ ...checks, ...grounded, ...streaming, ...hostile, ...placed })) {
+  for (const [name, check] of Object.entries({ ...checks, ...grounded, ...pages, ...streaming, ...hostile, ...placed, ...words })) {
     if (!new RegExp(wanted).test(name)) continue;
     const start = Date.now();
     let page;

@@ -50,11 +50,22 @@ const opened = async (page) => {
   await page.locator("button.mark-button[data-mark=quoted]").first().click();
   await page.locator(".evidence mark").waitFor();
 };
+/** The last quote is from a PDF: the picture of its page. */
+const drawn = async (page) => {
+  await page.locator("button.mark-button[data-mark=quoted]").last().click();
+  await page.locator(".sheet mark").first().waitFor();
+};
 const phone = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true };
 
 const pictures = {
   async truth({ shot, quoted }) {
     await shot({ path: `c/${quoted}`, ready: opened });
+  },
+  async "truth-pdf"({ shot, quoted }) {
+    await shot({ path: `c/${quoted}`, ready: drawn });
+  },
+  async "truth-pdf-phone"({ shot, quoted }) {
+    await shot({ path: `c/${quoted}`, ...phone, ready: drawn });
   },
   async "truth-dark"({ shot, quoted }) {
     await shot({ path: `c/${quoted}`, colorScheme: "dark", ready: opened });

@@ -6,6 +6,7 @@ mod answers;
 mod conversations;
 mod evidence;
 mod fit;
+mod originals;
 mod prepare;
 mod sampling;
 mod small;
@@ -38,6 +39,7 @@ pub fn routes() -> Router<App> {
         .route("/api/import", post(conversations::import))
         .route("/api/sources", get(sources::list))
         .route("/api/sources/{id}/passage", get(sources::passage))
+        .route("/api/sources/{id}/original", get(originals::original))
         .route(
             "/api/conversations",
             get(conversations::list).post(conversations::create),
@@ -71,6 +73,7 @@ pub(crate) fn with_store(app: App) -> App {
             store,
             answers: Arc::default(),
             tidied: Arc::default(),
+            originals: originals::Room::default(),
         }),
         None => app,
     }
@@ -83,6 +86,8 @@ pub(crate) struct Chat {
     answers: Arc<Answers>,
     /// Whether answers that an earlier run of the program left half written were marked as stopped.
     tidied: Arc<OnceCell<()>>,
+    /// Room for the files that are handed out.
+    originals: originals::Room,
 }
 
 impl FromRequestParts<App> for Chat {

@@ -38,6 +38,9 @@ pub enum ApiError {
     /// 413 for an upload.
     #[error("the file is larger than {0} bytes; split it, or raise `max_upload_bytes` in the server's configuration")]
     FileTooLarge(u64),
+    /// 413 for a file that is asked for.
+    #[error("the file has more than {0} bytes, and only smaller ones are handed out; its text is there")]
+    FileNotSent(u64),
     /// 409.
     #[error("{0}")]
     Conflict(String),
@@ -118,7 +121,9 @@ impl ApiError {
                 None,
             ),
             Self::Timeout(_) => (StatusCode::REQUEST_TIMEOUT, INVALID, Some("request_timeout"), None),
-            Self::FileTooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, INVALID, Some("file_too_large"), None),
+            Self::FileTooLarge(_) | Self::FileNotSent(_) => {
+                (StatusCode::PAYLOAD_TOO_LARGE, INVALID, Some("file_too_large"), None)
+            }
             Self::Conflict(_) => (StatusCode::CONFLICT, INVALID, Some("not_ready"), Some(1)),
             Self::Range(_) => (
                 StatusCode::RANGE_NOT_SATISFIABLE,

@@ -17,7 +17,7 @@ use utoipa::IntoParams;
 use crate::api::checked;
 use crate::{ApiError, App};
 
-pub(crate) use content::{__path_content, __path_text, text_of};
+pub(crate) use content::{__path_content, __path_text, attachment, text_of};
 pub(crate) use upload::__path_upload;
 
 /// What sources are for that were not uploaded.

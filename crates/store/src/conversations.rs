@@ -36,6 +36,8 @@ pub struct Conversation {
     pub sampling: serde_json::Value,
     /// Which sources it is answered from.
     pub sources: Scope,
+    /// Whether answers from sources are in the model's own words.
+    pub phrase: bool,
     /// The last message of the branch that is shown.
     pub leaf: Option<String>,
     /// Put away: not in the list.
@@ -64,6 +66,9 @@ pub struct NewConversation {
     /// See [`Conversation`].
     #[serde(default)]
     pub sources: Scope,
+    /// See [`Conversation`].
+    #[serde(default)]
+    pub phrase: bool,
 }
 
 /// What changes in a conversation; `None` stays.
@@ -84,6 +89,9 @@ pub struct ConversationChange {
     /// Other sources.
     #[serde(default)]
     pub sources: Option<Scope>,
+    /// In the model's own words, or not.
+    #[serde(default)]
+    pub phrase: Option<bool>,
     /// Away, or back.
     #[serde(default)]
     pub archived: Option<bool>,
@@ -108,6 +116,7 @@ impl From<conversation::Model> for Conversation {
             system_prompt: row.system_prompt,
             sampling: row.sampling,
             sources: Scope::of_row(row.sources),
+            phrase: row.phrase,
             leaf: row.leaf,
             archived: row.archived,
             created_ms: row.created_ms,
@@ -165,6 +174,7 @@ impl Store {
             system_prompt: Set(checked_system(new.system_prompt)?),
             sampling: Set(checked_sampling(new.sampling)?),
             sources: Set(new.sources.checked()?.row()),
+            phrase: Set(new.phrase),
             leaf: Set(None),
             archived: Set(false),
             created_ms: Set(now),
@@ -228,6 +238,9 @@ impl Store {
         }
         if let Some(sources) = change.sources {
             row.sources = Set(sources.checked()?.row());
+        }
+        if let Some(phrase) = change.phrase {
+            row.phrase = Set(phrase);
         }
         if let Some(archived) = change.archived {
             row.archived = Set(archived);

@@ -40,6 +40,9 @@ pub struct Document {
     pub sources: Scope,
     /// See [`Conversation`].
     #[serde(default)]
+    pub phrase: bool,
+    /// See [`Conversation`].
+    #[serde(default)]
     pub leaf: Option<String>,
     /// See [`Conversation`].
     #[serde(default)]
@@ -130,6 +133,7 @@ impl Store {
             system_prompt: owner.system_prompt,
             sampling: owner.sampling,
             sources: owner.sources,
+            phrase: owner.phrase,
             leaf: owner.leaf,
             created_ms: Some(owner.created_ms),
             messages: messages.collect(),
@@ -195,6 +199,7 @@ impl Store {
             system_prompt: Set(checked_system(document.system_prompt)?),
             sampling: Set(checked_sampling(document.sampling)?),
             sources: Set(document.sources.checked()?.row()),
+            phrase: Set(document.phrase),
             leaf: Set(None),
             archived: Set(false),
             created_ms: Set(document.created_ms.unwrap_or(now)),

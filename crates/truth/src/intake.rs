@@ -10,7 +10,8 @@ use candor_store::{NewSource, NewText, NewUpload, Source, StoreError};
 use tokio::sync::{Mutex, Notify};
 
 use crate::error::blocking;
-use crate::originals::{Arriving, Originals};
+use crate::ingest::file_of;
+use crate::originals::{Arriving, NoOriginal, Originals, as_read};
 use crate::passages::Layout;
 use crate::reading::{Document, Input, ReadError, Reader};
 use crate::{Library, TruthError, language, standing};
@@ -107,6 +108,20 @@ impl Intake {
         tokio::fs::File::open(&path)
             .await
             .map_err(|error| TruthError::file(&path, &error))
+    }
+
+    /// The very bytes that a source's text was read from, at most `most` of them: those of an upload, or of a file on
+    /// this machine that still has them.
+    ///
+    /// # Errors
+    /// If the work was cut off. That there are none is no error: then it is the reason.
+    pub async fn as_read(&self, source: &Source, most: u64) -> Result<Result<Vec<u8>, NoOriginal>, TruthError> {
+        let kept = self.originals.path(&source.bytes_sha256);
+        let upload = self.library.store.file(&source.id).await?.purpose.is_some();
+        let own = file_of(source).filter(|_| !upload);
+        let files: Vec<PathBuf> = upload.then_some(kept).into_iter().chain(own).collect();
+        let sha256 = source.bytes_sha256.clone();
+        blocking(move || Ok(as_read(&files, &sha256, most))).await
     }
 
     /// Reads and indexes whatever comes, until it is dropped.

@@ -31,7 +31,7 @@ pub use error::TruthError;
 pub use index::{Index, SyncProgress, Synced};
 pub use intake::Intake;
 pub use language::language;
-pub use originals::Arriving;
+pub use originals::{Arriving, NoOriginal};
 pub use passages::{Heading, Layout, passages};
 pub use quote::{Evidence, Quote};
 pub use reading::{Document, Input, PlainText, ReadError, Reader};

@@ -1,6 +1,8 @@
 //! The bytes of uploads, in a folder, under their SHA-256: no name from outside becomes a path. What was kept is on the
-//! disk; what was cut off on its way there leaves a part that the next start clears away.
+//! disk; what was cut off on its way there leaves a part that the next start clears away. And the bytes that any source's
+//! text was read from, where they are still to be had.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -27,6 +29,50 @@ pub struct Arriving {
     hash: Sha256,
     bytes: u64,
     kept: bool,
+}
+
+/// Why the bytes that a source's text was read from are not to be had.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoOriginal {
+    /// It has no file: it came from the web or from standard input.
+    #[error("only the text of this source was kept, because it did not come from a file")]
+    NotKept,
+    /// The file cannot be read.
+    #[error("the file of this source cannot be read any more; its text is kept")]
+    Gone,
+    /// The file has other bytes.
+    #[error("the file of this source has changed since its text was read; `candor sources refresh` reads it again")]
+    Changed,
+    /// More bytes than were asked for.
+    #[error("the file of this source has more than {0} bytes; only smaller ones are handed out whole")]
+    TooLarge(u64),
+}
+
+/// The bytes of the first of these files that has this hash, at most `most` of them.
+pub(crate) fn as_read(files: &[PathBuf], sha256: &str, most: u64) -> Result<Vec<u8>, NoOriginal> {
+    let mut reason = if files.is_empty() {
+        NoOriginal::NotKept
+    } else {
+        NoOriginal::Gone
+    };
+    for path in files {
+        // Looked at before it is opened: opening a pipe waits for its other end.
+        if !path.metadata().is_ok_and(|metadata| metadata.is_file()) {
+            continue;
+        }
+        let mut bytes = Vec::new();
+        let Ok(read) = std::fs::File::open(path).and_then(|file| file.take(most + 1).read_to_end(&mut bytes)) else {
+            continue;
+        };
+        if read as u64 > most {
+            reason = NoOriginal::TooLarge(most);
+        } else if hex::encode(Sha256::digest(&bytes)) == sha256 {
+            return Ok(bytes);
+        } else {
+            reason = NoOriginal::Changed;
+        }
+    }
+    Err(reason)
 }
 
 impl Originals {

@@ -5,7 +5,7 @@
 use candor_store::{Source, SourceFilter, SourceState, Store, StoreError};
 use serde::{Deserialize, Serialize};
 
-use crate::receipt::{Body, Line, Place, sha256};
+use crate::receipt::{Body, Place, sha256};
 use crate::{Evidence, TruthError, sentences};
 
 /// Receipts that are looked at together.
@@ -120,7 +120,7 @@ pub async fn look(store: &Store, body: &Body) -> Result<Standing, TruthError> {
     let mut quotes = Vec::new();
     for (sentence, line) in body.sentences.iter().enumerate() {
         for (citation, place) in line.evidence.iter().enumerate() {
-            let Found { state, why, now } = found(store, line, place).await?;
+            let Found { state, why, now } = of_words(store, place, &line.text).await?;
             quotes.push(QuoteStanding {
                 sentence,
                 citation,
@@ -140,10 +140,15 @@ pub async fn look(store: &Store, body: &Body) -> Result<Standing, TruthError> {
     })
 }
 
-struct Found {
-    state: State,
-    why: Option<String>,
-    now: Option<Now>,
+/// How a source stands to words that were quoted from it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Found {
+    /// How.
+    pub state: State,
+    /// What that means, as a sentence; none where nothing changed.
+    pub why: Option<String>,
+    /// Where the words stand now, where that is another place.
+    pub now: Option<Now>,
 }
 
 impl Found {
@@ -156,46 +161,55 @@ impl Found {
     }
 }
 
-async fn found(store: &Store, line: &Line, place: &Place) -> Result<Found, TruthError> {
+/// Compares one quote with what its source says now. `words` are those of the sentence that it bears out: where they are
+/// the quote itself, they are found again in another text of the source.
+///
+/// # Errors
+/// If the store cannot be read.
+pub async fn of_words(store: &Store, place: &Place, words: &str) -> Result<Found, TruthError> {
     let own = match &place.file_id {
         Some(id) => there(store.source(id).await)?,
         None => None,
     };
-    let same_text = store
-        .sources_of_texts(&[place.text_sha256.as_str()], &SourceFilter::default())
-        .await?;
     let has_it = |one: &Source| one.text_sha256.as_deref() == Some(place.text_sha256.as_str());
     // The cited source itself counts before others that say the same.
     let live = |one: &&Source| one.state != SourceState::Gone;
     match &own {
         Some(own) if has_it(own) => at_its_place(store, own, place).await,
-        Some(own) if own.text_sha256.is_some() => in_new_text(store, own, line, place).await,
+        Some(own) if own.text_sha256.is_some() => in_new_text(store, own, words, place).await,
         Some(own) if own.state != SourceState::Gone => Ok(Found::new(
             State::Changed,
             "its source was changed and cannot be read any more",
         )),
-        _ => match same_text.iter().find(live).or(same_text.first()) {
-            Some(other) => {
-                let found = at_its_place(store, other, place).await?;
-                Ok(match (place.file_id.is_some(), found.state) {
-                    (true, State::Same) => Found {
-                        why: Some(format!("its source was removed; {} says the same", other.name)),
-                        now: Some(Now {
-                            file_id: other.id.clone(),
-                            start: place.start,
-                            end: place.end,
-                        }),
-                        ..found
-                    },
-                    _ => found,
-                })
+        _ => {
+            let texts = [place.text_sha256.as_str()];
+            let same_text = store.sources_of_texts(&texts, &SourceFilter::default()).await?;
+            match same_text.iter().find(live).or(same_text.first()) {
+                Some(other) => in_another(store, other, place).await,
+                None => Ok(Found::new(
+                    State::Gone,
+                    "its source was removed or replaced, with its text",
+                )),
             }
-            None => Ok(Found::new(
-                State::Gone,
-                "its source was removed or replaced, with its text",
-            )),
-        },
+        }
     }
+}
+
+/// The cited source is gone, or none was named; another one has the same text.
+async fn in_another(store: &Store, other: &Source, place: &Place) -> Result<Found, TruthError> {
+    let found = at_its_place(store, other, place).await?;
+    Ok(match (place.file_id.is_some(), found.state) {
+        (true, State::Same) => Found {
+            why: Some(format!("its source was removed; {} says the same", other.name)),
+            now: Some(Now {
+                file_id: other.id.clone(),
+                start: place.start,
+                end: place.end,
+            }),
+            ..found
+        },
+        _ => found,
+    })
 }
 
 /// The text is the cited one: the bytes must be, too.
@@ -223,15 +237,15 @@ async fn at_its_place(store: &Store, source: &Source, place: &Place) -> Result<F
 }
 
 /// The source has another text now: the words may still be in it.
-async fn in_new_text(store: &Store, source: &Source, line: &Line, place: &Place) -> Result<Found, TruthError> {
+async fn in_new_text(store: &Store, source: &Source, words: &str, place: &Place) -> Result<Found, TruthError> {
     let sha = source.text_sha256.as_deref().unwrap_or_default();
     let Some(text) = there(store.text(sha).await)? else {
         // It changes right now; whoever changed it left word.
         return Ok(Found::new(State::Changed, "its source is being changed"));
     };
     // The sentence is the quote, to the byte; else it is known by its hash alone, and sentences are compared with that.
-    let range = if sha256(line.text.as_bytes()) == place.quote_sha256 {
-        text.find(&line.text).map(|at| at..at + line.text.len())
+    let range = if sha256(words.as_bytes()) == place.quote_sha256 {
+        text.find(words).map(|at| at..at + words.len())
     } else {
         let all = sentences(&text, &[]).into_iter().map(|one| one.range);
         all.filter(|range| range.len() == place.end - place.start.min(place.end))
@@ -264,8 +278,7 @@ mod tests {
     use candor_store::{NewSource, NewText};
 
     use super::*;
-    use crate::receipt::{MadeBy, Soundness};
-    use crate::receipt::{Signer, issue, verify};
+    use crate::receipt::{Line, MadeBy, Signer, Soundness, issue, verify};
 
     const TEXT: &str = "The lighthouse was built by Ada. It is white.";
     const WORDS: &str = "The lighthouse was built by Ada.";

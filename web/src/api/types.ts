@@ -31,6 +31,8 @@ export interface Citation {
   url?: string;
   /** The source does not say so any more, or is not there any more. */
   stale?: "changed" | "gone";
+  /** The words stand at another place since: the source was changed, or another one says the same. */
+  moved?: "changed" | "elsewhere";
 }
 
 export interface Sentence {
@@ -61,6 +63,8 @@ export interface Conversation {
   system_prompt: string;
   sampling: Sampling;
   sources: Scope;
+  /** Answers from sources are in the model's own words. */
+  phrase: boolean;
   leaf: string | null;
   archived: boolean;
   created_ms: number;
@@ -84,6 +88,7 @@ export interface Message {
   error: string | null;
   model: string | null;
   model_hash: string | null;
+  /** `null` where sources answer: no model draws what they say, also where one puts it into its own words. */
   sampling: Sampling | null;
   usage: Usage | null;
   tokens_per_second: number | null;
@@ -136,6 +141,7 @@ export interface Defaults {
   system_prompt?: string;
   sampling?: Sampling;
   sources?: Scope;
+  phrase?: boolean;
   /** The share of given answers that may be wrong; `null` is off. */
   dial?: number | null;
 }
@@ -180,6 +186,8 @@ export interface Passage {
   kind: string;
   origin: string | null;
   date: string | null;
+  /** The hash of the file that the text was read from. */
+  bytes_sha256: string;
   before: string;
   quote: string;
   after: string;

@@ -2,6 +2,7 @@
 
 import { Fragment, memo, useEffect, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
+import { useCopy } from "../ui/clipboard";
 import { CheckIcon, CopyIcon } from "../ui/icons";
 import type { Piece } from "./highlight";
 
@@ -12,19 +13,13 @@ export const CodeBlock = memo(function CodeBlock({ code: written, language }: { 
   const { t } = useTranslation();
   const code = written.replace(TURNING, "");
   const coloured = useColours(code, language.toLowerCase());
-  const [copied, setCopied] = useState(false);
-
-  const copy = async () => {
-    await copyText(code);
-    setCopied(true);
-    setTimeout(() => setCopied(false), 1500);
-  };
+  const [copied, copy] = useCopy();
 
   return (
     <figure className="code" dir="ltr">
       <figcaption>
         <span>{language || t("code.plain")}</span>
-        <button type="button" className="quiet" onClick={copy} aria-label={copied ? t("code.copied") : t("code.copy")}>
+        <button type="button" className="quiet" onClick={() => copy(code)} aria-label={copied ? t("code.copied") : t("code.copy")}>
           {copied ? <CheckIcon /> : <CopyIcon />}
           <span>{copied ? t("code.copied") : t("code.copy")}</span>
         </button>
@@ -87,18 +82,3 @@ const Line = memo(function Line({ pieces }: { pieces: Piece[] }) {
     </span>
   ));
 });
-
-export async function copyText(text: string): Promise<void> {
-  try {
-    await navigator.clipboard.writeText(text);
-  } catch {
-    // Without a secure context there is no clipboard API; a hidden field does it.
-    const field = document.createElement("textarea");
-    field.value = text;
-    field.className = "sr-only";
-    document.body.append(field);
-    field.select();
-    document.execCommand("copy");
-    field.remove();
-  }
-}

@@ -4,12 +4,12 @@ import { memo, useEffect, useRef, useState, useSyncExternalStore } from "react";
 import { useTranslation } from "react-i18next";
 import { editQuestion, regenerate, select } from "../api/hooks";
 import type { Feedback, Message } from "../api/types";
-import { copyText } from "../markdown/CodeBlock";
 import { Markdown } from "../markdown/Markdown";
 import { percent } from "../settings/DialMenu";
 import { liveAnswers } from "../stream/live";
 import { Grounded } from "../truth/Grounded";
 import { answerText } from "../truth/shown";
+import { useCopy } from "../ui/clipboard";
 import { AgainIcon, CheckIcon, CopyIcon, EditIcon, LeftIcon, RightIcon } from "../ui/icons";
 import { sends } from "../ui/keys";
 import { toastError } from "../ui/toasts";
@@ -128,8 +128,7 @@ export const Answer = memo(function Answer({ message, siblings, busy, feedback }
     return now?.message.id === message.id ? now : undefined;
   });
   const { content: text, candor } = live?.message ?? message;
-  // No model writes what is quoted.
-  const fromSources = streaming && message.model === null;
+  const fromSources = streaming && message.sampling === null;
   return (
     <article className="answer" aria-label={message.model ?? "Candor"} aria-busy={streaming} data-fresh={came.current || undefined}>
       {candor ? (
@@ -203,14 +202,9 @@ function Branches({ message, siblings, busy }: Props) {
 
 function Copy({ text }: { text: string }) {
   const { t } = useTranslation();
-  const [copied, setCopied] = useState(false);
-  useEffect(() => {
-    if (!copied) return;
-    const timer = setTimeout(() => setCopied(false), 1500);
-    return () => clearTimeout(timer);
-  }, [copied]);
+  const [copied, copy] = useCopy();
   return (
-    <button type="button" className="icon" aria-label={copied ? t("copied") : t("copy")} title={t("copy")} onClick={() => void copyText(text).then(() => setCopied(true))}>
+    <button type="button" className="icon" aria-label={copied ? t("copied") : t("copy")} title={t("copy")} onClick={() => copy(text)}>
       {copied ? <CheckIcon /> : <CopyIcon />}
     </button>
   );

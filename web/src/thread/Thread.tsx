@@ -3,7 +3,7 @@
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { Failure } from "../api/client";
-import { ask, client, scopeOf, useConversation, useModels, useSettings } from "../api/hooks";
+import { ask, changeConversation, client, scopeOf, useConversation, useModels, useSettings } from "../api/hooks";
 import { conversational, type Defaults } from "../api/types";
 import { show } from "../route";
 import { DialMenu } from "../settings/DialMenu";
@@ -57,11 +57,20 @@ export function Thread({ id, sidebar, onSidebar, onSettings, onSources }: Props)
   const usable = conversational(models.data ?? []);
   const chosen = usable.find((one) => one.id === defaults.model) ?? usable[0];
 
+  const scope = scopeOf(data?.conversation ?? null, settings.data?.defaults);
+  // Of a conversation that is not there yet; it is off again in the next one.
+  const [newPhrase, setNewPhrase] = useState(false);
+  const phrase = id ? (data?.conversation.phrase ?? false) : newPhrase;
+  const changePhrase = (phrase: boolean) => {
+    if (id) changeConversation(id, { phrase }).catch(toastError);
+    else setNewPhrase(phrase);
+  };
+
   const [sent, setSent] = useState(0);
   const send = async (content: string) => {
     try {
       setSent((count) => count + 1);
-      const conversation = await ask(id, content, { ...defaults, model: chosen?.id });
+      const conversation = await ask(id, content, { ...defaults, model: chosen?.id, phrase });
       if (conversation !== id) show(conversation);
       return true;
     } catch (error) {
@@ -79,7 +88,7 @@ export function Thread({ id, sidebar, onSidebar, onSettings, onSources }: Props)
           </button>
         )}
         <ModelMenu conversation={data?.conversation ?? null} />
-        <DialMenu />
+        <DialMenu phrase={scope === "none" ? null : phrase} onPhrase={changePhrase} />
         <h1 className={data?.conversation.title ? "title" : "sr-only"} dir="auto">
           {data?.conversation.title || t("newChat")}
         </h1>
@@ -106,7 +115,7 @@ export function Thread({ id, sidebar, onSidebar, onSettings, onSources }: Props)
           </div>
         ))}
       </Scroller>
-      {!(query.isError && id) && <Composer id={id} running={running} conversation={data?.conversation ?? null} scope={scopeOf(data?.conversation ?? null, settings.data?.defaults)} onSources={onSources} onSend={send} />}
+      {!(query.isError && id) && <Composer id={id} running={running} conversation={data?.conversation ?? null} scope={scope} onSources={onSources} onSend={send} />}
       {id && <Announcer id={id} running={running} turns={turns} />}
     </>
   );

@@ -19,7 +19,7 @@ const GLIMPSE = 220;
 export function Abstained({ message, candor, busy }: { message: Message; candor: Candor; busy: boolean }) {
   const { t } = useTranslation();
   const nearest = candor.nearest ?? [];
-  const memory = message.model !== null;
+  const memory = message.sampling !== null;
   const reading = useShelf().data?.reading ?? 0;
   const again = (how?: { dial: number | null; memory?: boolean }) => void regenerate(message.conversation, message.id, how).catch(toastError);
   const add = () => pickFiles((files) => addSources(files, message.conversation));

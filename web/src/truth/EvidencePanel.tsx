@@ -1,18 +1,26 @@
-// The passage in its source: the extracted text around it, with the quote highlighted and in view. All of it is plain
-// text, whatever the source holds.
+// The passage in its source, highlighted and in view: on the picture of its page where the source is a PDF whose file is at
+// hand, else, or where that is chosen, in the extracted text around it.
 
-import { useEffect, useLayoutEffect, useRef, useState, useSyncExternalStore } from "react";
+import { lazy, Suspense, useEffect, useRef, useState, useSyncExternalStore } from "react";
 import { useTranslation } from "react-i18next";
 import { Failure, open as fetchFrom } from "../api/client";
 import { usePassage } from "../api/sources";
 import type { Passage } from "../api/types";
-import { copyText } from "../markdown/CodeBlock";
+import { Boundary } from "../ui/Boundary";
+import { useCopy } from "../ui/clipboard";
 import { CheckIcon, CloseIcon, CopyIcon, ReceiptIcon } from "../ui/icons";
+import { recall, remember } from "../ui/memory";
 import { toastError } from "../ui/toasts";
 import { evidence, type Opened } from "./evidence";
 import { explanation, MarkIcon } from "./Mark";
 import { citationText } from "./shown";
+import { Surroundings } from "./Surroundings";
 
+/** With pdf.js, so only where there is a page to draw. */
+const PagePicture = lazy(() => import("../pdf/PagePicture"));
+
+/** Whether pages are shown as pictures, as this browser's reader chose last. */
+const VIEW = "candor-page-view";
 const FIRST = 1500;
 const MOST = 60_000;
 
@@ -73,7 +81,8 @@ function Panel({ opened }: { opened: Opened }) {
       <div className="evidence-text" tabIndex={0} role="region" aria-label={t("evidence.text")}>
         {error && <Lost opened={opened} text={error instanceof Failure && error.status === 404 ? t("evidence.gone") : error.message} />}
         {passage && !held && <Lost opened={opened} text={t("evidence.changed")} />}
-        {passage && held && <Surroundings passage={passage} more={around < MOST} onMore={() => setAround(Math.min(MOST, around * 4))} />}
+        {passage && held && citation.moved && <p className="note">{t(`evidence.moved.${citation.moved}`)}</p>}
+        {passage && held && <Held passage={passage} more={around < MOST} onMore={() => setAround(Math.min(MOST, around * 4))} />}
         {!passage && !error && <p className="note">{t("loading")}</p>}
       </div>
       <footer>
@@ -95,43 +104,50 @@ function Panel({ opened }: { opened: Opened }) {
   );
 }
 
-function Surroundings({ passage, more, onMore }: { passage: Passage; more: boolean; onMore: () => void }) {
+/** A passage that its source still has. */
+function Held(text: { passage: Passage; more: boolean; onMore: () => void }) {
   const { t } = useTranslation();
-  const mark = useRef<HTMLElement>(null);
-  const before = useRef<{ top: number; from: number } | null>(null);
-  useLayoutEffect(() => {
-    const box = mark.current?.closest(".evidence-text");
-    if (!mark.current || !box) return;
-    if (before.current === null) {
-      const room = Math.max(24, (box.clientHeight - mark.current.offsetHeight) / 3);
-      box.scrollTop = mark.current.offsetTop - room;
-    } else if (before.current.from !== passage.from) {
-      // More text above it: what is read stays where it is.
-      box.scrollTop += mark.current.offsetTop - before.current.top;
-    }
-    before.current = { top: mark.current.offsetTop, from: passage.from };
-  }, [passage.from, passage.to]);
+  const { kind, page } = text.passage;
+  const [picture, setPicture] = useState(() => recall(VIEW) !== "text");
+  // Where its words are not highlighted on the picture, they stand below it.
+  const [found, setFound] = useState(true);
+  if (kind !== "pdf" || page === null) return <Surroundings {...text} />;
+  const choose = (picture: boolean) => {
+    remember(VIEW, picture ? "picture" : "text");
+    setFound(true);
+    setPicture(picture);
+  };
   return (
     <>
-      {passage.from > 0 && <More show={more} label={t("evidence.before")} onMore={onMore} />}
-      <p className="source-text" dir="auto">
-        {passage.before}
-        <mark ref={mark}>{passage.quote}</mark>
-        {passage.after}
-      </p>
-      {passage.to < passage.size && <More show={more} label={t("evidence.after")} onMore={onMore} />}
+      <div className="views" role="group" aria-label={t("evidence.view")}>
+        {[true, false].map((one) => (
+          <button key={String(one)} type="button" aria-pressed={picture === one} onClick={() => choose(one)}>
+            {t(one ? "evidence.asPicture" : "evidence.asText")}
+          </button>
+        ))}
+      </div>
+      {picture && (
+        <Boundary fallback={<Unloaded onShown={setFound} />}>
+          <Suspense fallback={<p className="note loading">{t("pdf.drawing")}</p>}>
+            <PagePicture passage={text.passage} page={page} onFound={setFound} />
+          </Suspense>
+        </Boundary>
+      )}
+      {(!picture || !found) && <Surroundings {...text} below={picture} />}
     </>
   );
 }
 
-const More = ({ show, label, onMore }: { show: boolean; label: string; onMore: () => void }) =>
-  show ? (
-    <button type="button" className="link" onClick={onMore}>
-      {label}
-    </button>
-  ) : (
-    <p className="note">…</p>
+/** The part of this page that draws PDFs did not come: the server has another version now, or cannot be reached. */
+function Unloaded({ onShown }: { onShown: (found: boolean) => void }) {
+  const { t } = useTranslation();
+  useEffect(() => onShown(false), [onShown]);
+  return (
+    <p className="picture-note" role="status">
+      {t("pdf.unloaded")}
+    </p>
   );
+}
 
 /** The words as they were quoted, where the source does not have them any more. */
 function Lost({ opened, text }: { opened: Opened; text: string }) {
@@ -149,15 +165,10 @@ function Lost({ opened, text }: { opened: Opened; text: string }) {
 
 function CopyCitation({ opened }: { opened: Opened }) {
   const { t } = useTranslation();
-  const [copied, setCopied] = useState(false);
-  useEffect(() => {
-    if (!copied) return;
-    const timer = setTimeout(() => setCopied(false), 1500);
-    return () => clearTimeout(timer);
-  }, [copied]);
+  const [copied, copy] = useCopy();
   const text = citationText(opened.citation, { page: (page) => t("page", { page }) });
   return (
-    <button type="button" onClick={() => void copyText(text).then(() => setCopied(true))}>
+    <button type="button" onClick={() => copy(text)}>
       {copied ? <CheckIcon size={15} /> : <CopyIcon size={15} />}
       {t(copied ? "copied" : "evidence.copy")}
     </button>

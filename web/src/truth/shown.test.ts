@@ -40,6 +40,8 @@ describe("what is said of an answer", () => {
   });
   it("is copied with its place", () => {
     expect(citationText(citation, words)).toBe("\u201cThe hall was built in 1874.\u201d (Hall.pdf, page 3, 1990-02-01)");
+    const said = sentence({ mark: "supported", text: "It dates from 1874." });
+    expect(answerText(candor({ sentences: [said] }), words)).toBe("It dates from 1874. (Hall.pdf, page 3, 1990-02-01)");
     expect(answerText(candor(), words)).toBe("\u201cThe hall was built in 1874.\u201d (Hall.pdf, page 3, 1990-02-01)");
   });
 });

@@ -38,14 +38,25 @@ export function around(text: string, short: string | null): [string, string, str
 }
 
 /** A quote with where it stands, for other documents. */
-export function citationText(citation: Citation, words: { page: (page: number) => string }): string {
-  const place = [citation.filename, citation.page === undefined ? "" : words.page(citation.page), citation.date ?? "", citation.url ?? ""];
-  return `\u201c${citation.quote.replace(/\s+/g, " ").trim()}\u201d (${place.filter(Boolean).join(", ")})`;
+export function citationText(citation: Citation, words: Words): string {
+  return `\u201c${citation.quote.replace(/\s+/g, " ").trim()}\u201d (${placeText(citation, words)})`;
+}
+
+interface Words {
+  page: (page: number) => string;
+}
+
+function placeText(citation: Citation, words: Words): string {
+  return [citation.filename, citation.page === undefined ? "" : words.page(citation.page), citation.date ?? "", citation.url ?? ""].filter(Boolean).join(", ");
 }
 
 /** The answer with its sources, for the clipboard. */
-export function answerText(candor: Candor, words: { page: (page: number) => string }): string {
-  const lines = candor.sentences.map(({ text, citations }) => (citations.length > 0 ? citations.map((one) => citationText(one, words)).join("\n") : text));
+export function answerText(candor: Candor, words: Words): string {
+  const lines = candor.sentences.map(({ text, mark, citations }) => {
+    // The model's words are never put between quotation marks.
+    if (mark === "supported") return `${text} (${citations.map((one) => placeText(one, words)).join("; ")})`;
+    return citations.length > 0 ? citations.map((one) => citationText(one, words)).join("\n") : text;
+  });
   const memory = candor.sentences.every(({ mark }) => mark === "memory");
   return lines.join(memory ? " " : "\n");
 }

@@ -14,6 +14,7 @@ function icon(path: ReactNode) {
 
 export const SidebarIcon = icon(<><rect x="3.5" y="5" width="17" height="14" rx="2.500" /><path d="M9.500 5v14" /></>);
 export const PlusIcon = icon(<path d="M12 5v14M5 12h14" />);
+export const MinusIcon = icon(<path d="M5 12h14" />);
 export const SearchIcon = icon(<><circle cx="11" cy="11" r="6.5" /><path d="m20 20-4.2-4.2" /></>);
 export const SendIcon = icon(<path d="M12 19V5M6 11l6-6 6 6" />);
 export const StopIcon = icon(<rect x="7" y="7" width="10" height="10" rx="1.5" fill="currentColor" />);

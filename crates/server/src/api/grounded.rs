@@ -109,17 +109,17 @@ impl Grounded {
         if self.bare {
             return self.by_memory(model.as_ref(), request).await;
         }
-        let card = Model::of(&model.card());
         if self.phrase {
-            let mut question = self.question.clone();
-            question.model = Some(card);
-            return self
-                .answerer
-                .ask_phrased(&question, model.as_ref())
-                .await
-                .map_err(failed);
+            return self.in_words_of(model.as_ref()).await;
         }
-        self.by_sources(Some(card)).await
+        self.by_sources(Some(Model::of(&model.card()))).await
+    }
+
+    /// Answers from sources, in the model's own words where its quotes bear them out.
+    pub(crate) async fn in_words_of(&self, model: &dyn Generator) -> Result<Answer, ApiError> {
+        let mut question = self.question.clone();
+        question.model = Some(Model::of(&model.card()));
+        self.answerer.ask_phrased(&question, model).await.map_err(failed)
     }
 
     /// Answers from sources; `model` is whom the question was put to, if anyone.

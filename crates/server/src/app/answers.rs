@@ -45,8 +45,8 @@ struct Text {
 pub(super) enum Work {
     /// The model goes on with the conversation.
     Model(Arc<dyn Generator>, Box<GenerateRequest>),
-    /// Sources are quoted.
-    Sources(Box<Grounded>, OwnedSemaphorePermit),
+    /// Sources are quoted, and what they say is put into a model's words where there is one.
+    Sources(Box<Grounded>, OwnedSemaphorePermit, Option<Arc<dyn Generator>>),
     /// The model says what it remembers, and is asked again to see how sure that is.
     Memory(
         Box<Grounded>,
@@ -165,7 +165,8 @@ impl Place {
     async fn work(&self, store: &Store, id: &str, work: Work) -> Result<Option<serde_json::Value>, ApiError> {
         let answer = match work {
             Work::Model(model, request) => return Ok(Some(self.follow(store, id, model.as_ref(), *request).await?)),
-            Work::Sources(grounded, _permit) => grounded.by_sources(None).await?,
+            Work::Sources(grounded, _permit, None) => grounded.by_sources(None).await?,
+            Work::Sources(grounded, _permit, Some(model)) => grounded.in_words_of(model.as_ref()).await?,
             Work::Memory(grounded, _permit, model, request) => grounded.by_memory(model.as_ref(), *request).await?,
         };
         let shown = Shown::of(&answer)?;

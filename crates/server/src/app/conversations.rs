@@ -57,7 +57,7 @@ pub(super) struct Whole {
 pub(super) async fn one(chat: Chat, Path(id): Path<String>) -> Result<Json<Whole>, ApiError> {
     let conversation = chat.store.conversation(&id).await.map_err(refused)?;
     let mut messages = chat.store.messages(&id).await.map_err(refused)?;
-    evidence::recheck(&chat.store, &mut messages).await.map_err(refused)?;
+    evidence::recheck(&chat.store, &mut messages).await?;
     let feedback = chat.store.feedback(Some(&id)).await.map_err(refused)?;
     let running = chat.answers.get(&id).is_some();
     Ok(Json(Whole {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use candor_engine::{Constraint, EngineError, GenerateRequest, Generator, Prompt};
+use candor_engine::{Constraint, EngineError, GenerateRequest, Generator, ModelCard, Prompt};
 use candor_store::{Conversation, Message, NewMessage, Role, Scope, State as MessageState, StoreError};
 use candor_wire::candor::CandorRequest;
 use candor_wire::chat::ToolChoice;
@@ -60,15 +60,23 @@ pub(super) async fn prepare(
                 .chain(question)
                 .map(|text| message("user", text))
                 .collect();
+            let phrase = request.phrase;
             let grounded = Box::new(Grounded::new(app, request, &questions).await?);
+            let (name, model) = match phrase {
+                true => chat_model(app, conversation)
+                    .await
+                    .map(|(name, model)| (Some(name), Some(model)))?,
+                false => (None, None), // no model is asked
+            };
             Prepared {
-                work: Work::Sources(grounded, app.admit()?),
-                // No model is asked.
                 answer: NewMessage {
                     role: Role::Assistant,
                     state: MessageState::Streaming,
+                    model_hash: model.as_ref().and_then(|model| hash_of(model.card())),
+                    model: name,
                     ..NewMessage::user(branch.last().map(|last| last.id.clone()), String::new())
                 },
+                work: Work::Sources(grounded, app.admit()?, model),
             }
         }
         Origin::Memory(request) => {
@@ -97,7 +105,7 @@ async fn origin(chat: &Chat, conversation: &Conversation, how: How) -> Result<Or
     let from = |sources| CandorRequest {
         dial: how.candor.dial,
         sources,
-        phrase: how.candor.phrase,
+        phrase: how.candor.phrase || conversation.phrase,
     };
     if how.memory {
         return Ok(Origin::Memory(from(Some(Vec::new()))));
@@ -153,17 +161,7 @@ async fn by_model(
     question: Option<&str>,
 ) -> Result<(NewMessage, Arc<dyn Generator>, Box<GenerateRequest>), ApiError> {
     let mut knobs = Knobs::checked(&conversation.sampling)?.with_seed();
-    let name = match &conversation.model {
-        Some(name) => name.clone(),
-        None => first_chat_model(app).await?,
-    };
-    let model = app.models.get(&name).await?;
-    if !model.abilities().chat {
-        return Err(ApiError::param(
-            "model",
-            format!("`{name}` cannot hold a conversation, because it has no chat template; choose another model"),
-        ));
-    }
+    let (name, model) = chat_model(app, conversation).await?;
     let mut turns = readable(branch);
     turns.extend(question.map(|text| message("user", text)));
     let card = model.card();
@@ -177,9 +175,7 @@ async fn by_model(
         content: String::new(),
         state: MessageState::Streaming,
         model: Some(name),
-        model_hash: card
-            .sha256
-            .or_else(|| (!card.fingerprint.is_empty()).then_some(card.fingerprint)),
+        model_hash: hash_of(card),
         sampling: serde_json::to_value(&knobs).ok(),
         turns_left_out: i64::try_from(fitted.turns_left_out).unwrap_or(i64::MAX),
     };
@@ -197,6 +193,27 @@ async fn by_model(
         affinity: Some(conversation.id.clone()),
     });
     Ok((answer, model, request))
+}
+
+/// The conversation's model, by its name.
+async fn chat_model(app: &App, conversation: &Conversation) -> Result<(String, Arc<dyn Generator>), ApiError> {
+    let name = match &conversation.model {
+        Some(name) => name.clone(),
+        None => first_chat_model(app).await?,
+    };
+    let model = app.models.get(&name).await?;
+    if !model.abilities().chat {
+        return Err(ApiError::param(
+            "model",
+            format!("`{name}` cannot hold a conversation, because it has no chat template; choose another model"),
+        ));
+    }
+    Ok((name, model))
+}
+
+fn hash_of(card: ModelCard) -> Option<String> {
+    card.sha256
+        .or_else(|| (!card.fingerprint.is_empty()).then_some(card.fingerprint))
 }
 
 async fn first_chat_model(app: &App) -> Result<String, ApiError> {

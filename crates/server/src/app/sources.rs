@@ -106,6 +106,8 @@ pub(super) struct Passage {
     kind: String,
     origin: Option<String>,
     date: Option<String>,
+    /// The SHA-256 of the file that the text was read from.
+    bytes_sha256: String,
     before: String,
     quote: String,
     after: String,
@@ -164,6 +166,7 @@ pub(super) async fn passage(
         kind: source.kind,
         origin: source.origin.filter(|origin| !origin.starts_with("upload:")),
         date: source.date,
+        bytes_sha256: source.bytes_sha256,
     }))
 }
 

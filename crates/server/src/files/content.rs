@@ -155,7 +155,7 @@ pub(crate) async fn content(State(app): State<App>, Path(id): Path<String>) -> R
 }
 
 /// A file name as RFC 6266 and RFC 8187 write it.
-fn attachment(name: &str) -> String {
+pub(crate) fn attachment(name: &str) -> String {
     let mut encoded = String::with_capacity(name.len());
     for byte in name.bytes() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_') {

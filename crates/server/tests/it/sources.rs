@@ -164,3 +164,108 @@ async fn these_routes_want_the_key_and_say_where_there_is_no_store() {
     get(&app(), "/api/receipts/x/standing").await.error(503);
     get(&app(), "/api/addresses").await.error(503);
 }
+
+/// A PDF of this machine's disk as an import stores it.
+async fn pdf(shelf: &Shelf, name: &str, bytes: &[u8]) -> (Source, std::path::PathBuf) {
+    let path = shelf.home.path().join(name);
+    std::fs::write(&path, bytes).unwrap();
+    let new = NewSource {
+        name: name.into(),
+        kind: "pdf".into(),
+        origin: Some(path.display().to_string()),
+        bytes_sha256: hex::encode(Sha256::digest(bytes)),
+        size: i64::try_from(bytes.len()).unwrap(),
+        text: Some(NewText {
+            text: TEXT.into(),
+            layout: json!({}),
+        }),
+        ..NewSource::default()
+    };
+    let source = shelf.store.put_sources(vec![new]).await.unwrap().remove(0).source;
+    (source, path)
+}
+
+#[tokio::test]
+async fn the_file_of_a_pdf_is_handed_out_to_be_drawn_and_to_nothing_else() {
+    let shelf = shelf(ServerConfig::default()).await;
+    let bytes = "%PDF-1.7 of a cape\n".repeat(200_000);
+    let (source, _) = pdf(&shelf, "cape \"1\".pdf", bytes.as_bytes()).await;
+    let found = get(&shelf.app, &format!("/api/sources/{}/original", source.id)).await;
+    assert_eq!((found.status.as_u16(), found.text == bytes), (200, true));
+    assert_eq!(found.header("content-type"), "application/pdf");
+    assert_eq!(found.header("content-length"), bytes.len().to_string());
+    assert_eq!(found.header("x-content-type-options"), "nosniff");
+    assert_eq!(found.header("cross-origin-resource-policy"), "same-origin");
+    assert!(
+        found
+            .header("content-security-policy")
+            .starts_with("sandbox; default-src 'none'")
+    );
+    assert_eq!(
+        found.header("content-disposition"),
+        "attachment; filename*=UTF-8''cape%20%221%22.pdf"
+    );
+    let passage = get(&shelf.app, &format!("/api/sources/{}/passage?start=0&end=3", source.id)).await;
+    assert_eq!(passage.json()["bytes_sha256"], source.bytes_sha256);
+    let keyed = self::shelf(keyed()).await;
+    let (source, _) = pdf(&keyed, "cape.pdf", b"%PDF-").await;
+    get(&keyed.app, &format!("/api/sources/{}/original", source.id))
+        .await
+        .error(401);
+}
+
+#[tokio::test]
+async fn an_upload_is_handed_out_from_the_bytes_that_were_kept() {
+    let shelf = shelf(ServerConfig::default()).await;
+    let form = "--b\r\nContent-Disposition: form-data; name=\"purpose\"\r\n\r\nassistants\r\n--b\r\n\
+                Content-Disposition: form-data; name=\"file\"; filename=\"cape.pdf\"\r\n\r\n%PDF-1.7 cape\r\n--b--\r\n";
+    let asked = request("POST", "/v1/files").header("content-type", "multipart/form-data; boundary=b");
+    let uploaded = send(&shelf.app, asked.body(form.into()).unwrap()).await.json();
+    let id = uploaded["id"].as_str().unwrap();
+    let path = format!("/api/sources/{id}/original");
+    // Nothing was read yet, so it is not known to be a PDF.
+    get(&shelf.app, &path).await.error(404);
+    let read = NewSource {
+        name: "cape.pdf".into(),
+        kind: "pdf".into(),
+        bytes_sha256: hex::encode(Sha256::digest("%PDF-1.7 cape")),
+        text: Some(NewText {
+            text: TEXT.into(),
+            layout: json!({}),
+        }),
+        ..NewSource::default()
+    };
+    shelf.store.fill_upload(id, read).await.unwrap().unwrap();
+    assert_eq!(get(&shelf.app, &path).await.text, "%PDF-1.7 cape");
+}
+
+#[tokio::test]
+async fn a_file_that_changed_or_went_or_is_no_pdf_is_not_handed_out_and_a_sentence_says_why() {
+    let shelf = shelf(ServerConfig::default()).await;
+    let said = async |id: &str, words: &str| {
+        let error = get(&shelf.app, &format!("/api/sources/{id}/original")).await.error(404);
+        assert!(error["message"].as_str().unwrap().contains(words), "{error}");
+    };
+    let (source, path) = pdf(&shelf, "cape.pdf", b"%PDF-1.7 cape").await;
+    std::fs::write(&path, b"%PDF-1.7 another cape").unwrap();
+    said(&source.id, "has changed since").await;
+    std::fs::remove_file(&path).unwrap();
+    said(&source.id, "cannot be read any more").await;
+    std::fs::create_dir(&path).unwrap();
+    said(&source.id, "cannot be read any more").await;
+    said(&put(&shelf.store, TEXT).await.id, "only the pages of a PDF").await;
+    said("file-none", "there is no file").await;
+    said("..%2F..%2Fetc%2Fpasswd", "there is no file").await;
+    let from_the_web = NewSource {
+        name: "cape".into(),
+        kind: "pdf".into(),
+        origin: Some("https://cape.example/cape.pdf".into()),
+        text: Some(NewText {
+            text: TEXT.into(),
+            layout: json!({}),
+        }),
+        ..NewSource::default()
+    };
+    let stored = shelf.store.put_sources(vec![from_the_web]).await.unwrap().remove(0);
+    said(&stored.source.id, "only the text of this source was kept").await;
+}

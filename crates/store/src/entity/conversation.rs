@@ -12,6 +12,7 @@ pub struct Model {
     pub system_prompt: String,
     pub sampling: Json,
     pub sources: Option<Json>,
+    pub phrase: bool,
     pub leaf: Option<String>,
     pub archived: bool,
     pub created_ms: i64,

@@ -6,6 +6,7 @@ mod m2026_11_25_sources;
 mod m2026_11_26_uploads;
 mod m2026_11_27_grounded;
 mod m2026_11_27_receipts;
+mod m2026_11_28_phrase;
 mod m2026_11_28_web;
 
 use sea_orm_migration::prelude::*;
@@ -23,6 +24,7 @@ impl MigratorTrait for Migrator {
             Box::new(m2026_11_27_receipts::Migration),
             Box::new(m2026_11_27_grounded::Migration),
             Box::new(m2026_11_28_web::Migration),
+            Box::new(m2026_11_28_phrase::Migration),
         ]
     }
 }

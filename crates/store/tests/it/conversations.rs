@@ -209,6 +209,7 @@ async fn an_exported_conversation_comes_back_the_same_with_new_ids() {
     let new = NewConversation {
         title: "T".into(),
         system_prompt: "S".into(),
+        phrase: true,
         ..Default::default()
     };
     let id = store.create_conversation(new).await.unwrap().id;

@@ -432,7 +432,7 @@ fn part_of(origin: &str, n: usize) -> String {
 }
 
 /// The file that a source is from, where it is from one.
-fn file_of(source: &Source) -> Option<PathBuf> {
+pub(crate) fn file_of(source: &Source) -> Option<PathBuf> {
     let origin = source.origin.as_ref()?;
     let path = match origin.rsplit_once('#') {
         Some((path, number)) if number.parse::<usize>().is_ok() && !Path::new(origin).exists() => path,
