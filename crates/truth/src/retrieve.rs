@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::error::blocking;
 use crate::index::TextSet;
 use crate::passages::Layout;
+use crate::words::is_cjk;
 use crate::{Embedder, Evidence, Index, Quote, TruthError};
 
 /// The constant of reciprocal-rank fusion.
@@ -29,6 +30,18 @@ pub enum Stages {
     Words,
     /// Meaning only.
     Meaning,
+}
+
+impl Stages {
+    /// What serves a question best: words alone where most of its letters are of a script that is written without spaces.
+    /// The model that makes vectors learnt English, and what it says of such a text is noise that pushes passages out.
+    pub fn best_for(text: &str) -> Self {
+        let letters = || text.chars().filter(|c| c.is_alphabetic());
+        match 2 * letters().filter(|c| is_cjk(*c)).count() > letters().count() {
+            true => Self::Words,
+            false => Self::Fused,
+        }
+    }
 }
 
 /// What to find.
@@ -253,7 +266,20 @@ fn fuse(by_words: &[(usize, f32)], by_meaning: &[(usize, f32)]) -> Vec<(usize, S
 
 #[cfg(test)]
 mod tests {
-    use super::fuse;
+    use super::{Stages, fuse};
+
+    #[test]
+    fn a_question_in_a_script_that_the_vectors_do_not_know_is_looked_up_by_words() {
+        assert_eq!(
+            Stages::best_for("谁在 1874 年建造了灯塔（lighthouse）？请告诉我。"),
+            Stages::Words
+        );
+        assert_eq!(
+            Stages::best_for("What does 灯塔 mean, and who built it?"),
+            Stages::Fused
+        );
+        assert_eq!(Stages::best_for("1874?"), Stages::Fused);
+    }
 
     #[test]
     fn a_passage_that_every_way_puts_first_has_the_score_of_one() {

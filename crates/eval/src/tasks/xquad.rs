@@ -107,7 +107,7 @@ pub async fn run(
         let query = Query {
             text: asked.question.clone(),
             limit: DEEP,
-            stages: Stages::Fused,
+            stages: Stages::best_for(&asked.question),
             ..Query::default()
         };
         let found = answerer.library.search(&query).await?;

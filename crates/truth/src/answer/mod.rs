@@ -282,11 +282,12 @@ impl Answerer {
     /// # Errors
     /// As `ask`.
     pub async fn read(&self, question: &Question) -> Result<Reading, TruthError> {
+        let text = resolved(question);
         let query = Query {
-            text: resolved(question),
+            stages: Stages::best_for(&text),
+            text,
             limit: PASSAGES,
             filter: question.filter.clone(),
-            stages: Stages::Fused,
         };
         let passages = self.library.search(&query).await?;
         // What was asked before helps to find passages; what is asked now decides what in them answers.

@@ -132,7 +132,13 @@ mod tests {
 
     /// Claims of which the checker sees something, and the model as much as `sees` says.
     fn rows(sees: f64) -> Vec<([f64; 2], bool)> {
-        let noise = |n: u32| f64::from(n.wrapping_mul(2_654_435_761) >> 8) / f64::from(1u32 << 24) - 0.5;
+        // splitmix64: what checker and model see wrongly has nothing to do with each other.
+        let noise = |n: u32| {
+            let mut x = u64::from(n).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            ((x ^ (x >> 31)) >> 11) as f64 / (1u64 << 53) as f64 - 0.5
+        };
         let row = |n: u32| {
             let right = if n.is_multiple_of(2) { 1.0 } else { -1.0 };
             (

@@ -241,7 +241,7 @@ impl Checker {
             text: claim.to_owned(),
             limit: PASSAGES,
             filter: filter.clone(),
-            stages: Stages::Fused,
+            stages: Stages::best_for(claim),
         };
         let passages = self.library.search(&query).await?;
         let (encoders, text) = (Arc::clone(&self.encoders), claim.to_owned());
