@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use candor_engine::Generator;
 use candor_store::{NewSource, NewText, Store};
-use candor_truth::{Answerer, Embedder, Encoders, Found, Index, Library, Query, Stages};
+use candor_truth::{Answerer, Embedder, Encoders, Found, Index, Library, Query};
 
 /// Passages that are pasted into a prompt, and that are read.
 const PASSAGES: usize = 3;
@@ -61,7 +61,6 @@ impl Bench {
         let query = Query {
             text: question.to_owned(),
             limit: PASSAGES,
-            stages: Stages::Fused,
             ..Query::default()
         };
         Ok(self.answerer.library.search(&query).await?)

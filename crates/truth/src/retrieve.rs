@@ -23,8 +23,12 @@ const MOST: usize = 1000;
 /// Which ways of searching are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Stages {
-    /// Both, fused.
+    /// What serves the question best: both, but words alone where most of its letters are of a script that is written
+    /// without spaces. The model that makes vectors learnt English, and what it says of such a text is noise that pushes
+    /// passages out.
     #[default]
+    Best,
+    /// Both, fused.
     Fused,
     /// Words only.
     Words,
@@ -33,13 +37,13 @@ pub enum Stages {
 }
 
 impl Stages {
-    /// What serves a question best: words alone where most of its letters are of a script that is written without spaces.
-    /// The model that makes vectors learnt English, and what it says of such a text is noise that pushes passages out.
-    pub fn best_for(text: &str) -> Self {
+    /// The same, with `Best` settled for this question.
+    fn for_question(self, text: &str) -> Self {
         let letters = || text.chars().filter(|c| c.is_alphabetic());
-        match 2 * letters().filter(|c| is_cjk(*c)).count() > letters().count() {
-            true => Self::Words,
-            false => Self::Fused,
+        match self {
+            Self::Best if 2 * letters().filter(|c| is_cjk(*c)).count() > letters().count() => Self::Words,
+            Self::Best => Self::Fused,
+            settled => settled,
         }
     }
 }
@@ -123,10 +127,11 @@ impl Library {
         } else {
             Some(Arc::new(TextSet::new(self.store.texts_of(&query.filter).await?)))
         };
+        let stages = query.stages.for_question(&query.text);
         let vector = self.vector(query).await?;
         let mut depth = DEPTH.max(limit * 2);
         loop {
-            let (index, text, stages) = (Arc::clone(&self.index), query.text.clone(), query.stages);
+            let (index, text) = (Arc::clone(&self.index), query.text.clone());
             let (vector, allowed) = (vector.clone(), allowed.clone());
             let (fused, exhausted) = blocking(move || {
                 let by_words = match stages {
@@ -156,13 +161,15 @@ impl Library {
         self.embedder.as_ref().is_some_and(same)
     }
 
+    /// Whether this query is also looked up by meaning.
+    pub fn by_meaning(&self, query: &Query) -> bool {
+        self.knows_meaning() && query.stages.for_question(&query.text) != Stages::Words
+    }
+
     async fn vector(&self, query: &Query) -> Result<Option<Arc<Vec<f32>>>, TruthError> {
-        let Some(embedder) = &self.embedder else {
+        let Some(embedder) = self.embedder.as_ref().filter(|_| self.by_meaning(query)) else {
             return Ok(None);
         };
-        if query.stages == Stages::Words || !self.knows_meaning() {
-            return Ok(None);
-        }
         let mut vectors = embedder.embed(std::slice::from_ref(&query.text)).await?;
         Ok(vectors.pop().map(Arc::new))
     }
@@ -271,14 +278,15 @@ mod tests {
     #[test]
     fn a_question_in_a_script_that_the_vectors_do_not_know_is_looked_up_by_words() {
         assert_eq!(
-            Stages::best_for("谁在 1874 年建造了灯塔（lighthouse）？请告诉我。"),
+            Stages::Best.for_question("谁在 1874 年建造了灯塔（lighthouse）？请告诉我。"),
             Stages::Words
         );
         assert_eq!(
-            Stages::best_for("What does 灯塔 mean, and who built it?"),
+            Stages::Best.for_question("What does 灯塔 mean, and who built it?"),
             Stages::Fused
         );
-        assert_eq!(Stages::best_for("1874?"), Stages::Fused);
+        assert_eq!(Stages::Best.for_question("1874?"), Stages::Fused);
+        assert_eq!(Stages::Meaning.for_question("灯塔"), Stages::Meaning);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use candor_store::SourceFilter;
 use candor_truth::answer::Dial;
-use candor_truth::{Answerer, Checker, Encoders, Query, Question, Stages};
+use candor_truth::{Answerer, Checker, Encoders, Query, Question};
 use clap::Args;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, ErrorCode, ErrorData, Implementation,
@@ -116,7 +116,6 @@ impl Tools {
                 let query = Query {
                     text: query,
                     limit: limit.unwrap_or(5).clamp(1, MOST_PASSAGES),
-                    stages: Stages::Fused,
                     ..Query::default()
                 };
                 let found = self.answerer.library.search(&query).await.map_err(Failure::tool)?;

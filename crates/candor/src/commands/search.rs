@@ -89,7 +89,7 @@ impl Search {
             stages: match (self.words, self.meaning) {
                 (true, _) => Stages::Words,
                 (_, true) => Stages::Meaning,
-                _ => Stages::Fused,
+                _ => Stages::Best,
             },
         };
         Ok(library.search(&query).await?)

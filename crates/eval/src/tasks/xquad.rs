@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use candor_engine::Generator;
 use candor_truth::answer::{Calibration, Dial, Known, Reading};
-use candor_truth::{Answerer, Embedder, Encoders, Found, Query, Question, Stages};
+use candor_truth::{Answerer, Embedder, Encoders, Found, Query, Question};
 use serde::Deserialize;
 
 use crate::bench::library;
@@ -107,7 +107,6 @@ pub async fn run(
         let query = Query {
             text: asked.question.clone(),
             limit: DEEP,
-            stages: Stages::best_for(&asked.question),
             ..Query::default()
         };
         let found = answerer.library.search(&query).await?;

@@ -121,7 +121,7 @@ impl Wanted {
                 ..Query::default()
             };
             for found in library.search(&query).await? {
-                let score = found.scores.share(library.knows_meaning());
+                let score = found.scores.share(library.by_meaning(&query));
                 let same = |hit: &&mut Hit| {
                     hit.found.source.id == found.source.id && hit.found.quote.range() == found.quote.range()
                 };

@@ -25,7 +25,7 @@ const MOST_TOKENS: usize = 160;
 /// Tokens of a further answer: enough to see whether it says the same.
 const DRAWN_TOKENS: usize = 64;
 /// Pieces of text, about a token each, that a further answer gets also where the first one is over before.
-const DRAWN_PIECES: usize = 24;
+const DRAWN_PIECES: usize = 12;
 
 /// What a model says from memory.
 #[derive(Debug, Clone, Default)]

@@ -28,7 +28,7 @@ pub use phrase::Phrasing;
 use crate::encoders::Encoders;
 use crate::error::blocking;
 use crate::receipt::{self, Body, Model, Signer};
-use crate::{Found, Library, Query, Quote, Stages, TruthError};
+use crate::{Found, Library, Query, Quote, TruthError};
 use candidates::{Asked, all_sentences, candidates, tidy};
 use dispute::{Said, disagree};
 use lexical::Lexical;
@@ -284,10 +284,10 @@ impl Answerer {
     pub async fn read(&self, question: &Question) -> Result<Reading, TruthError> {
         let text = resolved(question);
         let query = Query {
-            stages: Stages::best_for(&text),
             text,
             limit: PASSAGES,
             filter: question.filter.clone(),
+            ..Query::default()
         };
         let passages = self.library.search(&query).await?;
         // What was asked before helps to find passages; what is asked now decides what in them answers.

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::answer::{Citation, sigmoid};
 use crate::encoders::Encoders;
 use crate::error::blocking;
-use crate::{Found, Library, Query, Stages, TruthError, sentences};
+use crate::{Found, Library, Query, TruthError, sentences};
 
 pub use fit::{Checking, Mix};
 pub use judge::{Judge, Judgement, ask};
@@ -241,7 +241,7 @@ impl Checker {
             text: claim.to_owned(),
             limit: PASSAGES,
             filter: filter.clone(),
-            stages: Stages::best_for(claim),
+            ..Query::default()
         };
         let passages = self.library.search(&query).await?;
         let (encoders, text) = (Arc::clone(&self.encoders), claim.to_owned());
