@@ -49,6 +49,8 @@ fn local(model: &str) -> Arc<dyn Generator> {
     };
     let load = candor_model::LoadOptions {
         threads: threads(),
+        // As `candor` itself loads the model for its index.
+        precision: candor_model::Precision::Compact,
         ..Default::default()
     };
     Arc::new(Local::open(Path::new(model), &load, &options).unwrap())
