@@ -2,6 +2,43 @@
 //! quotation, so no line of it can end the block, open a turn or pass for the question; characters that no reader sees are
 //! left out; and what a chat template could take for a token of its own is written so that it is none.
 
+use candor_engine::{Constraint, GenerateRequest, Prompt, Sampling, Stop};
+use candor_wire::chat::{Content, Message, ToolChoice};
+
+/// What the model is to do, and the user's turn with all that is shown.
+pub(crate) fn turns(task: &str, shown: &str) -> Vec<Message> {
+    let turn = |role: &str, text: &str| Message {
+        role: role.into(),
+        content: Some(Content::Text(text.into())),
+        ..Message::default()
+    };
+    vec![turn("system", task), turn("user", shown)]
+}
+
+/// Asks for the likeliest answer to these turns, without tools.
+pub(crate) fn asked(messages: Vec<Message>, constraint: Constraint, most_tokens: usize) -> GenerateRequest {
+    GenerateRequest {
+        prompt: Prompt::Chat {
+            messages,
+            tools: Vec::new(),
+            tool_choice: ToolChoice::None,
+        },
+        sampling: Sampling {
+            temperature: 0.0,
+            seed: Some(0),
+            ..Sampling::default()
+        },
+        stop: Stop {
+            max_tokens: Some(most_tokens),
+            ..Stop::default()
+        },
+        constraint,
+        logprobs: None,
+        prompt_logprobs: None,
+        affinity: None,
+    }
+}
+
 /// The text with a mark before every line.
 pub fn quoted(text: &str) -> String {
     let text = harmless(text);

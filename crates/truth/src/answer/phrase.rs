@@ -4,8 +4,8 @@
 //! itself. The checker errs (docs/truth.md says how often), so a sentence marked `supported` is less certain than a quote,
 //! which stands beside it as its citation.
 
-use candor_engine::{Constraint, Event, GenerateRequest, Generator, Prompt, Sampling, Stop};
-use candor_wire::chat::{Content, Message, ToolChoice};
+use candor_engine::{Constraint, Event, Generator};
+use candor_wire::chat::Message;
 use futures::StreamExt;
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +14,7 @@ use crate::check::{Checking, pairings};
 use crate::encoders::Encoders;
 use crate::error::blocking;
 use crate::receipt::sha256;
-use crate::shown::{harmless, quoted};
+use crate::shown::{self, harmless, quoted};
 use crate::{TruthError, sentences};
 
 /// Tokens of a phrased answer.
@@ -109,12 +109,7 @@ fn turns(question: &str, quotes: &[AnswerSentence]) -> Vec<Message> {
         block.push_str(&format!("\n[{}]\n{}", n + 1, quoted(&quote.text)));
     }
     block.push_str(&format!("\nQuestion: {}", harmless(question).replace('\n', " ")));
-    let turn = |role: &str, text: &str| Message {
-        role: role.into(),
-        content: Some(Content::Text(text.into())),
-        ..Message::default()
-    };
-    vec![turn("system", TASK), turn("user", &block)]
+    shown::turns(TASK, &block)
 }
 
 async fn say(model: &dyn Generator, messages: Vec<Message>, quotes: usize) -> Result<String, TruthError> {
@@ -123,26 +118,7 @@ async fn say(model: &dyn Generator, messages: Vec<Message>, quotes: usize) -> Re
         // What does not keep to the form is not used.
         false => Constraint::None,
     };
-    let request = GenerateRequest {
-        prompt: Prompt::Chat {
-            messages,
-            tools: Vec::new(),
-            tool_choice: ToolChoice::None,
-        },
-        sampling: Sampling {
-            temperature: 0.0,
-            seed: Some(0),
-            ..Sampling::default()
-        },
-        stop: Stop {
-            max_tokens: Some(MOST_TOKENS),
-            ..Stop::default()
-        },
-        constraint,
-        logprobs: None,
-        prompt_logprobs: None,
-        affinity: None,
-    };
+    let request = shown::asked(messages, constraint, MOST_TOKENS);
     let mut events = model.generate(request).await?;
     let mut text = String::new();
     while let Some(event) = events.next().await {

@@ -5,14 +5,13 @@
 
 use std::sync::Arc;
 
-use candor_engine::{Constraint, Event, GenerateRequest, Generator, Prompt, Sampling, Stop, TokenLogprob};
-use candor_wire::chat::{Content, Message, ToolChoice};
+use candor_engine::{Constraint, Event, GenerateRequest, Generator, TokenLogprob};
 use futures::StreamExt;
 use serde::Serialize;
 
 use super::{Checking, Mix, Verdict};
 use crate::TruthError;
-use crate::shown::quoted;
+use crate::shown::{asked, quoted, turns};
 
 /// What it may answer. The first letters differ, so that the first token tells which.
 const WORDS: [(&str, Verdict); 3] = [
@@ -143,34 +142,14 @@ fn request(model: &dyn Generator, claim: &str, evidence: &str) -> GenerateReques
         quoted(evidence),
         quoted(claim)
     );
-    let turn = |role: &str, text: &str| Message {
-        role: role.into(),
-        content: Some(Content::Text(text.into())),
-        ..Message::default()
+    let constraint = match abilities.constraints {
+        true => Constraint::Choice(WORDS.map(|(word, _)| word.to_owned()).to_vec()),
+        // What does not begin with one of the words is no verdict.
+        false => Constraint::None,
     };
     GenerateRequest {
-        prompt: Prompt::Chat {
-            messages: vec![turn("system", TASK), turn("user", &block)],
-            tools: Vec::new(),
-            tool_choice: ToolChoice::None,
-        },
-        sampling: Sampling {
-            temperature: 0.0,
-            seed: Some(0),
-            ..Sampling::default()
-        },
-        stop: Stop {
-            max_tokens: Some(MOST_TOKENS),
-            ..Stop::default()
-        },
-        constraint: match abilities.constraints {
-            true => Constraint::Choice(WORDS.map(|(word, _)| word.to_owned()).to_vec()),
-            // What does not begin with one of the words is no verdict.
-            false => Constraint::None,
-        },
         logprobs: abilities.logprobs.then_some(LIKELIEST),
-        prompt_logprobs: None,
-        affinity: None,
+        ..asked(turns(TASK, &block), constraint, MOST_TOKENS)
     }
 }
 
