@@ -79,7 +79,9 @@ export const checks = {
     await page.getByText("Not correct").click();
     await page.getByRole("textbox", { name: /own words/ }).fill("It is not.");
     await context.axe(page, "reason dialog");
+    const saved = page.waitForResponse((response) => response.request().postData()?.includes("It is not.") ?? false);
     await page.getByRole("button", { name: "Save reason" }).click();
+    await saved;
     await page.locator("button[aria-label='Bad answer'][aria-pressed=true]").waitFor();
     const stored = (await context.server.api("GET", "feedback")).find((one) => one.conversation === id);
     assert.equal(stored.verdict, "down");
