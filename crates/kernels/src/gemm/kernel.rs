@@ -1,17 +1,18 @@
 //! The products, once for all instruction sets: N tokens by a group of 16 rows.
 //!
 //! `fused` unpacks integers in registers and is for few tokens: memory is the limit. `panel` unpacks a stretch of inputs
-//! to first-level cache once and runs many tokens over it. Both follow the order that `gemm` states.
+//! to first-level cache once and runs many tokens over it, for G groups side by side: where there are registers enough, each
+//! pair of activations is loaded once for all of them. Both follow the order that `gemm` states.
 
 use super::activations::{Integers, Meta};
 use super::tile::Tile;
 use crate::formats::{Format, Layout, Planes, Quant, Scales};
 use crate::gemm::pack::ROWS;
 
-/// Steps of 32 inputs that are unpacked at a time: 16 KiB of integers.
+/// Steps of 32 inputs by 16 rows that are unpacked at a time: 16 KiB of integers.
 const STRETCH: usize = 16;
 
-/// An unpacked stretch.
+/// An unpacked stretch; of G groups, each has its part of `STRETCH / G` steps.
 #[repr(C, align(64))]
 struct Panel {
     lines: [[u8; 64]; STRETCH * 16],
@@ -163,6 +164,18 @@ struct Token {
     meta: *const Meta,
 }
 
+impl Token {
+    /// Input pair `at`, as the 32 bits that the products take.
+    ///
+    /// # Safety
+    /// It exists.
+    #[inline(always)]
+    unsafe fn pair(&self, at: usize) -> i32 {
+        // SAFETY: as promised.
+        unsafe { self.q.add(2 * at).cast::<i32>().read_unaligned() }
+    }
+}
+
 /// Dots start at minus offset times sum of activations.
 #[inline(always)]
 fn start<L: Tile, const N: usize>(layout: &Layout, tokens: &[Token; N], step: usize, g: usize) -> [L::Int; N] {
@@ -185,8 +198,7 @@ fn start<L: Tile, const N: usize>(layout: &Layout, tokens: &[Token; N], step: us
 unsafe fn multiply<L: Tile, const N: usize>(dots: &mut [L::Int; N], w: L::Int, tokens: &[Token; N], at: usize) {
     for t in 0..N {
         // SAFETY: as promised.
-        let pair = unsafe { tokens[t].q.add(2 * at).cast::<i32>().read_unaligned() };
-        dots[t] = L::dot(dots[t], w, L::bits(pair));
+        dots[t] = L::dot(dots[t], w, L::bits(unsafe { tokens[t].pair(at) }));
     }
 }
 
@@ -310,34 +322,47 @@ pub(super) fn fused<L: Tile, Q: Quant, const N: usize>(group: &[u8], acts: &Inte
     rows(acc)
 }
 
-/// All tokens `first .. first + out.len()` by one group, N at a time, unpacking stretch by stretch.
+/// All tokens from `first` by G groups, N at a time, unpacking stretch by stretch. `out` holds the results of each group's
+/// tokens, as many for each.
 #[inline(always)]
-pub(super) fn panel<L: Tile, Q: Quant, const N: usize>(
-    group: &[u8],
+pub(super) fn panel<L: Tile, Q: Quant, const G: usize, const N: usize>(
+    groups: [&[u8]; G],
     acts: &Integers,
     first: usize,
-    out: &mut [[f32; 16]],
+    out: &mut [&mut [[f32; 16]]; G],
 ) {
     let layout = Q::LAYOUT;
-    let steps = group.len() / layout.unit_bytes() * layout.steps();
+    let steps = groups[0].len() / layout.unit_bytes() * layout.steps();
     assert_eq!(steps * 32, acts.token(first).0.len(), "same inputs");
     let mut panel = Panel {
         lines: [[0; 64]; STRETCH * 16],
         scales: [[0.0; ROWS]; STRETCH * 2],
         mins: [[0.0; ROWS]; STRETCH * 2],
     };
-    out.fill([0.0; 16]);
-    for from in (0..steps).step_by(STRETCH) {
-        let count = STRETCH.min(steps - from);
-        unpack::<L, Q>(group, from, count, &mut panel);
+    let tokens_of = out[0].len();
+    for j in 0..G {
+        assert!(
+            out[j].len() == tokens_of && groups[j].len() == groups[0].len(),
+            "like groups"
+        );
+        out[j].fill([0.0; 16]);
+    }
+    for from in (0..steps).step_by(STRETCH / G) {
+        let count = (STRETCH / G).min(steps - from);
+        for j in 0..G {
+            unpack::<L, Q>(groups[j], (from, count), j * (STRETCH / G), &mut panel);
+        }
         let mut t = 0;
-        while t + N <= out.len() {
-            stretch::<L, Q, N>(&panel, count, &tokens(acts, first + t, from), &mut out[t..t + N]);
+        while t + N <= tokens_of {
+            stretch::<L, Q, G, N>(&panel, count, &tokens(acts, first + t, from), out, t);
             t += N;
         }
-        while t < out.len() {
-            stretch::<L, Q, 1>(&panel, count, &tokens(acts, first + t, from), &mut out[t..t + 1]);
-            t += 1;
+        while t + 2 <= tokens_of {
+            stretch::<L, Q, G, 2>(&panel, count, &tokens(acts, first + t, from), out, t);
+            t += 2;
+        }
+        if t < tokens_of {
+            stretch::<L, Q, G, 1>(&panel, count, &tokens(acts, first + t, from), out, t);
         }
     }
 }
@@ -350,13 +375,14 @@ fn put<L: Tile>(w: [L::Int; 4], lines: &mut [[u8; 64]]) {
     }
 }
 
+/// Unpacks `count` steps of a group to the panel's steps from `to` on.
 #[inline(always)]
-fn unpack<L: Tile, Q: Quant>(group: &[u8], from: usize, count: usize, panel: &mut Panel) {
+fn unpack<L: Tile, Q: Quant>(group: &[u8], (from, count): (usize, usize), to: usize, panel: &mut Panel) {
     let layout = Q::LAYOUT;
     for s in 0..count {
-        let at = from + s;
+        let (at, to) = (from + s, to + s);
         let unit = &group[at / layout.steps() * layout.unit_bytes()..][..layout.unit_bytes()];
-        let lines = &mut panel.lines[s * 16..][..16];
+        let lines = &mut panel.lines[to * 16..][..16];
         // SAFETY: `unit` is whole and step `at % steps` lies in it; `lines` has 16 lines.
         unsafe {
             let step = unit
@@ -369,39 +395,61 @@ fn unpack<L: Tile, Q: Quant>(group: &[u8], from: usize, count: usize, panel: &mu
             let (d, dmin) = header::<L, Q>(unit.as_ptr());
             for g in 0..layout.groups {
                 let (scale, min) = scales::<L, Q>(d, dmin, step, g);
-                scale.store(&mut panel.scales[s * layout.groups + g]);
-                min.store(&mut panel.mins[s * layout.groups + g]);
+                scale.store(&mut panel.scales[to * layout.groups + g]);
+                min.store(&mut panel.mins[to * layout.groups + g]);
             }
         }
     }
 }
 
+/// N tokens, whose results begin at `at` of each group's, by the unpacked steps of G groups.
 #[inline(always)]
-fn stretch<L: Tile, Q: Quant, const N: usize>(panel: &Panel, count: usize, tokens: &[Token; N], out: &mut [[f32; 16]]) {
+fn stretch<L: Tile, Q: Quant, const G: usize, const N: usize>(
+    panel: &Panel,
+    count: usize,
+    tokens: &[Token; N],
+    out: &mut [&mut [[f32; 16]]; G],
+    at: usize,
+) {
     let layout = Q::LAYOUT;
     let pairs = 16 / layout.groups;
-    let mut acc = [L::splat(0.0); N];
-    for t in 0..N {
-        acc[t] = L::load(&out[t]);
+    let mut acc = [[L::splat(0.0); N]; G];
+    for j in 0..G {
+        for t in 0..N {
+            acc[j][t] = L::load(&out[j][at + t]);
+        }
     }
     for s in 0..count {
         for g in 0..layout.groups {
-            // SAFETY: block `s` of the stretch exists in panel and tokens.
+            // SAFETY: block `s` of the stretch exists in tokens, and in each group's part of the panel.
             unsafe {
-                let mut dots = start::<L, N>(&layout, tokens, s, g);
+                let mut dots = [start::<L, N>(&layout, tokens, s, g); G];
                 let lines = panel.lines.as_ptr().add(s * 16 + g * pairs).cast::<u8>();
                 for p in 0..pairs {
-                    multiply::<L, N>(&mut dots, L::line(lines.add(p * 64)), tokens, s * 16 + g * pairs + p);
+                    let mut w = [L::bits(0); G];
+                    for j in 0..G {
+                        w[j] = L::line(lines.add((j * (STRETCH / G) * 16 + p) * 64));
+                    }
+                    for t in 0..N {
+                        let pair = L::bits(tokens[t].pair(s * 16 + g * pairs + p));
+                        for j in 0..G {
+                            dots[j][t] = L::dot(dots[j][t], w[j], pair);
+                        }
+                    }
                 }
-                let at = s * layout.groups + g;
-                let scale = L::load(&panel.scales[at]);
-                let min = if layout.mins() { L::load(&panel.mins[at]) } else { scale };
-                finish(&mut acc, dots, &layout, tokens, (s, g), (scale, min));
+                for j in 0..G {
+                    let k = (j * (STRETCH / G) + s) * layout.groups + g;
+                    let scale = L::load(&panel.scales[k]);
+                    let min = if layout.mins() { L::load(&panel.mins[k]) } else { scale };
+                    finish(&mut acc[j], dots[j], &layout, tokens, (s, g), (scale, min));
+                }
             }
         }
     }
-    for t in 0..N {
-        acc[t].store(&mut out[t]);
+    for j in 0..G {
+        for t in 0..N {
+            acc[j][t].store(&mut out[j][at + t]);
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! The one place that chooses: instruction set, and kernel by number of tokens. None of it changes a result.
 
+use std::ops::Range;
+
 use super::activations::{Integers, Quantized};
 use super::pack::{ROWS, Weights};
 use super::scalar;
@@ -10,6 +12,8 @@ use crate::team::Team;
 
 /// From this many tokens on, weights are unpacked to cache first.
 const PANEL_FROM: usize = 8;
+/// Groups of a task that unpacks.
+const PANEL_GROUPS: usize = 2;
 /// Tokens of one task: their activations stay in the second-level cache.
 const TASK_TOKENS: usize = 128;
 /// A decode task reads at least about this much.
@@ -17,7 +21,7 @@ const TASK_BYTES: usize = 16 << 10;
 
 #[cfg(target_arch = "x86_64")]
 macro_rules! path {
-    ($path:ident, $lanes:ty, $features:literal, $panel:literal, $float:literal) => {
+    ($path:ident, $lanes:ty, $features:literal, $groups:literal by $panel:literal, $float:literal) => {
         /// The kernels compiled for one instruction set.
         mod $path {
             use crate::formats::{Format, Quant};
@@ -26,6 +30,8 @@ macro_rules! path {
 
             type L = $lanes;
             pub(super) const FLOAT_TOKENS: usize = $float;
+            /// Groups that a panel takes side by side.
+            pub(super) const GROUPS: usize = $groups;
 
             #[target_feature(enable = $features)]
             pub(super) fn fused<Q: Quant, const N: usize>(
@@ -37,8 +43,13 @@ macro_rules! path {
             }
 
             #[target_feature(enable = $features)]
-            pub(super) fn panel<Q: Quant>(group: &[u8], acts: &Integers, first: usize, out: &mut [[f32; 16]]) {
-                kernel::panel::<L, Q, $panel>(group, acts, first, out);
+            pub(super) fn panel<Q: Quant, const G: usize>(
+                groups: [&[u8]; G],
+                acts: &Integers,
+                first: usize,
+                out: &mut [&mut [[f32; 16]]; G],
+            ) {
+                kernel::panel::<L, Q, G, $panel>(groups, acts, first, out);
             }
 
             #[target_feature(enable = $features)]
@@ -54,13 +65,13 @@ macro_rules! path {
     };
 }
 #[cfg(target_arch = "x86_64")]
-path!(avx2, crate::lanes::Avx2, "avx2,fma,f16c", 4, 6);
+path!(avx2, crate::lanes::Avx2, "avx2,fma,f16c", 1 by 4, 6);
 #[cfg(target_arch = "x86_64")]
 path!(
     avx512,
     crate::lanes::Avx512,
     "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni",
-    12,
+    2 by 6,
     12
 );
 
@@ -98,7 +109,7 @@ impl Plan {
             // Enough to outweigh handing out a task; few enough that all threads end together.
             (TASK_BYTES / group_bytes.max(1)).clamp(1, groups.div_ceil(team.threads() * 4).max(1))
         } else {
-            1
+            PANEL_GROUPS
         };
         let split = tokens.div_ceil(TASK_TOKENS).max(1);
         Plan {
@@ -110,15 +121,13 @@ impl Plan {
     }
 
     /// Tasks that share tokens follow each other, so that these tokens' activations stay in cache.
-    fn run(&self, team: &Team, task: &(dyn Fn(usize, usize, usize) + Sync)) {
+    fn run(&self, team: &Team, task: &(dyn Fn(Range<usize>, usize, usize) + Sync)) {
         let across = self.groups.div_ceil(self.groups_per_task);
         let down = self.tokens.div_ceil(self.tokens_per_task);
         team.run(across * down, &|i| {
             let (first, at) = (i / across * self.tokens_per_task, i % across * self.groups_per_task);
             let count = self.tokens_per_task.min(self.tokens - first);
-            for g in at..(at + self.groups_per_task).min(self.groups) {
-                task(g, first, count);
-            }
+            task(at..(at + self.groups_per_task).min(self.groups), first, count);
         });
     }
 }
@@ -141,32 +150,62 @@ pub(crate) fn run_on(isa: Isa, team: &Team, out: &mut [f32], x: &Quantized<'_>, 
     };
     let plan = Plan::new(team, w.groups(), w.group(0).len(), x.tokens());
     if w.format().is_float() {
-        plan.run(team, &|g, first, count| {
-            floats(isa, w, g, x, first, count, &|first, r| store(g, first, r))
+        plan.run(team, &|groups, first, count| {
+            for g in groups {
+                floats(isa, w, g, x, first, count, &|first, r| store(g, first, r));
+            }
         });
     } else {
         let acts = x.integers_on(isa, team);
-        plan.run(team, &|g, first, count| {
-            integers(isa, w, g, acts, first, count, &|first, r| store(g, first, r))
+        plan.run(team, &|groups, first, count| {
+            integers(isa, w, groups, acts, first, count, &store);
         });
     }
 }
 
+/// Where the results of a group's tokens go: first token, a row each. Gives how many they are.
 type Store<'a> = &'a dyn Fn(usize, &[[f32; ROWS]]) -> usize;
 
-fn integers(isa: Isa, w: &Weights, g: usize, acts: &Integers, first: usize, count: usize, store: Store<'_>) {
-    let group = w.group(g);
+/// Where results of a group's tokens go: group, first token, a row each. Gives how many they are.
+type StoreOf<'a> = &'a dyn Fn(usize, usize, &[[f32; ROWS]]) -> usize;
+
+fn integers(
+    isa: Isa,
+    w: &Weights,
+    groups: Range<usize>,
+    acts: &Integers,
+    first: usize,
+    count: usize,
+    store: StoreOf<'_>,
+) {
     #[cfg(target_arch = "x86_64")]
     macro_rules! on {
         ($path:ident) => {
             with_quant!(w.format(), Q => {
                 if count < PANEL_FROM {
-                    by_four!(first, count, (group, acts), $path, store);
-                } else {
-                    let mut results = [[0.0; ROWS]; TASK_TOKENS];
+                    for g in groups {
+                        let store = |first, results: &[[f32; ROWS]]| store(g, first, results);
+                        by_four!(first, count, (w.group(g), acts), $path, store);
+                    }
+                    return;
+                }
+                let mut results = [[[0.0; ROWS]; TASK_TOKENS]; $path::GROUPS];
+                let mut g = groups.start;
+                while g + $path::GROUPS <= groups.end {
+                    let side_by_side = std::array::from_fn(|j| w.group(g + j));
+                    let mut rows = results.each_mut().map(|rows| &mut rows[..count]);
                     // SAFETY: `isa` says that the processor has these instructions.
-                    unsafe { $path::panel::<Q>(group, acts, first, &mut results[..count]) };
-                    store(first, &results[..count]);
+                    unsafe { $path::panel::<Q, { $path::GROUPS }>(side_by_side, acts, first, &mut rows) };
+                    for rows in rows {
+                        store(g, first, rows);
+                        g += 1;
+                    }
+                }
+                for g in g..groups.end {
+                    let rows = &mut results[0][..count];
+                    // SAFETY: as above.
+                    unsafe { $path::panel::<Q, 1>([w.group(g)], acts, first, &mut [&mut *rows]) };
+                    store(g, first, rows);
                 }
             }, _ => ())
         };
@@ -177,12 +216,13 @@ fn integers(isa: Isa, w: &Weights, g: usize, acts: &Integers, first: usize, coun
         #[cfg(target_arch = "x86_64")]
         Isa::Avx512 => on!(avx512),
         _ => {
-            for t in first..first + count {
-                let (q, meta) = acts.token(t);
-                store(
-                    t,
-                    &[with_quant!(w.format(), Q => scalar::quantized::<Q>(group, q, meta), _ => [0.0; ROWS])],
-                );
+            for g in groups {
+                for t in first..first + count {
+                    let (q, meta) = acts.token(t);
+                    let result =
+                        with_quant!(w.format(), Q => scalar::quantized::<Q>(w.group(g), q, meta), _ => [0.0; ROWS]);
+                    store(g, t, &[result]);
+                }
             }
         }
     }
