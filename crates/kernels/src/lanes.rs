@@ -30,6 +30,8 @@ pub(crate) trait Lanes: Copy {
     fn round(self) -> Self;
     /// 2^self for whole numbers in -126 ..= 127.
     fn pow2(self) -> Self;
+    /// Whole numbers of at most 32767 either way, as 16-bit integers, and their sum.
+    fn integers(self, to: &mut [i16; 16]) -> i32;
     /// `self < o ? yes : no`.
     fn less(self, o: Self, yes: Self, no: Self) -> Self;
     /// The magnitude of `self` with the sign of `s`.
@@ -154,6 +156,10 @@ impl Lanes for Scalar {
     fn pow2(self) -> Self {
         self.map(|n| f32::from_bits(((n as i32).wrapping_add(127) << 23) as u32))
     }
+    fn integers(self, to: &mut [i16; 16]) -> i32 {
+        *to = self.0.map(|v| v as i16);
+        to.iter().map(|v| i32::from(*v)).sum()
+    }
     fn less(self, o: Self, yes: Self, no: Self) -> Self {
         Scalar(std::array::from_fn(
             |i| if self.0[i] < o.0[i] { yes.0[i] } else { no.0[i] },
@@ -270,6 +276,19 @@ mod x86 {
             }
         }
         #[inline(always)]
+        fn integers(self, to: &mut [i16; 16]) -> i32 {
+            unsafe {
+                let (low, high) = (_mm256_cvttps_epi32(self.0), _mm256_cvttps_epi32(self.1));
+                // The pack takes 128 bits of each in turn; the permutation puts them in order.
+                let words = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packs_epi32(low, high));
+                _mm256_storeu_si256(to.as_mut_ptr().cast(), words);
+                let sum = _mm256_add_epi32(low, high);
+                let half = _mm_add_epi32(_mm256_castsi256_si128(sum), _mm256_extracti128_si256::<1>(sum));
+                let pair = _mm_add_epi32(half, _mm_shuffle_epi32::<0b00_00_11_10>(half));
+                _mm_cvtsi128_si32(_mm_add_epi32(pair, _mm_shuffle_epi32::<0b00_00_00_01>(pair)))
+            }
+        }
+        #[inline(always)]
         fn less(self, o: Self, yes: Self, no: Self) -> Self {
             unsafe {
                 Avx2(
@@ -348,6 +367,14 @@ mod x86 {
             unsafe {
                 let n = _mm512_add_epi32(_mm512_cvttps_epi32(self.0), _mm512_set1_epi32(127));
                 Avx512(_mm512_castsi512_ps(_mm512_slli_epi32::<23>(n)))
+            }
+        }
+        #[inline(always)]
+        fn integers(self, to: &mut [i16; 16]) -> i32 {
+            unsafe {
+                let whole = _mm512_cvttps_epi32(self.0);
+                _mm256_storeu_si256(to.as_mut_ptr().cast(), _mm512_cvtepi32_epi16(whole));
+                _mm512_reduce_add_epi32(whole)
             }
         }
         #[inline(always)]

@@ -151,14 +151,8 @@ fn block<L: Lanes>(x: &[f32; 32], q: &mut [i16; 32]) -> Meta {
     let (scale, inverse) = (amax / 32767.0, 32767.0 / amax);
     let mut sums = [0; 2];
     for (g, (x, q)) in x.as_chunks::<16>().0.iter().zip(q.as_chunks_mut::<16>().0).enumerate() {
-        let mut lanes = [0.0; 16];
-        L::load(x).mul(L::splat(inverse)).round().store(&mut lanes);
-        for (q, v) in q.iter_mut().zip(lanes) {
-            // SAFETY: |x| <= amax, so the product is finite and rounds to 32767 at most.
-            let v: i32 = unsafe { v.to_int_unchecked() };
-            *q = v as i16;
-            sums[g] += v;
-        }
+        // |x| <= amax, so the product rounds to 32767 at most.
+        sums[g] = L::load(x).mul(L::splat(inverse)).round().integers(q);
     }
     let sum = [sums[0] + sums[1], sums[0], sums[1]];
     Meta {
