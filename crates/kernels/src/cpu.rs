@@ -1,4 +1,4 @@
-//! What this machine's processor can do, asked once. `CANDOR_ISA=scalar|avx2|avx512` forces a lower path (never a
+//! What this machine's processor can do, asked once. `CANDOR_ISA=scalar|avx2|avx512|amx` forces a lower path (never a
 //! higher one than the processor has), which tests and `candor doctor` use.
 
 use std::sync::OnceLock;
@@ -12,6 +12,8 @@ pub enum Isa {
     Avx2,
     /// x86-64 with AVX-512 F, BW, VL, DQ and VNNI besides.
     Avx512,
+    /// AVX-512 VBMI and AMX with bytes besides, on Linux, which lets a process use it when asked.
+    Amx,
 }
 
 impl Isa {
@@ -22,6 +24,7 @@ impl Isa {
             Isa::Scalar => "scalar",
             Isa::Avx2 => "avx2",
             Isa::Avx512 => "avx512",
+            Isa::Amx => "amx",
         }
     }
 }
@@ -39,13 +42,34 @@ pub fn best() -> Isa {
             && is_x86_feature_detected!("avx512dq")
             && is_x86_feature_detected!("avx512vnni");
         if avx2 && avx512 {
-            return Isa::Avx512;
+            return if amx() { Isa::Amx } else { Isa::Avx512 };
         }
         if avx2 {
             return Isa::Avx2;
         }
     }
     Isa::Scalar
+}
+
+/// Whether the processor has the matrix unit and the system lets this process use it (asked once: it changes the
+/// process).
+#[cfg(target_arch = "x86_64")]
+fn amx() -> bool {
+    #[cfg(target_os = "linux")]
+    {
+        /// `ARCH_REQ_XCOMP_PERM` for `XFEATURE_XTILEDATA`, asm/prctl.h.
+        const ASK: (libc::c_long, libc::c_long) = (0x1023, 18);
+        static ALLOWED: OnceLock<bool> = OnceLock::new();
+        return *ALLOWED.get_or_init(|| {
+            // Leaf 7, EDX: bit 24 is AMX-TILE, bit 25 AMX-INT8.
+            let unit = std::arch::x86_64::__cpuid_count(7, 0).edx >> 24 & 3 == 3;
+            // SAFETY: takes numbers and touches no memory of ours.
+            unit && is_x86_feature_detected!("avx512vbmi")
+                && unsafe { libc::syscall(libc::SYS_arch_prctl, ASK.0, ASK.1) } == 0
+        });
+    }
+    #[cfg(not(target_os = "linux"))]
+    false
 }
 
 /// The path in use: the best one, or a lower one that `CANDOR_ISA` names. Fixed at the first call.
@@ -56,7 +80,8 @@ pub fn isa() -> Isa {
         let wanted = match std::env::var("CANDOR_ISA").as_deref() {
             Ok("scalar") => Isa::Scalar,
             Ok("avx2") => Isa::Avx2,
-            _ => Isa::Avx512,
+            Ok("avx512") => Isa::Avx512,
+            _ => Isa::Amx,
         };
         wanted.min(best())
     })
@@ -65,7 +90,7 @@ pub fn isa() -> Isa {
 /// Every path that this processor has, lowest first: what tests compare.
 #[must_use]
 pub fn available() -> Vec<Isa> {
-    [Isa::Scalar, Isa::Avx2, Isa::Avx512]
+    [Isa::Scalar, Isa::Avx2, Isa::Avx512, Isa::Amx]
         .into_iter()
         .filter(|isa| *isa <= best())
         .collect()

@@ -91,7 +91,7 @@ macro_rules! dispatch {
             $crate::cpu::Isa::Avx2 => unsafe { avx2($($arg),*) },
             // SAFETY: likewise.
             #[cfg(target_arch = "x86_64")]
-            $crate::cpu::Isa::Avx512 => unsafe { avx512($($arg),*) },
+            $crate::cpu::Isa::Avx512 | $crate::cpu::Isa::Amx => unsafe { avx512($($arg),*) },
             _ => $f::<$crate::lanes::Scalar>($($arg),*),
         }
     }};

@@ -44,7 +44,7 @@ fn dots_on(isa: Isa, out: &mut [i32], rows: &[i8], query: &[i16]) {
         Isa::Avx2 => unsafe { avx2(out, rows, query) },
         // SAFETY: likewise.
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx512 => unsafe { avx512(out, rows, query) },
+        Isa::Avx512 | Isa::Amx => unsafe { avx512(out, rows, query) },
         _ => scalar(out, rows, query),
     }
 }

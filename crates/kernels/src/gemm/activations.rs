@@ -54,6 +54,8 @@ pub struct Quantized<'a> {
     tokens: usize,
     cols: usize,
     integers: OnceLock<Integers>,
+    #[cfg(target_arch = "x86_64")]
+    tiles: OnceLock<super::amx::Tiles>,
 }
 
 impl<'a> Quantized<'a> {
@@ -69,6 +71,8 @@ impl<'a> Quantized<'a> {
             tokens,
             cols,
             integers: OnceLock::new(),
+            #[cfg(target_arch = "x86_64")]
+            tiles: OnceLock::new(),
         }
     }
 
@@ -87,6 +91,18 @@ impl<'a> Quantized<'a> {
     /// Rows from token `t` on.
     pub(crate) fn floats_from(&self, t: usize) -> &[f32] {
         &self.x[t * self.cols..]
+    }
+
+    /// The same integers as the matrix unit takes them.
+    ///
+    /// # Safety
+    /// The processor is an `Isa::Amx`.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) unsafe fn tiles(&self, team: &Team) -> &super::amx::Tiles {
+        assert!(self.cols.is_multiple_of(32), "quantized weights have whole blocks");
+        // SAFETY: as promised.
+        self.tiles
+            .get_or_init(|| unsafe { super::amx::Tiles::new(self.x, self.cols, team) })
     }
 
     pub(crate) fn integers_on(&self, isa: Isa, team: &Team) -> &Integers {
@@ -132,7 +148,7 @@ fn blocks<L: Lanes>(x: &[f32], q: &mut [i16], meta: &mut [Meta]) {
 
 /// Quantizes one block.
 #[inline(always)]
-fn block<L: Lanes>(x: &[f32; 32], q: &mut [i16; 32]) -> Meta {
+pub(super) fn block<L: Lanes>(x: &[f32; 32], q: &mut [i16; 32]) -> Meta {
     // As integers, magnitudes order like the numbers, with infinity and NaN above all others.
     let largest = x.iter().fold(0, |a, v| a.max(v.to_bits() & 0x7fff_ffff));
     let amax = f32::from_bits(largest);

@@ -12,14 +12,18 @@
 //! Float weights: `acc = fma(w, x, acc)` in input order. Both begin at zero. Every instruction set computes just this.
 
 mod activations;
+#[cfg(target_arch = "x86_64")]
+mod amx;
 mod buffer;
 mod kernel;
 mod pack;
+mod panel;
 mod run;
 mod scalar;
 #[cfg(test)]
 pub(crate) mod tests;
 mod tile;
+mod unpack;
 
 pub use activations::Quantized;
 pub use pack::Weights;

@@ -3,6 +3,8 @@
 use std::ops::Range;
 
 use super::activations::{Integers, Quantized};
+#[cfg(target_arch = "x86_64")]
+use super::amx;
 use super::pack::{ROWS, Weights};
 use super::scalar;
 use crate::cpu::Isa;
@@ -12,10 +14,15 @@ use crate::team::Team;
 
 /// From this many tokens on, weights are unpacked to cache first.
 const PANEL_FROM: usize = 8;
+/// From this many tokens on, the matrix unit is faster, though it always computes 16.
+#[cfg(target_arch = "x86_64")]
+const AMX_FROM: usize = 8;
 /// Groups of a task that unpacks.
 const PANEL_GROUPS: usize = 2;
 /// Tokens of one task: their activations stay in the second-level cache.
 const TASK_TOKENS: usize = 128;
+/// Tokens of one task of the matrix unit, which is quicker than unpacking the weights anew.
+const AMX_TASK_TOKENS: usize = 256;
 /// A decode task reads at least about this much.
 const TASK_BYTES: usize = 16 << 10;
 
@@ -26,7 +33,7 @@ macro_rules! path {
         mod $path {
             use crate::formats::{Format, Quant};
             use crate::gemm::activations::Integers;
-            use crate::gemm::kernel;
+            use crate::gemm::{kernel, panel};
 
             type L = $lanes;
             pub(super) const FLOAT_TOKENS: usize = $float;
@@ -49,7 +56,7 @@ macro_rules! path {
                 first: usize,
                 out: &mut [&mut [[f32; 16]]; G],
             ) {
-                kernel::panel::<L, Q, G, $panel>(groups, acts, first, out);
+                panel::panel::<L, Q, G, $panel>(groups, acts, first, out);
             }
 
             #[target_feature(enable = $features)]
@@ -104,19 +111,20 @@ struct Plan {
 }
 
 impl Plan {
-    fn new(team: &Team, groups: usize, group_bytes: usize, tokens: usize) -> Self {
+    /// Ranges of tokens begin at multiples of `tile`.
+    fn new(team: &Team, groups: usize, group_bytes: usize, tokens: usize, (tile, most): (usize, usize)) -> Self {
         let groups_per_task = if tokens < PANEL_FROM {
             // Enough to outweigh handing out a task; few enough that all threads end together.
             (TASK_BYTES / group_bytes.max(1)).clamp(1, groups.div_ceil(team.threads() * 4).max(1))
         } else {
             PANEL_GROUPS
         };
-        let split = tokens.div_ceil(TASK_TOKENS).max(1);
+        let split = tokens.div_ceil(most).max(1);
         Plan {
             groups,
             groups_per_task,
             tokens,
-            tokens_per_task: tokens.div_ceil(split).max(1),
+            tokens_per_task: tokens.div_ceil(split).next_multiple_of(tile).max(tile),
         }
     }
 
@@ -148,7 +156,24 @@ pub(crate) fn run_on(isa: Isa, team: &Team, out: &mut [f32], x: &Quantized<'_>, 
         }
         results.len()
     };
-    let plan = Plan::new(team, w.groups(), w.group(0).len(), x.tokens());
+    let plan = |tile| Plan::new(team, w.groups(), w.group(0).len(), x.tokens(), tile);
+    #[cfg(target_arch = "x86_64")]
+    if isa == Isa::Amx && x.tokens() >= AMX_FROM && !w.format().is_float() {
+        // SAFETY: `isa` says that the processor has the unit and the system allows it.
+        let tiles = unsafe { x.tiles(team) };
+        plan((amx::TOKENS, AMX_TASK_TOKENS)).run(team, &|groups, first, count| {
+            let range = first / amx::TOKENS..(first + count).div_ceil(amx::TOKENS);
+            for g in groups {
+                let n = (w.rows() - g * ROWS).min(ROWS);
+                // SAFETY: as for `store`.
+                let row = |t| (t < x.tokens()).then(|| unsafe { out.slice(t * w.rows() + g * ROWS, n) });
+                // SAFETY: as above.
+                with_quant!(w.format(), Q => unsafe { amx::panel::<Q>(w.group(g), tiles, range.clone(), &row) }, _ => ());
+            }
+        });
+        return;
+    }
+    let plan = plan((1, TASK_TOKENS));
     if w.format().is_float() {
         plan.run(team, &|groups, first, count| {
             for g in groups {
@@ -214,7 +239,7 @@ fn integers(
         #[cfg(target_arch = "x86_64")]
         Isa::Avx2 => on!(avx2),
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx512 => on!(avx512),
+        Isa::Avx512 | Isa::Amx => on!(avx512),
         _ => {
             for g in groups {
                 for t in first..first + count {
@@ -252,7 +277,7 @@ fn floats(isa: Isa, w: &Weights, g: usize, x: &Quantized<'_>, first: usize, coun
         #[cfg(target_arch = "x86_64")]
         Isa::Avx2 => on!(avx2),
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx512 => on!(avx512),
+        Isa::Avx512 | Isa::Amx => on!(avx512),
         _ => {
             for t in first..first + count {
                 store(t, &[scalar::float(format, group, &x.floats_from(t)[..cols])]);

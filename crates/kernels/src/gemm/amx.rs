@@ -1,0 +1,384 @@
+//! Products by the matrix unit of newer Xeons (AMX): 16 tokens by 16 rows, 64 bytes deep, in one instruction.
+//!
+//! The unit multiplies bytes. An activation is `256 high + low` with a signed and an unsigned byte, so two products of
+//! bytes, shifted and added, give just the dot that `gemm` states; weights of 12 bits are taken apart likewise. What
+//! follows a dot is done in vector registers and in the order of `gemm`, while the unit works on the next step.
+//!
+//! Intel, Architecture Instruction Set Extensions Programming Reference, chapter 3.
+
+use std::arch::asm;
+use std::arch::x86_64::*;
+use std::mem::MaybeUninit;
+use std::ops::Range;
+
+use super::activations::block;
+use super::pack::ROWS;
+use super::unpack::{header, quad, scales};
+use crate::formats::{Planes, Quant};
+use crate::lanes::{Avx512, Lanes};
+use crate::shared::Shared;
+use crate::team::Team;
+
+/// Tokens of a tile.
+pub(super) const TOKENS: usize = 16;
+/// Steps of 32 inputs by 16 rows that are unpacked at a time: 32 KiB of bytes, which many tiles run over.
+const STRETCH: usize = 64;
+/// Lines of 64 bytes of an unpacked step: four inputs of 16 rows each; twice as many for weights of two bytes.
+const LINES: usize = 8;
+
+/// 32 inputs of 16 tokens.
+#[repr(C, align(64))]
+struct Block {
+    /// Per token, 32 high bytes and 32 low bytes. Of four inputs, the middle two change places: the order in which
+    /// bytes of weights come out of `unpack`.
+    bytes: [[u8; 64]; TOKENS],
+    scale: [f32; TOKENS],
+    /// `Meta::scaled` of each token.
+    scaled: [[f32; TOKENS]; 3],
+}
+
+/// Activations as the unit takes them: for each 16 tokens, their blocks one after another. Missing tokens are zero.
+pub(super) struct Tiles {
+    steps: usize,
+    blocks: Vec<Block>,
+}
+
+impl std::fmt::Debug for Tiles {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Tiles({} blocks)", self.blocks.len())
+    }
+}
+
+impl Tiles {
+    /// Rounds `x`, `[tokens, cols]`, as `activations` says.
+    ///
+    /// # Safety
+    /// The processor has AVX-512 with VBMI.
+    pub(super) unsafe fn new(x: &[f32], cols: usize, team: &Team) -> Self {
+        let steps = cols / 32;
+        let tiles = x.chunks(TOKENS * cols);
+        let count = tiles.len();
+        let mut blocks = Vec::with_capacity(count * steps);
+        let free = Shared::new(&mut blocks.spare_capacity_mut()[..count * steps]);
+        team.run(count, &|i| {
+            let x = &x[i * TOKENS * cols..];
+            // SAFETY: each tile's blocks are one task's own; the instructions are there, as promised.
+            unsafe { round(&x[..x.len().min(TOKENS * cols)], cols, free.slice(i * steps, steps)) };
+        });
+        // SAFETY: `round` wrote each of them.
+        unsafe { blocks.set_len(count * steps) };
+        Tiles { steps, blocks }
+    }
+
+    fn tile(&self, i: usize) -> &[Block] {
+        &self.blocks[i * self.steps..][..self.steps]
+    }
+}
+
+/// Where in a block's 32 words of two bytes the bytes of `Block::bytes` are.
+const PLACES: [u8; 64] = {
+    let mut places = [0; 64];
+    let mut i = 0;
+    while i < 32 {
+        let input = i / 4 * 4 + [0, 2, 1, 3][i % 4];
+        places[i] = 2 * input as u8 + 1;
+        places[32 + i] = 2 * input as u8;
+        i += 1;
+    }
+    places
+};
+
+#[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512vbmi")]
+fn round(x: &[f32], cols: usize, out: &mut [MaybeUninit<Block>]) {
+    // SAFETY: 64 bytes.
+    let places = unsafe { _mm512_loadu_si512(PLACES.as_ptr().cast()) };
+    for (s, out) in out.iter_mut().enumerate() {
+        let mut of = Block {
+            bytes: [[0; 64]; TOKENS],
+            scale: [0.0; TOKENS],
+            scaled: [[0.0; TOKENS]; 3],
+        };
+        for (t, row) in x.chunks_exact(cols).enumerate() {
+            let mut q = [0; 32];
+            let meta = block::<Avx512>(&row.as_chunks::<32>().0[s], &mut q);
+            // SAFETY: 64 bytes each.
+            unsafe {
+                let words = _mm512_loadu_si512(q.as_ptr().cast());
+                _mm512_storeu_si512(
+                    of.bytes[t].as_mut_ptr().cast(),
+                    _mm512_permutexvar_epi8(places, words),
+                );
+            }
+            of.scale[t] = meta.scale;
+            for (scaled, v) in of.scaled.iter_mut().zip(meta.scaled) {
+                scaled[t] = v;
+            }
+        }
+        out.write(of);
+    }
+}
+
+/// An unpacked stretch of a group.
+#[repr(C, align(64))]
+struct Panel {
+    lines: [[u8; 64]; STRETCH * LINES * 2],
+    scales: [[f32; ROWS]; STRETCH * 2],
+    mins: [[f32; ROWS]; STRETCH * 2],
+}
+
+/// What the unit wrote: up to three tiles of 16 tokens by 16 rows.
+#[repr(C, align(64))]
+struct Dots([[[i32; ROWS]; TOKENS]; 3]);
+
+/// Bytes per weight.
+const fn weight_bytes<Q: Quant>() -> usize {
+    if matches!(Q::LAYOUT.planes, Planes::B16) { 2 } else { 1 }
+}
+
+/// The unit's settings (Intel, table 3-1): dots in tiles 0 to 3, activations in 4 and 5, weights in 6 and 7.
+#[repr(C, align(64))]
+struct Config {
+    palette: u8,
+    start: u8,
+    reserved: [u8; 14],
+    row_bytes: [u16; 16],
+    rows: [u8; 16],
+}
+
+impl Config {
+    /// For products of `depth` inputs.
+    const fn new(depth: u8) -> Self {
+        let (d, q) = (depth as u16, depth / 4);
+        Config {
+            palette: 1,
+            start: 0,
+            reserved: [0; 14],
+            row_bytes: [64, 64, 64, 64, d, d, 64, 64, 0, 0, 0, 0, 0, 0, 0, 0],
+            rows: [16, 16, 16, 16, 16, 16, q, q, 0, 0, 0, 0, 0, 0, 0, 0],
+        }
+    }
+}
+
+/// The tiles `range` of `tiles` by one group of 16 rows. `row(t)` is where token t's results go, up to 16 of them.
+///
+/// # Safety
+/// The processor has AMX with bytes and AVX-512 with VBMI, and the system allowed this process the use of AMX.
+#[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512vbmi")]
+pub(super) unsafe fn panel<'a, Q: Quant>(
+    group: &[u8],
+    tiles: &Tiles,
+    range: Range<usize>,
+    row: &dyn Fn(usize) -> Option<&'a mut [f32]>,
+) {
+    let layout = Q::LAYOUT;
+    let steps = group.len() / layout.unit_bytes() * layout.steps();
+    assert_eq!(steps, tiles.steps, "same inputs");
+    let config = Config::new((32 / layout.groups) as u8);
+    let mut panel = MaybeUninit::<Panel>::uninit();
+    for from in (0..steps).step_by(STRETCH) {
+        let count = STRETCH.min(steps - from);
+        // SAFETY: as promised; `unpack` writes all that `tile` reads of these steps.
+        unsafe {
+            unpack::<Q>(group, (from, count), panel.as_mut_ptr());
+            asm!("ldtilecfg [{}]", in(reg) &raw const config, options(nostack, readonly));
+            for i in range.clone() {
+                let mut results: [Option<&mut [f32]>; TOKENS] = std::array::from_fn(|t| row(i * TOKENS + t));
+                tile::<Q>(
+                    panel.as_ptr(),
+                    &tiles.tile(i)[from..][..count],
+                    from == 0,
+                    &mut results,
+                );
+            }
+            asm!("tilerelease", options(nostack, nomem));
+        }
+    }
+}
+
+/// Unpacks `count` steps of a group.
+///
+/// # Safety
+/// `panel` may be written.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512vbmi")]
+unsafe fn unpack<Q: Quant>(group: &[u8], (from, count): (usize, usize), panel: *mut Panel) {
+    let layout = Q::LAYOUT;
+    let per_step = LINES * weight_bytes::<Q>();
+    for s in 0..count {
+        let at = from + s;
+        let unit = &group[at / layout.steps() * layout.unit_bytes()..][..layout.unit_bytes()];
+        // SAFETY: `unit` is whole and step `at % steps` lies in it; the panel has room for STRETCH steps.
+        unsafe {
+            let step = unit
+                .as_ptr()
+                .add(layout.header() + at % layout.steps() * layout.step_bytes());
+            let lines = (&raw mut (*panel).lines).cast::<[u8; 64]>().add(s * per_step);
+            bytes::<Q>(quad::<Avx512, Q, 0>(step), lines);
+            bytes::<Q>(quad::<Avx512, Q, 1>(step), lines.add(2));
+            bytes::<Q>(quad::<Avx512, Q, 2>(step), lines.add(4));
+            bytes::<Q>(quad::<Avx512, Q, 3>(step), lines.add(6));
+            let (d, dmin) = header::<Avx512, Q>(unit.as_ptr());
+            for g in 0..layout.groups {
+                let (scale, min) = scales::<Avx512, Q>(d, dmin, step, g);
+                scale.store(&mut (*panel).scales[s * layout.groups + g]);
+                min.store(&mut (*panel).mins[s * layout.groups + g]);
+            }
+        }
+    }
+}
+
+/// Four pairs of inputs as two lines of signed bytes, the offset taken off. Of weights of two bytes the low bytes, and
+/// LINES further on the high ones: `256 high + low`.
+///
+/// # Safety
+/// The lines may be written.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512vbmi")]
+unsafe fn bytes<Q: Quant>(w: [__m512i; 4], lines: *mut [u8; 64]) {
+    let both = |a, b| _mm512_or_si512(a, _mm512_slli_epi16::<8>(b));
+    // SAFETY: as promised.
+    let put = |line: usize, v| unsafe { _mm512_storeu_si512(lines.add(line).cast(), v) };
+    if weight_bytes::<Q>() == 1 {
+        let offset = _mm512_set1_epi8(Q::LAYOUT.offset as i8);
+        put(0, _mm512_sub_epi8(both(w[0], w[1]), offset));
+        put(1, _mm512_sub_epi8(both(w[2], w[3]), offset));
+        return;
+    }
+    let low = |v| _mm512_and_si512(v, _mm512_set1_epi16(255));
+    put(0, both(low(w[0]), w[1]));
+    put(1, both(low(w[2]), w[3]));
+    // A low byte above 127 counts as negative, so the high one is one more.
+    let high = |v| _mm512_srli_epi16::<8>(_mm512_add_epi16(v, _mm512_set1_epi16(128)));
+    let offset = _mm512_set1_epi8((Q::LAYOUT.offset >> 8) as i8);
+    put(LINES, _mm512_sub_epi8(both(high(w[0]), high(w[1])), offset));
+    put(LINES + 1, _mm512_sub_epi8(both(high(w[2]), high(w[3])), offset));
+}
+
+/// One tile of tokens by the unpacked steps. `results` of missing tokens are `None`.
+///
+/// # Safety
+/// The unit is configured for Q, and the panel holds as many steps as `acts` has blocks.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512vbmi")]
+unsafe fn tile<Q: Quant>(panel: *const Panel, acts: &[Block], first: bool, results: &mut [Option<&mut [f32]>; TOKENS]) {
+    let groups = Q::LAYOUT.groups;
+    let mut acc = [_mm512_setzero_ps(); TOKENS];
+    if !first {
+        for (acc, result) in acc.iter_mut().zip(results.iter()) {
+            if let Some(result) = result {
+                *acc = Avx512::load_tail(result, 0.0).0;
+            }
+        }
+    }
+    let mut dots = [const { MaybeUninit::<Dots>::uninit() }; 2];
+    // SAFETY: step `k / groups` exists in the panel and in `acts`; a step's dots are written before they are read.
+    unsafe {
+        let multiply = |k: usize, to: *mut Dots| {
+            let lines = (&raw const (*panel).lines)
+                .cast::<u8>()
+                .add(k * LINES / groups * 64 * weight_bytes::<Q>());
+            multiply::<Q>((&raw const acts[k / groups].bytes).cast::<u8>().add(k % groups * 16), lines, to);
+        };
+        let all = acts.len() * groups;
+        multiply(0, dots[0].as_mut_ptr());
+        for k in 0..all {
+            if k + 1 < all {
+                multiply(k + 1, dots[(k + 1) % 2].as_mut_ptr());
+            }
+            let scale = _mm512_loadu_ps((*panel).scales[k].as_ptr());
+            let min = _mm512_loadu_ps((*panel).mins[k].as_ptr());
+            finish::<Q>(&mut acc, dots[k % 2].as_ptr(), (scale, min), &acts[k / groups], k % groups);
+        }
+    }
+    for (acc, result) in acc.iter().zip(results.iter_mut()) {
+        let Some(result) = result else { continue };
+        if let Some(whole) = result.as_mut_array::<ROWS>() {
+            Avx512(*acc).store(whole);
+        } else {
+            let mut row = [0.0; ROWS];
+            Avx512(*acc).store(&mut row);
+            result.copy_from_slice(&row[..result.len()]);
+        }
+    }
+}
+
+/// The products of a scale group of a step: high bytes in the first tile of `to`, low ones in the second. Of weights of
+/// two bytes: high by high, mixed, low by low.
+///
+/// # Safety
+/// The unit is configured; `a` begins the high bytes of a block, `w` the lines of its weights; `to` may be written.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512vbmi")]
+unsafe fn multiply<Q: Quant>(a: *const u8, w: *const u8, to: *mut Dots) {
+    // SAFETY: as promised; tiles are loaded and stored by rows of 64 bytes.
+    unsafe {
+        if weight_bytes::<Q>() == 1 {
+            asm!(
+                "tileloadd tmm4, [{a} + {row}]",
+                "tileloadd tmm5, [{a} + {row} + 32]",
+                "tileloadd tmm6, [{w} + {row}]",
+                "tilezero tmm0",
+                "tilezero tmm1",
+                "tdpbssd tmm0, tmm4, tmm6",
+                "tdpbusd tmm1, tmm5, tmm6",
+                "tilestored [{to} + {row}], tmm0",
+                "tilestored [{to} + {row} + 1024], tmm1",
+                a = in(reg) a, w = in(reg) w, to = in(reg) to, row = in(reg) 64usize,
+                out("tmm0") _, out("tmm1") _, out("tmm4") _, out("tmm5") _, out("tmm6") _,
+                options(nostack, preserves_flags),
+            );
+        } else {
+            asm!(
+                "tileloadd tmm4, [{a} + {row}]",
+                "tileloadd tmm5, [{a} + {row} + 32]",
+                "tileloadd tmm6, [{w} + {row}]",
+                "tileloadd tmm7, [{w} + {row} + 512]",
+                "tilezero tmm0",
+                "tilezero tmm1",
+                "tilezero tmm2",
+                "tdpbssd tmm0, tmm4, tmm7",
+                "tdpbssd tmm1, tmm4, tmm6",
+                "tdpbusd tmm2, tmm5, tmm6",
+                "tdpbusd tmm1, tmm5, tmm7",
+                "tilestored [{to} + {row}], tmm0",
+                "tilestored [{to} + {row} + 1024], tmm1",
+                "tilestored [{to} + {row} + 2048], tmm2",
+                a = in(reg) a, w = in(reg) w, to = in(reg) to, row = in(reg) 64usize,
+                out("tmm0") _, out("tmm1") _, out("tmm2") _,
+                out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
+                options(nostack, preserves_flags),
+            );
+        }
+    }
+}
+
+/// Puts the dots together and adds them: acc = fma(dot, w_scale a_scale, acc), and the minimum's part.
+///
+/// # Safety
+/// `dots` hold what `multiply` wrote.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512vbmi")]
+unsafe fn finish<Q: Quant>(
+    acc: &mut [__m512; TOKENS],
+    dots: *const Dots,
+    (scale, min): (__m512, __m512),
+    acts: &Block,
+    g: usize,
+) {
+    for t in 0..TOKENS {
+        // SAFETY: as promised.
+        let part = |i: usize| unsafe { _mm512_loadu_si512((*dots).0[i][t].as_ptr().cast()) };
+        let dot = if weight_bytes::<Q>() == 1 {
+            _mm512_add_epi32(_mm512_slli_epi32::<8>(part(0)), part(1))
+        } else {
+            let high = _mm512_add_epi32(_mm512_slli_epi32::<8>(part(0)), part(1));
+            _mm512_add_epi32(_mm512_slli_epi32::<8>(high), part(2))
+        };
+        let both = _mm512_mul_ps(scale, _mm512_set1_ps(acts.scale[t]));
+        acc[t] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot), both, acc[t]);
+        if Q::LAYOUT.mins() {
+            let which = if Q::LAYOUT.groups == 1 { 0 } else { 1 + g };
+            acc[t] = _mm512_fmadd_ps(min, _mm512_set1_ps(acts.scaled[which][t]), acc[t]);
+        }
+    }
+}
