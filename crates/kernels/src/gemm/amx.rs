@@ -159,17 +159,56 @@ impl Config {
     }
 }
 
-/// The tiles `range` of `tiles` by one group of 16 rows. `row(t)` is where token t's results go, up to 16 of them.
+/// Where the results of a group go: for each token up to 16 outputs, side by side.
+pub(super) struct Results<'a> {
+    /// `[tokens, stride]`.
+    pub(super) all: &'a Shared<'a, f32>,
+    pub(super) tokens: usize,
+    pub(super) stride: usize,
+    /// First output, and how many.
+    pub(super) at: usize,
+    pub(super) count: usize,
+}
+
+impl Results<'_> {
+    /// Adds nothing and loads what was stored.
+    ///
+    /// # Safety
+    /// Nobody else writes this group's results.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    unsafe fn load(&self, t: usize) -> __m512 {
+        // SAFETY: as promised.
+        let row: &[f32] = unsafe { self.all.slice(t * self.stride + self.at, self.count) };
+        // SAFETY: only the first `count` of 16 are touched.
+        unsafe { _mm512_maskz_loadu_ps(self.mask(), row.as_ptr()) }
+    }
+
+    /// Stores the results of token `t`.
+    ///
+    /// # Safety
+    /// Nobody else uses this group's results.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    unsafe fn store(&self, t: usize, v: __m512) {
+        // SAFETY: as promised.
+        let row = unsafe { self.all.slice(t * self.stride + self.at, self.count) };
+        // SAFETY: only the first `count` of 16 are touched.
+        unsafe { _mm512_mask_storeu_ps(row.as_mut_ptr(), self.mask(), v) };
+    }
+
+    fn mask(&self) -> u16 {
+        u16::MAX >> (ROWS - self.count)
+    }
+}
+
+/// The tiles `range` of `tiles` by one group of 16 rows.
 ///
 /// # Safety
-/// The processor has AMX with bytes and AVX-512 with VBMI, and the system allowed this process the use of AMX.
+/// The processor has AMX with bytes and AVX-512 with VBMI, the system allowed this process the use of AMX, and nobody
+/// else uses these `results`.
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512vbmi")]
-pub(super) unsafe fn panel<'a, Q: Quant>(
-    group: &[u8],
-    tiles: &Tiles,
-    range: Range<usize>,
-    row: &dyn Fn(usize) -> Option<&'a mut [f32]>,
-) {
+pub(super) unsafe fn panel<Q: Quant>(group: &[u8], tiles: &Tiles, range: Range<usize>, results: &Results<'_>) {
     let layout = Q::LAYOUT;
     let steps = group.len() / layout.unit_bytes() * layout.steps();
     assert_eq!(steps, tiles.steps, "same inputs");
@@ -182,13 +221,8 @@ pub(super) unsafe fn panel<'a, Q: Quant>(
             unpack::<Q>(group, (from, count), panel.as_mut_ptr());
             asm!("ldtilecfg [{}]", in(reg) &raw const config, options(nostack, readonly));
             for i in range.clone() {
-                let mut results: [Option<&mut [f32]>; TOKENS] = std::array::from_fn(|t| row(i * TOKENS + t));
-                tile::<Q>(
-                    panel.as_ptr(),
-                    &tiles.tile(i)[from..][..count],
-                    from == 0,
-                    &mut results,
-                );
+                let acts = &tiles.tile(i)[from..][..count];
+                tile::<Q>(panel.as_ptr(), acts, from == 0, i * TOKENS, results);
             }
             asm!("tilerelease", options(nostack, nomem));
         }
@@ -254,20 +288,20 @@ unsafe fn bytes<Q: Quant>(w: [__m512i; 4], lines: *mut [u8; 64]) {
     put(LINES + 1, _mm512_sub_epi8(both(high(w[2]), high(w[3])), offset));
 }
 
-/// One tile of tokens by the unpacked steps. `results` of missing tokens are `None`.
+/// One tile of tokens, from token `t` on, by the unpacked steps.
 ///
 /// # Safety
-/// The unit is configured for Q, and the panel holds as many steps as `acts` has blocks.
+/// The unit is configured for Q, the panel holds as many steps as `acts` has blocks, and nobody else uses the results.
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512vbmi")]
-unsafe fn tile<Q: Quant>(panel: *const Panel, acts: &[Block], first: bool, results: &mut [Option<&mut [f32]>; TOKENS]) {
+unsafe fn tile<Q: Quant>(panel: *const Panel, acts: &[Block], first: bool, t: usize, results: &Results<'_>) {
     let groups = Q::LAYOUT.groups;
+    let count = TOKENS.min(results.tokens - t);
     let mut acc = [_mm512_setzero_ps(); TOKENS];
     if !first {
-        for (acc, result) in acc.iter_mut().zip(results.iter()) {
-            if let Some(result) = result {
-                *acc = Avx512::load_tail(result, 0.0).0;
-            }
+        for (i, acc) in acc.iter_mut().enumerate().take(count) {
+            // SAFETY: as promised.
+            *acc = unsafe { results.load(t + i) };
         }
     }
     let mut dots = [const { MaybeUninit::<Dots>::uninit() }; 2];
@@ -290,15 +324,9 @@ unsafe fn tile<Q: Quant>(panel: *const Panel, acts: &[Block], first: bool, resul
             finish::<Q>(&mut acc, dots[k % 2].as_ptr(), (scale, min), &acts[k / groups], k % groups);
         }
     }
-    for (acc, result) in acc.iter().zip(results.iter_mut()) {
-        let Some(result) = result else { continue };
-        if let Some(whole) = result.as_mut_array::<ROWS>() {
-            Avx512(*acc).store(whole);
-        } else {
-            let mut row = [0.0; ROWS];
-            Avx512(*acc).store(&mut row);
-            result.copy_from_slice(&row[..result.len()]);
-        }
+    for (i, acc) in acc.iter().enumerate().take(count) {
+        // SAFETY: as promised.
+        unsafe { results.store(t + i, *acc) };
     }
 }
 
@@ -365,20 +393,24 @@ unsafe fn finish<Q: Quant>(
     acts: &Block,
     g: usize,
 ) {
-    for t in 0..TOKENS {
-        // SAFETY: as promised.
-        let part = |i: usize| unsafe { _mm512_loadu_si512((*dots).0[i][t].as_ptr().cast()) };
-        let dot = if weight_bytes::<Q>() == 1 {
-            _mm512_add_epi32(_mm512_slli_epi32::<8>(part(0)), part(1))
-        } else {
-            let high = _mm512_add_epi32(_mm512_slli_epi32::<8>(part(0)), part(1));
-            _mm512_add_epi32(_mm512_slli_epi32::<8>(high), part(2))
-        };
-        let both = _mm512_mul_ps(scale, _mm512_set1_ps(acts.scale[t]));
-        acc[t] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot), both, acc[t]);
-        if Q::LAYOUT.mins() {
-            let which = if Q::LAYOUT.groups == 1 { 0 } else { 1 + g };
-            acc[t] = _mm512_fmadd_ps(min, _mm512_set1_ps(acts.scaled[which][t]), acc[t]);
-        }
+    let which = if Q::LAYOUT.groups == 1 { 0 } else { 1 + g };
+    // Written out: the compiler keeps sums in registers only where it needs no loop.
+    macro_rules! tokens {
+        ($($t:literal)*) => {$({
+            // SAFETY: as promised.
+            let part = |i: usize| unsafe { _mm512_loadu_si512((*dots).0[i][$t].as_ptr().cast()) };
+            let dot = if weight_bytes::<Q>() == 1 {
+                _mm512_add_epi32(_mm512_slli_epi32::<8>(part(0)), part(1))
+            } else {
+                let high = _mm512_add_epi32(_mm512_slli_epi32::<8>(part(0)), part(1));
+                _mm512_add_epi32(_mm512_slli_epi32::<8>(high), part(2))
+            };
+            let both = _mm512_mul_ps(scale, _mm512_set1_ps(acts.scale[$t]));
+            acc[$t] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot), both, acc[$t]);
+            if Q::LAYOUT.mins() {
+                acc[$t] = _mm512_fmadd_ps(min, _mm512_set1_ps(acts.scaled[which][$t]), acc[$t]);
+            }
+        })*};
     }
+    tokens!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
 }

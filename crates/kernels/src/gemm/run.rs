@@ -164,11 +164,15 @@ pub(crate) fn run_on(isa: Isa, team: &Team, out: &mut [f32], x: &Quantized<'_>, 
         plan((amx::TOKENS, AMX_TASK_TOKENS)).run(team, &|groups, first, count| {
             let range = first / amx::TOKENS..(first + count).div_ceil(amx::TOKENS);
             for g in groups {
-                let n = (w.rows() - g * ROWS).min(ROWS);
-                // SAFETY: as for `store`.
-                let row = |t| (t < x.tokens()).then(|| unsafe { out.slice(t * w.rows() + g * ROWS, n) });
-                // SAFETY: as above.
-                with_quant!(w.format(), Q => unsafe { amx::panel::<Q>(w.group(g), tiles, range.clone(), &row) }, _ => ());
+                let results = amx::Results {
+                    all: &out,
+                    tokens: x.tokens(),
+                    stride: w.rows(),
+                    at: g * ROWS,
+                    count: (w.rows() - g * ROWS).min(ROWS),
+                };
+                // SAFETY: as above; each group of a range of tokens is one task's own.
+                with_quant!(w.format(), Q => unsafe { amx::panel::<Q>(w.group(g), tiles, range.clone(), &results) }, _ => ());
             }
         });
         return;
