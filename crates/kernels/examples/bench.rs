@@ -7,7 +7,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use candor_kernels::formats::{Format, dequantize};
-use candor_kernels::gemm::{Weights, matmul};
+use candor_kernels::gemm::{Quantized, Weights, WholeRows, matmul, matmul_whole};
 use candor_kernels::ops::attention::{KvLayer, PAGE_TOKENS, Params, Segment, attend};
 use candor_kernels::{cpu, team::Team};
 use half::f16;
@@ -44,7 +44,7 @@ fn weights(format: Format, rows: usize, cols: usize, n: &mut Numbers) -> Vec<u8>
             }
             &[]
         }
-        Format::Q4_0 | Format::Q5_0 | Format::Q8_0 | Format::I12 => &[0],
+        Format::Q4_0 | Format::Q5_0 | Format::Q8_0 => &[0],
         Format::Q4_1 | Format::Q5_1 | Format::Q4K | Format::Q5K => &[0, 2],
         Format::Q2K => &[80, 82],
         Format::Q3K => &[108],
@@ -135,6 +135,7 @@ fn main() {
             (512 * part * cols) as f64 / prefill / 1e9,
         );
     }
+    whole_rows(&team, rounds, &mut n);
     attention(&team, rounds, &mut n);
 }
 
@@ -150,6 +151,27 @@ fn check(format: Format, bytes: &[u8], x: &[f32], out: &[f32]) {
             (f64::from(*y) - want).abs() <= 2e-4 * size,
             "{}: row {r} is {y}, not {want}",
             format.name()
+        );
+    }
+}
+
+/// Integers of whole rows, at the shapes of MiniLM.
+fn whole_rows(team: &Team, rounds: usize, n: &mut Numbers) {
+    for (tokens, rows, cols) in [(16, 384, 384), (256, 384, 384), (256, 1536, 384), (256, 384, 1536)] {
+        let values: Vec<f32> = (0..rows * cols).map(|_| n.float()).collect();
+        let w = WholeRows::new(&values, rows, cols, team).unwrap().unwrap();
+        let x: Vec<f32> = (0..tokens * cols).map(|_| n.float()).collect();
+        let mut out = vec![0.0; tokens * rows];
+        let again = Quantized::new(&x, tokens, cols, team);
+        let product = fastest(rounds * 20, || matmul_whole(team, &mut out, &again, &w, None));
+        let both = fastest(rounds * 20, || {
+            matmul_whole(team, &mut out, &Quantized::new(&x, tokens, cols, team), &w, None);
+        });
+        let macs = (tokens * rows * cols) as f64 / 1e9;
+        println!(
+            "whole rows, {tokens} tokens by [{rows}, {cols}]: {:.1} GMAC/s, {:.1} with the rounding of activations",
+            macs / product,
+            macs / both
         );
     }
 }

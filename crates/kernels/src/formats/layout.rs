@@ -6,10 +6,9 @@
 
 use half::f16;
 
-/// How the integers of 32 inputs x 16 rows are packed: planes of 16, 8, 4, 2 bits, 1 bit (see `gemm::pack`).
+/// How the integers of 32 inputs x 16 rows are packed: planes of 8, 4, 2 bits, 1 bit (see `gemm::pack`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Planes {
-    B16,
     B8,
     B4,
     B4B1,
@@ -22,7 +21,6 @@ impl Planes {
     /// Bytes of a step of 32 inputs x 16 rows.
     pub(crate) const fn bytes(self) -> usize {
         match self {
-            Planes::B16 => 1024,
             Planes::B8 => 512,
             Planes::B4 => 256,
             Planes::B4B1 => 320,
@@ -102,8 +100,6 @@ pub(crate) struct Parts {
     pub(crate) m: f16,
     /// Stored integers, in input order; the first `BLOCK` count.
     pub(crate) q: [u8; 256],
-    /// Their bits above the eighth, where a format has some.
-    pub(crate) high: [u8; 32],
     /// Scale multipliers, one per scale group.
     pub(crate) sc: [i8; 16],
     /// Minimum multipliers, one per scale group.
@@ -116,19 +112,9 @@ impl Default for Parts {
             d: f16::ZERO,
             m: f16::ZERO,
             q: [0; 256],
-            high: [0; 32],
             sc: [0; 16],
             mn: [0; 16],
         }
-    }
-}
-
-impl Parts {
-    /// Stored integer `i`.
-    #[inline(always)]
-    pub(crate) fn integer(&self, planes: Planes, i: usize) -> u16 {
-        let high = if planes == Planes::B16 { self.high[i] } else { 0 };
-        u16::from(self.q[i]) | u16::from(high) << 8
     }
 }
 
@@ -162,7 +148,7 @@ pub(crate) fn scale_and_min(scales: Scales, d: f32, m: f32, sc: i8, mn: i8) -> (
 
 /// The value of one weight.
 #[inline]
-pub(crate) fn value(layout: &Layout, q: u16, scale: f32, min: f32) -> f32 {
+pub(crate) fn value(layout: &Layout, q: u8, scale: f32, min: f32) -> f32 {
     let scaled = (i32::from(q) - layout.offset) as f32 * scale;
     if layout.mins() { scaled + min } else { scaled }
 }
@@ -178,7 +164,7 @@ pub(crate) fn dequantize<Q: Quant>(bytes: &[u8], out: &mut [f32]) {
         for (g, out) in out.chunks_exact_mut(per_group).enumerate() {
             let (scale, min) = scale_and_min(layout.scales, d, m, parts.sc[g], parts.mn[g]);
             for (i, y) in out.iter_mut().enumerate() {
-                *y = value(&layout, parts.integer(layout.planes, g * per_group + i), scale, min);
+                *y = value(&layout, parts.q[g * per_group + i], scale, min);
             }
         }
     }

@@ -3,7 +3,6 @@
 //! `Format` and in `with_quant!`.
 
 mod float;
-mod i12;
 mod layout;
 mod legacy;
 mod q2_k;
@@ -12,8 +11,6 @@ mod q4_k;
 mod q5_k;
 mod q6_k;
 
-pub(crate) use i12::I12;
-pub use i12::to_i12;
 pub(crate) use layout::{Layout, Parts, Planes, Quant, Scales, scale_and_min, value};
 pub(crate) use legacy::{Q4_0, Q4_1, Q5_0, Q5_1, Q8_0};
 pub(crate) use q2_k::Q2K;
@@ -24,7 +21,7 @@ pub(crate) use q6_k::Q6K;
 
 use crate::KernelError;
 
-/// A weight format, named as in ggml; `I12` is our own.
+/// A weight format, named as in ggml.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[allow(missing_docs)] // the names say it
 pub enum Format {
@@ -41,8 +38,6 @@ pub enum Format {
     Q4K,
     Q5K,
     Q6K,
-    /// Made from float weights; see [`to_i12`].
-    I12,
 }
 
 /// Runs `$body` with `$quant` standing for the format's type; float formats run `$float`.
@@ -90,10 +85,6 @@ macro_rules! with_quant {
                 type $quant = formats::Q6K;
                 $body
             }
-            Format::I12 => {
-                type $quant = formats::I12;
-                $body
-            }
             Format::F32 | Format::F16 | Format::BF16 => $float,
         }
     }};
@@ -102,7 +93,7 @@ pub(crate) use with_quant;
 
 impl Format {
     /// Every format.
-    pub const ALL: [Format; 14] = [
+    pub const ALL: [Format; 13] = [
         Format::F32,
         Format::F16,
         Format::BF16,
@@ -116,7 +107,6 @@ impl Format {
         Format::Q4K,
         Format::Q5K,
         Format::Q6K,
-        Format::I12,
     ];
 
     /// Weights per block; a row holds whole blocks.
@@ -157,7 +147,6 @@ impl Format {
             Format::Q4K => "Q4_K",
             Format::Q5K => "Q5_K",
             Format::Q6K => "Q6_K",
-            Format::I12 => "I12",
         }
     }
 
@@ -258,8 +247,8 @@ mod tests {
     #[test]
     fn numbers_of_ggml_name_the_formats_and_nothing_else() {
         let known: Vec<Format> = (0..64).filter_map(Format::from_ggml).collect();
-        assert_eq!(known.len(), Format::ALL.len() - 1);
-        assert!(Format::ALL.iter().all(|f| known.contains(f) != (*f == Format::I12)));
+        assert_eq!(known.len(), Format::ALL.len());
+        assert!(Format::ALL.iter().all(|f| known.contains(f)));
         assert_eq!(Format::Q6K.row_bytes(512), Some(420));
         assert_eq!(Format::Q6K.row_bytes(500), None);
     }

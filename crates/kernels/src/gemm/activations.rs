@@ -56,6 +56,7 @@ pub struct Quantized<'a> {
     integers: OnceLock<Integers>,
     #[cfg(target_arch = "x86_64")]
     tiles: OnceLock<super::amx::Tiles>,
+    whole: OnceLock<super::whole::Activations>,
 }
 
 impl<'a> Quantized<'a> {
@@ -73,6 +74,7 @@ impl<'a> Quantized<'a> {
             integers: OnceLock::new(),
             #[cfg(target_arch = "x86_64")]
             tiles: OnceLock::new(),
+            whole: OnceLock::new(),
         }
     }
 
@@ -91,6 +93,12 @@ impl<'a> Quantized<'a> {
     /// Rows from token `t` on.
     pub(crate) fn floats_from(&self, t: usize) -> &[f32] {
         &self.x[t * self.cols..]
+    }
+
+    /// Integers of whole rows.
+    pub(super) fn whole(&self, isa: Isa, layout: super::whole::Layout, team: &Team) -> &super::whole::Activations {
+        self.whole
+            .get_or_init(|| super::whole::Activations::new(isa, layout, self.x, self.cols, team))
     }
 
     /// The same integers as the matrix unit takes them.

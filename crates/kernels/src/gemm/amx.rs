@@ -1,8 +1,7 @@
 //! Products by the matrix unit of newer Xeons (AMX): 16 tokens by 16 rows, 64 bytes deep, in one instruction.
 //!
 //! The unit multiplies bytes. An activation is `256 high + low` with a signed and an unsigned byte, so two products of
-//! bytes, shifted and added, give just the dot that `gemm` states; weights of 12 bits are taken apart likewise. What
-//! follows a dot is done in vector registers and in the order of `gemm`, while the unit works on the next step.
+//! bytes, shifted and added, give just the dot that `gemm` states. What follows a dot is done in vector registers and in the order of `gemm`, while the unit works on the next step.
 //!
 //! Intel, Architecture Instruction Set Extensions Programming Reference, chapter 3.
 
@@ -14,7 +13,7 @@ use std::ops::Range;
 use super::activations::block;
 use super::pack::ROWS;
 use super::unpack::{header, quad, scales};
-use crate::formats::{Planes, Quant};
+use crate::formats::Quant;
 use crate::lanes::{Avx512, Lanes};
 use crate::shared::Shared;
 use crate::team::Team;
@@ -23,7 +22,7 @@ use crate::team::Team;
 pub(super) const TOKENS: usize = 16;
 /// Steps of 32 inputs by 16 rows that are unpacked at a time: 32 KiB of bytes, which many tiles run over.
 const STRETCH: usize = 64;
-/// Lines of 64 bytes of an unpacked step: four inputs of 16 rows each; twice as many for weights of two bytes.
+/// Lines of 64 bytes of an unpacked step: four inputs of 16 rows each.
 const LINES: usize = 8;
 
 /// 32 inputs of 16 tokens.
@@ -104,10 +103,7 @@ fn round(x: &[f32], cols: usize, out: &mut [MaybeUninit<Block>]) {
             // SAFETY: 64 bytes each.
             unsafe {
                 let words = _mm512_loadu_si512(q.as_ptr().cast());
-                _mm512_storeu_si512(
-                    of.bytes[t].as_mut_ptr().cast(),
-                    _mm512_permutexvar_epi8(places, words),
-                );
+                _mm512_storeu_si512(of.bytes[t].as_mut_ptr().cast(), _mm512_permutexvar_epi8(places, words));
             }
             of.scale[t] = meta.scale;
             for (scaled, v) in of.scaled.iter_mut().zip(meta.scaled) {
@@ -121,23 +117,18 @@ fn round(x: &[f32], cols: usize, out: &mut [MaybeUninit<Block>]) {
 /// An unpacked stretch of a group.
 #[repr(C, align(64))]
 struct Panel {
-    lines: [[u8; 64]; STRETCH * LINES * 2],
+    lines: [[u8; 64]; STRETCH * LINES],
     scales: [[f32; ROWS]; STRETCH * 2],
     mins: [[f32; ROWS]; STRETCH * 2],
 }
 
-/// What the unit wrote: up to three tiles of 16 tokens by 16 rows.
+/// What the unit wrote, 16 tokens by 16 rows: products of high bytes, and of low ones.
 #[repr(C, align(64))]
-struct Dots([[[i32; ROWS]; TOKENS]; 3]);
-
-/// Bytes per weight.
-const fn weight_bytes<Q: Quant>() -> usize {
-    if matches!(Q::LAYOUT.planes, Planes::B16) { 2 } else { 1 }
-}
+struct Dots([[[i32; ROWS]; TOKENS]; 2]);
 
 /// The unit's settings (Intel, table 3-1): dots in tiles 0 to 3, activations in 4 and 5, weights in 6 and 7.
 #[repr(C, align(64))]
-struct Config {
+pub(super) struct Config {
     palette: u8,
     start: u8,
     reserved: [u8; 14],
@@ -147,7 +138,7 @@ struct Config {
 
 impl Config {
     /// For products of `depth` inputs.
-    const fn new(depth: u8) -> Self {
+    pub(super) const fn new(depth: u8) -> Self {
         let (d, q) = (depth as u16, depth / 4);
         Config {
             palette: 1,
@@ -237,7 +228,6 @@ pub(super) unsafe fn panel<Q: Quant>(group: &[u8], tiles: &Tiles, range: Range<u
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512vbmi")]
 unsafe fn unpack<Q: Quant>(group: &[u8], (from, count): (usize, usize), panel: *mut Panel) {
     let layout = Q::LAYOUT;
-    let per_step = LINES * weight_bytes::<Q>();
     for s in 0..count {
         let at = from + s;
         let unit = &group[at / layout.steps() * layout.unit_bytes()..][..layout.unit_bytes()];
@@ -246,7 +236,7 @@ unsafe fn unpack<Q: Quant>(group: &[u8], (from, count): (usize, usize), panel: *
             let step = unit
                 .as_ptr()
                 .add(layout.header() + at % layout.steps() * layout.step_bytes());
-            let lines = (&raw mut (*panel).lines).cast::<[u8; 64]>().add(s * per_step);
+            let lines = (&raw mut (*panel).lines).cast::<[u8; 64]>().add(s * LINES);
             bytes::<Q>(quad::<Avx512, Q, 0>(step), lines);
             bytes::<Q>(quad::<Avx512, Q, 1>(step), lines.add(2));
             bytes::<Q>(quad::<Avx512, Q, 2>(step), lines.add(4));
@@ -261,31 +251,20 @@ unsafe fn unpack<Q: Quant>(group: &[u8], (from, count): (usize, usize), panel: *
     }
 }
 
-/// Four pairs of inputs as two lines of signed bytes, the offset taken off. Of weights of two bytes the low bytes, and
-/// LINES further on the high ones: `256 high + low`.
+/// Four pairs of inputs as two lines of signed bytes, the offset taken off.
 ///
 /// # Safety
 /// The lines may be written.
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512vbmi")]
 unsafe fn bytes<Q: Quant>(w: [__m512i; 4], lines: *mut [u8; 64]) {
-    let both = |a, b| _mm512_or_si512(a, _mm512_slli_epi16::<8>(b));
+    let offset = _mm512_set1_epi8(Q::LAYOUT.offset as i8);
+    let both = |a, b| _mm512_sub_epi8(_mm512_or_si512(a, _mm512_slli_epi16::<8>(b)), offset);
     // SAFETY: as promised.
-    let put = |line: usize, v| unsafe { _mm512_storeu_si512(lines.add(line).cast(), v) };
-    if weight_bytes::<Q>() == 1 {
-        let offset = _mm512_set1_epi8(Q::LAYOUT.offset as i8);
-        put(0, _mm512_sub_epi8(both(w[0], w[1]), offset));
-        put(1, _mm512_sub_epi8(both(w[2], w[3]), offset));
-        return;
+    unsafe {
+        _mm512_storeu_si512(lines.cast(), both(w[0], w[1]));
+        _mm512_storeu_si512(lines.add(1).cast(), both(w[2], w[3]));
     }
-    let low = |v| _mm512_and_si512(v, _mm512_set1_epi16(255));
-    put(0, both(low(w[0]), w[1]));
-    put(1, both(low(w[2]), w[3]));
-    // A low byte above 127 counts as negative, so the high one is one more.
-    let high = |v| _mm512_srli_epi16::<8>(_mm512_add_epi16(v, _mm512_set1_epi16(128)));
-    let offset = _mm512_set1_epi8((Q::LAYOUT.offset >> 8) as i8);
-    put(LINES, _mm512_sub_epi8(both(high(w[0]), high(w[1])), offset));
-    put(LINES + 1, _mm512_sub_epi8(both(high(w[2]), high(w[3])), offset));
 }
 
 /// One tile of tokens, from token `t` on, by the unpacked steps.
@@ -308,10 +287,12 @@ unsafe fn tile<Q: Quant>(panel: *const Panel, acts: &[Block], first: bool, t: us
     // SAFETY: step `k / groups` exists in the panel and in `acts`; a step's dots are written before they are read.
     unsafe {
         let multiply = |k: usize, to: *mut Dots| {
-            let lines = (&raw const (*panel).lines)
-                .cast::<u8>()
-                .add(k * LINES / groups * 64 * weight_bytes::<Q>());
-            multiply::<Q>((&raw const acts[k / groups].bytes).cast::<u8>().add(k % groups * 16), lines, to);
+            let lines = (&raw const (*panel).lines).cast::<u8>().add(k * LINES / groups * 64);
+            multiply(
+                (&raw const acts[k / groups].bytes).cast::<u8>().add(k % groups * 16),
+                lines,
+                to,
+            );
         };
         let all = acts.len() * groups;
         multiply(0, dots[0].as_mut_ptr());
@@ -321,7 +302,13 @@ unsafe fn tile<Q: Quant>(panel: *const Panel, acts: &[Block], first: bool, t: us
             }
             let scale = _mm512_loadu_ps((*panel).scales[k].as_ptr());
             let min = _mm512_loadu_ps((*panel).mins[k].as_ptr());
-            finish::<Q>(&mut acc, dots[k % 2].as_ptr(), (scale, min), &acts[k / groups], k % groups);
+            finish::<Q>(
+                &mut acc,
+                dots[k % 2].as_ptr(),
+                (scale, min),
+                &acts[k / groups],
+                k % groups,
+            );
         }
     }
     for (i, acc) in acc.iter().enumerate().take(count) {
@@ -330,53 +317,28 @@ unsafe fn tile<Q: Quant>(panel: *const Panel, acts: &[Block], first: bool, t: us
     }
 }
 
-/// The products of a scale group of a step: high bytes in the first tile of `to`, low ones in the second. Of weights of
-/// two bytes: high by high, mixed, low by low.
+/// The products of a scale group of a step: high bytes in the first tile of `to`, low ones in the second.
 ///
 /// # Safety
 /// The unit is configured; `a` begins the high bytes of a block, `w` the lines of its weights; `to` may be written.
 #[inline]
-#[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512vbmi")]
-unsafe fn multiply<Q: Quant>(a: *const u8, w: *const u8, to: *mut Dots) {
+unsafe fn multiply(a: *const u8, w: *const u8, to: *mut Dots) {
     // SAFETY: as promised; tiles are loaded and stored by rows of 64 bytes.
     unsafe {
-        if weight_bytes::<Q>() == 1 {
-            asm!(
-                "tileloadd tmm4, [{a} + {row}]",
-                "tileloadd tmm5, [{a} + {row} + 32]",
-                "tileloadd tmm6, [{w} + {row}]",
-                "tilezero tmm0",
-                "tilezero tmm1",
-                "tdpbssd tmm0, tmm4, tmm6",
-                "tdpbusd tmm1, tmm5, tmm6",
-                "tilestored [{to} + {row}], tmm0",
-                "tilestored [{to} + {row} + 1024], tmm1",
-                a = in(reg) a, w = in(reg) w, to = in(reg) to, row = in(reg) 64usize,
-                out("tmm0") _, out("tmm1") _, out("tmm4") _, out("tmm5") _, out("tmm6") _,
-                options(nostack, preserves_flags),
-            );
-        } else {
-            asm!(
-                "tileloadd tmm4, [{a} + {row}]",
-                "tileloadd tmm5, [{a} + {row} + 32]",
-                "tileloadd tmm6, [{w} + {row}]",
-                "tileloadd tmm7, [{w} + {row} + 512]",
-                "tilezero tmm0",
-                "tilezero tmm1",
-                "tilezero tmm2",
-                "tdpbssd tmm0, tmm4, tmm7",
-                "tdpbssd tmm1, tmm4, tmm6",
-                "tdpbusd tmm2, tmm5, tmm6",
-                "tdpbusd tmm1, tmm5, tmm7",
-                "tilestored [{to} + {row}], tmm0",
-                "tilestored [{to} + {row} + 1024], tmm1",
-                "tilestored [{to} + {row} + 2048], tmm2",
-                a = in(reg) a, w = in(reg) w, to = in(reg) to, row = in(reg) 64usize,
-                out("tmm0") _, out("tmm1") _, out("tmm2") _,
-                out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
-                options(nostack, preserves_flags),
-            );
-        }
+        asm!(
+            "tileloadd tmm4, [{a} + {row}]",
+            "tileloadd tmm5, [{a} + {row} + 32]",
+            "tileloadd tmm6, [{w} + {row}]",
+            "tilezero tmm0",
+            "tilezero tmm1",
+            "tdpbssd tmm0, tmm4, tmm6",
+            "tdpbusd tmm1, tmm5, tmm6",
+            "tilestored [{to} + {row}], tmm0",
+            "tilestored [{to} + {row} + 1024], tmm1",
+            a = in(reg) a, w = in(reg) w, to = in(reg) to, row = in(reg) 64usize,
+            out("tmm0") _, out("tmm1") _, out("tmm4") _, out("tmm5") _, out("tmm6") _,
+            options(nostack, preserves_flags),
+        );
     }
 }
 
@@ -399,12 +361,7 @@ unsafe fn finish<Q: Quant>(
         ($($t:literal)*) => {$({
             // SAFETY: as promised.
             let part = |i: usize| unsafe { _mm512_loadu_si512((*dots).0[i][$t].as_ptr().cast()) };
-            let dot = if weight_bytes::<Q>() == 1 {
-                _mm512_add_epi32(_mm512_slli_epi32::<8>(part(0)), part(1))
-            } else {
-                let high = _mm512_add_epi32(_mm512_slli_epi32::<8>(part(0)), part(1));
-                _mm512_add_epi32(_mm512_slli_epi32::<8>(high), part(2))
-            };
+            let dot = _mm512_add_epi32(_mm512_slli_epi32::<8>(part(0)), part(1));
             let both = _mm512_mul_ps(scale, _mm512_set1_ps(acts.scale[$t]));
             acc[$t] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot), both, acc[$t]);
             if Q::LAYOUT.mins() {

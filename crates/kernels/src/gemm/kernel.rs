@@ -32,7 +32,12 @@ impl Token {
 
 /// Dots start at minus offset times sum of activations.
 #[inline(always)]
-pub(super) fn start<L: Tile, const N: usize>(layout: &Layout, tokens: &[Token; N], step: usize, g: usize) -> [L::Int; N] {
+pub(super) fn start<L: Tile, const N: usize>(
+    layout: &Layout,
+    tokens: &[Token; N],
+    step: usize,
+    g: usize,
+) -> [L::Int; N] {
     let mut dots = [L::bits(0); N];
     if layout.offset != 0 {
         let which = if layout.groups == 1 { 0 } else { 1 + g };

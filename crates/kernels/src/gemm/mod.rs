@@ -24,9 +24,11 @@ mod scalar;
 pub(crate) mod tests;
 mod tile;
 mod unpack;
+mod whole;
 
 pub use activations::Quantized;
 pub use pack::Weights;
+pub use whole::{WholeRows, matmul_whole};
 
 use crate::cpu::isa;
 use crate::team::Team;

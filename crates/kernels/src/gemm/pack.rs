@@ -1,7 +1,7 @@
 //! Weights as the kernels want them: groups of 16 output rows, side by side.
 //!
 //! Quantized: a group is a run of units (`Layout`), a unit a header of super-block scales and steps of 32 inputs. A
-//! step's integers lie in planes of b bits (16, 8, 4, 2 or 1). A plane is a run of 64-byte lines of 32 little-endian u16
+//! step's integers lie in planes of b bits (8, 4, 2 or 1). A plane is a run of 64-byte lines of 32 little-endian u16
 //! words, word `2 row + parity`; the word of line u holds inputs `2 (u n + j) + parity` for j in 0..n, n = 16 / b, from the
 //! lowest bits up. One shift and mask of a line thus gives a pair of inputs for 16 rows as 16-bit integers, in
 //! just the order that `pmaddwd` and `vpdpwssd` want. Scales follow the planes: `[16]` per scale group.
@@ -37,7 +37,6 @@ impl std::fmt::Debug for Weights {
 /// The planes of a step: bits and first byte.
 pub(crate) const fn planes(planes: Planes) -> &'static [(usize, usize)] {
     match planes {
-        Planes::B16 => &[(16, 0)],
         Planes::B8 => &[(8, 0)],
         Planes::B4 => &[(4, 0)],
         Planes::B4B1 => &[(4, 0), (1, 256)],
@@ -236,8 +235,7 @@ fn pack_group<Q: Quant>(group: &mut [u8], rows: &[u8], row_bytes: usize) {
             }
             for (s, step) in steps.chunks_exact_mut(layout.step_bytes()).enumerate() {
                 let (packed, scales) = step.split_at_mut(layout.planes.bytes());
-                let integers = std::array::from_fn(|i| parts.integer(layout.planes, s * 32 + i));
-                pack_integers(layout.planes, packed, r, &integers);
+                pack_integers(layout.planes, packed, r, &parts.q[s * 32..][..32]);
                 pack_scales(&layout, scales, r, s, &parts);
             }
         }
@@ -246,7 +244,7 @@ fn pack_group<Q: Quant>(group: &mut [u8], rows: &[u8], row_bytes: usize) {
 
 /// Writes the integers of row `r` of a step to its planes.
 #[inline(always)]
-fn pack_integers(kind: Planes, packed: &mut [u8], r: usize, q: &[u16; 32]) {
+fn pack_integers(kind: Planes, packed: &mut [u8], r: usize, q: &[u8]) {
     let mut low = 0;
     for &(bits, base) in planes(kind) {
         let (n, mask) = (16 / bits, u16::MAX >> (16 - bits));
@@ -258,8 +256,8 @@ fn pack_integers(kind: Planes, packed: &mut [u8], r: usize, q: &[u16; 32]) {
         {
             let mut words = [0; 2];
             for (j, pair) in q.as_chunks::<2>().0.iter().enumerate() {
-                words[0] |= (pair[0] >> low & mask) << (j * bits);
-                words[1] |= (pair[1] >> low & mask) << (j * bits);
+                words[0] |= (u16::from(pair[0]) >> low & mask) << (j * bits);
+                words[1] |= (u16::from(pair[1]) >> low & mask) << (j * bits);
             }
             line[4 * r..][..2].copy_from_slice(&words[0].to_le_bytes());
             line[4 * r + 2..][..2].copy_from_slice(&words[1].to_le_bytes());
@@ -293,7 +291,7 @@ fn pack_scales(layout: &Layout, scales: &mut [u8], r: usize, s: usize, parts: &P
 
 /// Stored integer of row `r`, input `k` of a step.
 #[inline]
-pub(crate) fn integer(layout: &Layout, step: &[u8], r: usize, k: usize) -> u16 {
+pub(crate) fn integer(layout: &Layout, step: &[u8], r: usize, k: usize) -> u8 {
     let (mut q, mut at_bit) = (0, 0);
     for &(bits, base) in planes(layout.planes) {
         let (at, shift) = place(bits, k, r);
@@ -301,7 +299,7 @@ pub(crate) fn integer(layout: &Layout, step: &[u8], r: usize, k: usize) -> u16 {
         q |= (word >> shift & (u16::MAX >> (16 - bits))) << at_bit;
         at_bit += bits;
     }
-    q
+    q as u8
 }
 
 /// Scale and minimum of row `r`, scale group `g` of a step.

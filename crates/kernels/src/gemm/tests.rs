@@ -55,7 +55,7 @@ pub(crate) fn random_rows(format: Format, rows: usize, cols: usize, n: &mut Numb
                 .for_each(|b| *b = half::bf16::from_f32(n.float()).to_le_bytes());
             &[]
         }
-        Format::Q4_0 | Format::Q5_0 | Format::Q8_0 | Format::I12 => &[0],
+        Format::Q4_0 | Format::Q5_0 | Format::Q8_0 => &[0],
         Format::Q4_1 | Format::Q5_1 | Format::Q4K | Format::Q5K => &[0, 2],
         Format::Q2K => &[80, 82],
         Format::Q3K => &[108],
@@ -228,7 +228,7 @@ fn the_largest_integers_do_not_overflow() {
 /// Whether byte `at` of a block belongs to an f16.
 fn is_half(format: Format, at: usize) -> bool {
     match format {
-        Format::Q4_0 | Format::Q5_0 | Format::Q8_0 | Format::I12 => at < 2,
+        Format::Q4_0 | Format::Q5_0 | Format::Q8_0 => at < 2,
         Format::Q2K => at >= 80,
         Format::Q3K => at >= 108,
         Format::Q6K => at >= 208,

@@ -28,6 +28,10 @@ pub(super) trait Tile: Lanes {
     fn left(a: Self::Int, by: i32) -> Self::Int;
     /// `acc + w[2i] a[2i] + w[2i + 1] a[2i + 1]`, as 32-bit integers.
     fn dot(acc: Self::Int, w: Self::Int, a: Self::Int) -> Self::Int;
+    /// Sums of 32-bit integers.
+    fn plus(a: Self::Int, b: Self::Int) -> Self::Int;
+    /// Shifts 32-bit integers right; the sign stays.
+    fn shifted(a: Self::Int, by: i32) -> Self::Int;
     /// 32-bit integers to f32, to the nearest.
     fn float(a: Self::Int) -> Self;
     /// 16 f32.
@@ -116,6 +120,17 @@ mod x86 {
             }
         }
         #[inline(always)]
+        fn plus(a: Self::Int, b: Self::Int) -> Self::Int {
+            unsafe { (_mm256_add_epi32(a.0, b.0), _mm256_add_epi32(a.1, b.1)) }
+        }
+        #[inline(always)]
+        fn shifted(a: Self::Int, by: i32) -> Self::Int {
+            unsafe {
+                let by = _mm_cvtsi32_si128(by);
+                (_mm256_sra_epi32(a.0, by), _mm256_sra_epi32(a.1, by))
+            }
+        }
+        #[inline(always)]
         fn float(a: Self::Int) -> Self {
             unsafe { Avx2(_mm256_cvtepi32_ps(a.0), _mm256_cvtepi32_ps(a.1)) }
         }
@@ -181,6 +196,14 @@ mod x86 {
         #[inline(always)]
         fn dot(acc: Self::Int, w: Self::Int, a: Self::Int) -> Self::Int {
             unsafe { _mm512_dpwssd_epi32(acc, w, a) }
+        }
+        #[inline(always)]
+        fn plus(a: Self::Int, b: Self::Int) -> Self::Int {
+            unsafe { _mm512_add_epi32(a, b) }
+        }
+        #[inline(always)]
+        fn shifted(a: Self::Int, by: i32) -> Self::Int {
+            unsafe { _mm512_sra_epi32(a, _mm_cvtsi32_si128(by)) }
         }
         #[inline(always)]
         fn float(a: Self::Int) -> Self {

@@ -31,12 +31,6 @@ pub(super) unsafe fn quad<L: Tile, Q: Quant, const QUAD: usize>(step: *const u8)
     // SAFETY: planes lie in the step, as `gemm::pack` lays them out.
     unsafe {
         match Q::LAYOUT.planes {
-            Planes::B16 => [
-                L::line(step.add(QUAD * 256)),
-                L::line(step.add(QUAD * 256 + 64)),
-                L::line(step.add(QUAD * 256 + 128)),
-                L::line(step.add(QUAD * 256 + 192)),
-            ],
             Planes::B8 => {
                 let (a, b) = (L::line(step.add(QUAD * 128)), L::line(step.add(QUAD * 128 + 64)));
                 let m = words::<L>(255);

@@ -1,0 +1,156 @@
+//! The products of pairs of inputs, once for all instruction sets, and the scalar twin.
+
+use std::ops::Range;
+
+use super::ROWS;
+use super::activations::Activations;
+use super::weights::WholeRows;
+use crate::gemm::tile::Tile;
+use crate::shared::Shared;
+
+/// Pairs of inputs whose products one sum of 32 bits holds.
+const PAIRS: usize = 16;
+
+/// What a task computes, and where its results go.
+pub(super) struct Place<'a> {
+    /// `[tokens, rows]`.
+    pub(super) out: &'a Shared<'a, f32>,
+    pub(super) bias: Option<&'a [f32]>,
+    pub(super) rows: usize,
+    pub(super) tokens: Range<usize>,
+    pub(super) groups: Range<usize>,
+}
+
+impl Place<'_> {
+    /// Stores dot * (w_scale * a_scale) + bias of token `t` by group `g`.
+    #[inline(always)]
+    pub(super) fn put<L: Tile>(&self, (t, g): (usize, usize), dot: L, w_scale: L, a_scale: f32) {
+        let mut v = dot.mul(w_scale.mul(L::splat(a_scale)));
+        let count = (self.rows - g * ROWS).min(ROWS);
+        if let Some(bias) = self.bias {
+            let bias = &bias[g * ROWS..][..count];
+            v = v.add(match bias.as_array::<ROWS>() {
+                Some(bias) => L::load(bias),
+                None => L::load_tail(bias, 0.0),
+            });
+        }
+        // SAFETY: each token and group is one task's own.
+        let out = unsafe { self.out.slice(t * self.rows + g * ROWS, count) };
+        if let Some(out) = out.as_mut_array::<ROWS>() {
+            v.store(out);
+        } else {
+            let mut row = [0.0; ROWS];
+            v.store(&mut row);
+            out.copy_from_slice(&row[..count]);
+        }
+    }
+}
+
+/// f32(2^14 high + low), rounded once: both parts are whole numbers below 2^24, so exact in f32.
+#[inline(always)]
+pub(super) fn value<L: Tile>(high: L::Int, low: L::Int) -> L {
+    L::float(high).fma(L::splat(16384.0), L::float(low))
+}
+
+/// A task's products, N tokens at a time: 4 where there are 32 vector registers, 2 where there are 16.
+#[inline(always)]
+pub(super) fn part<L: Tile, const N: usize>(acts: &Activations, w: &WholeRows, place: &Place<'_>) {
+    let mut g = place.groups.start;
+    while g < place.groups.end {
+        // Two groups take each pair of activations once for both.
+        let two = N > 2 && g + 2 <= place.groups.end;
+        let mut t = place.tokens.start;
+        while t < place.tokens.end {
+            let rest = place.tokens.end - t;
+            match (two, rest) {
+                (true, 4..) if N == 4 => t += products::<L, 2, 4>(acts, w, place, t, g),
+                (true, _) => t += products::<L, 2, 1>(acts, w, place, t, g),
+                (false, 2..) => t += products::<L, 1, 2>(acts, w, place, t, g),
+                (false, _) => t += products::<L, 1, 1>(acts, w, place, t, g),
+            }
+        }
+        g += if two { 2 } else { 1 };
+    }
+}
+
+/// N tokens from `t` by G groups from `g`. Returns N.
+#[inline(always)]
+fn products<L: Tile, const G: usize, const N: usize>(
+    acts: &Activations,
+    w: &WholeRows,
+    place: &Place<'_>,
+    t: usize,
+    g: usize,
+) -> usize {
+    let depth = acts.token(t).len();
+    let mut a = [std::ptr::null::<i32>(); N];
+    for i in 0..N {
+        assert!(acts.token(t + i).len() == depth, "same inputs");
+        a[i] = acts.token(t + i).as_ptr().cast();
+    }
+    let mut lines = [std::ptr::null::<u8>(); G];
+    for j in 0..G {
+        assert!(w.group(g + j).len() == depth * ROWS * 2, "same inputs");
+        lines[j] = w.group(g + j).as_ptr();
+    }
+    let (mut high, mut low) = ([[L::bits(0); N]; G], [[L::bits(0); N]; G]);
+    for block in 0..depth / 2 / PAIRS {
+        let mut dots = [[L::bits(0); N]; G];
+        for pair in block * PAIRS..(block + 1) * PAIRS {
+            // SAFETY: every token has `depth` inputs and every group a line for each two of them (asserted).
+            unsafe {
+                let mut w = [L::bits(0); G];
+                for j in 0..G {
+                    w[j] = L::line(lines[j].add(pair * ROWS * 4));
+                }
+                for i in 0..N {
+                    let a = L::bits(a[i].add(pair).read_unaligned());
+                    for j in 0..G {
+                        dots[j][i] = L::dot(dots[j][i], w[j], a);
+                    }
+                }
+            }
+        }
+        for j in 0..G {
+            for i in 0..N {
+                high[j][i] = L::plus(high[j][i], L::shifted(dots[j][i], 14));
+                low[j][i] = L::plus(low[j][i], L::and(dots[j][i], L::bits(16383)));
+            }
+        }
+    }
+    for j in 0..G {
+        let scale = L::load(w.scales(g + j));
+        for i in 0..N {
+            place.put(
+                (t + i, g + j),
+                value::<L>(high[j][i], low[j][i]),
+                scale,
+                acts.scale(t + i),
+            );
+        }
+    }
+    N
+}
+
+/// The scalar twin: it defines the bits.
+pub(super) fn scalar(acts: &Activations, w: &WholeRows, place: &Place<'_>) {
+    for g in place.groups.clone() {
+        let pairs = w.group(g).as_chunks::<4>().0;
+        for t in place.tokens.clone() {
+            let mut dots = [0i64; ROWS];
+            for (line, a) in pairs.chunks_exact(ROWS).zip(acts.token(t).as_chunks::<2>().0) {
+                for (dot, w) in dots.iter_mut().zip(line) {
+                    let w = [i16::from_ne_bytes([w[0], w[1]]), i16::from_ne_bytes([w[2], w[3]])];
+                    *dot += i64::from(w[0]) * i64::from(a[0]) + i64::from(w[1]) * i64::from(a[1]);
+                }
+            }
+            for (r, dot) in dots.iter().enumerate().take(place.rows - g * ROWS) {
+                let row = g * ROWS + r;
+                let v = *dot as f32 * (w.scales(g)[r] * acts.scale(t));
+                // SAFETY: each token and group is one task's own.
+                let out = unsafe { place.out.slice(t * place.rows + row, 1) };
+                out[0] = place.bias.map_or(v, |bias| v + bias[row]);
+            }
+        }
+    }
+}
