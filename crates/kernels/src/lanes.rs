@@ -11,6 +11,8 @@ use half::f16;
 /// The AVX types' methods call their instructions without asking the processor: values of these types are made in
 /// functions that `dispatch!` wrote only, and that enters them only where `cpu` found the instruction set.
 pub(crate) trait Lanes: Copy {
+    /// Whether there are registers for twice as many values side by side as 16 of 256 bits hold.
+    const WIDE: bool = false;
     fn splat(v: f32) -> Self;
     fn load(from: &[f32; 16]) -> Self;
     fn store(self, to: &mut [f32; 16]);
@@ -30,6 +32,13 @@ pub(crate) trait Lanes: Copy {
     fn round(self) -> Self;
     /// 2^self for whole numbers in -126 ..= 127.
     fn pow2(self) -> Self;
+    /// self * 2^n, rounded once, for self in 0.5 ..= 2 and whole numbers n in -125 ..= 129.
+    #[inline(always)]
+    fn times_pow2(self, n: Self) -> Self {
+        // In two steps: 2^128 is no f32, but half of it may be the result.
+        let half = n.mul(Self::splat(0.5)).round();
+        self.mul(half.pow2()).mul(n.sub(half).pow2())
+    }
     /// Whole numbers of at most 32767 either way, as 16-bit integers, and their sum.
     fn integers(self, to: &mut [i16; 16]) -> i32;
     /// `self < o ? yes : no`.
@@ -198,6 +207,16 @@ mod x86 {
         };
     }
 
+    /// Eight lanes folded 8 -> 4 -> 2 -> 1.
+    macro_rules! fold {
+        ($eight:expr, $f:ident) => {{
+            let eight = $eight;
+            let four = $f(_mm256_castps256_ps128(eight), _mm256_extractf128_ps::<1>(eight));
+            let two = $f(four, _mm_movehl_ps(four, four));
+            _mm_cvtss_f32($f(two, _mm_shuffle_ps::<1>(two, two)))
+        }};
+    }
+
     impl Lanes for Avx2 {
         #[inline(always)]
         fn splat(v: f32) -> Self {
@@ -289,6 +308,14 @@ mod x86 {
             }
         }
         #[inline(always)]
+        fn sum(self) -> f32 {
+            unsafe { fold!(_mm256_add_ps(self.0, self.1), _mm_add_ps) }
+        }
+        #[inline(always)]
+        fn largest(self) -> f32 {
+            unsafe { fold!(_mm256_max_ps(self.0, self.1), _mm_max_ps) }
+        }
+        #[inline(always)]
         fn less(self, o: Self, yes: Self, no: Self) -> Self {
             unsafe {
                 Avx2(
@@ -310,6 +337,7 @@ mod x86 {
     }
 
     impl Lanes for Avx512 {
+        const WIDE: bool = true;
         #[inline(always)]
         fn splat(v: f32) -> Self {
             unsafe { Avx512(_mm512_set1_ps(v)) }
@@ -375,6 +403,24 @@ mod x86 {
                 let whole = _mm512_cvttps_epi32(self.0);
                 _mm256_storeu_si256(to.as_mut_ptr().cast(), _mm512_cvtepi32_epi16(whole));
                 _mm512_reduce_add_epi32(whole)
+            }
+        }
+        #[inline(always)]
+        fn times_pow2(self, n: Self) -> Self {
+            unsafe { Avx512(_mm512_scalef_ps(self.0, n.0)) }
+        }
+        #[inline(always)]
+        fn sum(self) -> f32 {
+            unsafe {
+                let (low, high) = (_mm512_castps512_ps256(self.0), _mm512_extractf32x8_ps::<1>(self.0));
+                fold!(_mm256_add_ps(low, high), _mm_add_ps)
+            }
+        }
+        #[inline(always)]
+        fn largest(self) -> f32 {
+            unsafe {
+                let (low, high) = (_mm512_castps512_ps256(self.0), _mm512_extractf32x8_ps::<1>(self.0));
+                fold!(_mm256_max_ps(low, high), _mm_max_ps)
             }
         }
         #[inline(always)]

@@ -1,7 +1,7 @@
 //! One task of attention: a block of tokens by the query heads of one key/value head, over all pages they see.
 //!
 //! Rows of the block are (token, query head) pairs; a page is used for all of them, six at a time, which is what 16
-//! vector registers hold.
+//! vector registers hold. Where there are 32, two pages of keys or two vectors of values go together.
 
 use half::f16;
 
@@ -13,6 +13,8 @@ use crate::shared::Shared;
 
 /// Rows side by side.
 const TILE: usize = 6;
+/// Rows of a task: enough to pay for widening a page.
+const ROWS: usize = 48;
 /// Scores kept by a task: 64 Ki f32 stay in the second-level cache.
 const SCORES: usize = 1 << 16;
 
@@ -40,7 +42,7 @@ pub(super) struct Block<'a> {
 /// How many tokens a task takes so that its scores fit; no effect on any result.
 pub(super) fn tokens_per_block(params: &Params, positions: usize) -> usize {
     let per_token = (params.heads / params.kv_heads) * positions.next_multiple_of(PAGE_TOKENS).max(1);
-    (SCORES / per_token).clamp(1, 16)
+    (SCORES / per_token).clamp(1, ROWS.div_ceil(params.heads / params.kv_heads))
 }
 
 pub(super) fn block_on(isa: Isa, out: &Shared<'_, f32>, q: &[f32], block: &Block<'_>, params: &Params) {
@@ -78,7 +80,7 @@ fn attend_block<L: Lanes>(out: &Shared<'_, f32>, q: &[f32], block: &Block<'_>, p
 
     let mut scores = vec![f32::NEG_INFINITY; rows * stride];
     let mut acc = vec![0.0; rows * padded];
-    let mut room = vec![0.0; PAGE_TOKENS * padded];
+    let mut room = vec![0.0; 2 * PAGE_TOKENS * padded];
 
     // Queries tile by tile, `[dim][TILE]`: one stream to read instead of six.
     let mut queries = vec![[0.0; TILE]; rows.div_ceil(TILE) * dim];
@@ -96,19 +98,35 @@ fn attend_block<L: Lanes>(out: &Shared<'_, f32>, q: &[f32], block: &Block<'_>, p
         block,
         params,
     };
-    for page in first_page..last_page {
-        let column = (page - first_page) * PAGE_TOKENS;
-        let scores = &mut scores[column..];
+    let mut page = first_page;
+    while page < last_page {
+        let two = L::WIDE && page + 1 < last_page;
+        let scores = &mut scores[(page - first_page) * PAGE_TOKENS..];
         match block.source.layer {
-            KvLayer::F32 { keys, .. } => view.score_page::<L, f32>(page, view.of(keys, page), &queries, scores),
+            KvLayer::F32 { keys, .. } if two => {
+                view.score_pages::<L, f32, 2>(page, [view.of(keys, page), view.of(keys, page + 1)], &queries, scores);
+            }
+            KvLayer::F32 { keys, .. } => {
+                view.score_pages::<L, f32, 1>(page, [view.of(keys, page)], &queries, scores);
+            }
+            KvLayer::F16 { keys, .. } if two && rows > TILE => {
+                let (a, b) = room.split_at_mut(dim * PAGE_TOKENS);
+                widen_all::<L>(a, view.of(keys, page));
+                widen_all::<L>(b, view.of(keys, page + 1));
+                view.score_pages::<L, f32, 2>(page, [a, &b[..dim * PAGE_TOKENS]], &queries, scores);
+            }
+            KvLayer::F16 { keys, .. } if two => {
+                view.score_pages::<L, f16, 2>(page, [view.of(keys, page), view.of(keys, page + 1)], &queries, scores);
+            }
             KvLayer::F16 { keys, .. } if rows <= TILE => {
-                view.score_page::<L, f16>(page, view.of(keys, page), &queries, scores);
+                view.score_pages::<L, f16, 1>(page, [view.of(keys, page)], &queries, scores);
             }
             KvLayer::F16 { keys, .. } => {
                 widen_all::<L>(&mut room, view.of(keys, page));
-                view.score_page::<L, f32>(page, &room[..dim * PAGE_TOKENS], &queries, scores);
+                view.score_pages::<L, f32, 1>(page, [&room[..dim * PAGE_TOKENS]], &queries, scores);
             }
         }
+        page += if two { 2 } else { 1 };
     }
     let mut sums = vec![0.0; rows];
     for (row, sum) in scores.chunks_exact_mut(stride).zip(&mut sums) {
@@ -122,19 +140,21 @@ fn attend_block<L: Lanes>(out: &Shared<'_, f32>, q: &[f32], block: &Block<'_>, p
                 view.weigh_page::<L, f32>(page, view.of(values, page), weights, &mut acc);
             }
             KvLayer::F32 { values, .. } => {
-                pad(&mut room, padded, view.of(values, page), dim, |v| v);
-                view.weigh_page::<L, f32>(page, &room, weights, &mut acc);
+                let room = &mut room[..PAGE_TOKENS * padded];
+                pad(room, padded, view.of(values, page), dim, |v| v);
+                view.weigh_page::<L, f32>(page, room, weights, &mut acc);
             }
             KvLayer::F16 { values, .. } if padded == dim && rows <= TILE => {
                 view.weigh_page::<L, f16>(page, view.of(values, page), weights, &mut acc);
             }
             KvLayer::F16 { values, .. } => {
+                let room = &mut room[..PAGE_TOKENS * padded];
                 if padded == dim {
-                    widen_all::<L>(&mut room, view.of(values, page));
+                    widen_all::<L>(room, view.of(values, page));
                 } else {
-                    pad(&mut room, padded, view.of(values, page), dim, f16::to_f32);
+                    pad(room, padded, view.of(values, page), dim, f16::to_f32);
                 }
-                view.weigh_page::<L, f32>(page, &room, weights, &mut acc);
+                view.weigh_page::<L, f32>(page, room, weights, &mut acc);
             }
         }
     }
@@ -197,6 +217,16 @@ impl View<'_> {
         self.block.span(row, self.group, self.params.window).slots(page)
     }
 
+    /// Whether all rows see all of a page, as they do with most.
+    #[inline(always)]
+    fn whole(&self, page: usize) -> bool {
+        let (first, last) = (
+            self.block.span(0, self.group, self.params.window),
+            self.block.span(self.rows - 1, self.group, self.params.window),
+        );
+        last.from <= page * PAGE_TOKENS && first.to >= (page + 1) * PAGE_TOKENS
+    }
+
     /// This head's part of a page.
     #[inline(always)]
     fn of<'s, T>(&self, all: &'s [T], page: usize) -> &'s [T] {
@@ -204,30 +234,48 @@ impl View<'_> {
         &all[(self.block.source.pages[page] as usize * self.params.kv_heads + self.block.kv_head) * len..][..len]
     }
 
-    /// Scores of all rows with the keys of a page, `[dim][16]`; `scores` begins at the page's column.
+    /// Scores of all rows with the keys of PAGES pages, `[dim][16]` each; `scores` begins at the first page's column.
     #[inline(always)]
-    fn score_page<L: Lanes, T: Stored>(&self, page: usize, keys: &[T], queries: &[[f32; TILE]], scores: &mut [f32]) {
+    fn score_pages<L: Lanes, T: Stored, const PAGES: usize>(
+        &self,
+        first: usize,
+        keys: [&[T]; PAGES],
+        queries: &[[f32; TILE]],
+        scores: &mut [f32],
+    ) {
+        let whole = self.whole(first) && self.whole(first + PAGES - 1);
         for (tile, queries) in queries.chunks_exact(self.dim).enumerate() {
             let row = tile * TILE;
             let n = TILE.min(self.rows - row);
             let dots = match n {
-                1 => in_tile(dots::<L, T, 1>(keys, queries)),
-                2 => in_tile(dots::<L, T, 2>(keys, queries)),
-                3 => in_tile(dots::<L, T, 3>(keys, queries)),
-                4 => in_tile(dots::<L, T, 4>(keys, queries)),
-                _ => dots::<L, T, TILE>(keys, queries),
+                1 => in_tile(dots::<L, T, PAGES, 1>(keys, queries)),
+                2 => in_tile(dots::<L, T, PAGES, 2>(keys, queries)),
+                3 => in_tile(dots::<L, T, PAGES, 3>(keys, queries)),
+                4 => in_tile(dots::<L, T, PAGES, 4>(keys, queries)),
+                _ => dots::<L, T, PAGES, TILE>(keys, queries),
             };
-            for i in 0..n {
-                let slots = self.slots(row + i, page);
-                let scores = &mut scores[(row + i) * self.stride..][..PAGE_TOKENS];
-                if slots.len() == PAGE_TOKENS {
-                    if let Some(scores) = scores.first_chunk_mut() {
+            if whole {
+                for i in 0..n {
+                    let scores = &mut scores[(row + i) * self.stride..];
+                    for (scores, dots) in scores.as_chunks_mut().0.iter_mut().zip(&dots) {
                         score(dots[i], self.params).store(scores);
                     }
-                } else if !slots.is_empty() {
-                    let mut lanes = [0.0; 16];
-                    score(dots[i], self.params).store(&mut lanes);
-                    scores[slots.clone()].copy_from_slice(&lanes[slots]);
+                }
+                continue;
+            }
+            for j in 0..PAGES {
+                for i in 0..n {
+                    let slots = self.slots(row + i, first + j);
+                    let scores = &mut scores[(row + i) * self.stride + j * PAGE_TOKENS..][..PAGE_TOKENS];
+                    if slots.len() == PAGE_TOKENS {
+                        if let Some(scores) = scores.first_chunk_mut() {
+                            score(dots[j][i], self.params).store(scores);
+                        }
+                    } else if !slots.is_empty() {
+                        let mut lanes = [0.0; 16];
+                        score(dots[j][i], self.params).store(&mut lanes);
+                        scores[slots.clone()].copy_from_slice(&lanes[slots]);
+                    }
                 }
             }
         }
@@ -237,12 +285,13 @@ impl View<'_> {
     #[inline(always)]
     fn weigh_page<L: Lanes, T: Stored>(&self, page: usize, values: &[T], weights: &[f32], acc: &mut [f32]) {
         let padded = values.len() / PAGE_TOKENS;
+        let whole = self.whole(page);
         let mut row = 0;
         while row < self.rows {
             // Rows that see the same slots go together.
-            let slots = self.slots(row, page);
-            let mut n = 1;
-            while n < TILE && row + n < self.rows && self.slots(row + n, page) == slots {
+            let slots = if whole { 0..PAGE_TOKENS } else { self.slots(row, page) };
+            let mut n = if whole { TILE.min(self.rows - row) } else { 1 };
+            while !whole && n < TILE && row + n < self.rows && self.slots(row + n, page) == slots {
                 n += 1;
             }
             let weights = &weights[row * self.stride..];
@@ -261,9 +310,11 @@ impl View<'_> {
 }
 
 #[inline(always)]
-fn in_tile<L: Lanes, const N: usize>(lanes: [L; N]) -> [L; TILE] {
-    let mut out = [lanes[0]; TILE];
-    out[..N].copy_from_slice(&lanes);
+fn in_tile<L: Lanes, const PAGES: usize, const N: usize>(lanes: [[L; N]; PAGES]) -> [[L; TILE]; PAGES] {
+    let mut out = [[L::splat(0.0); TILE]; PAGES];
+    for j in 0..PAGES {
+        out[j][..N].copy_from_slice(&lanes[j]);
+    }
     out
 }
 
@@ -290,14 +341,23 @@ fn score<L: Lanes>(dot: L, params: &Params) -> L {
     }
 }
 
-/// Dots of N queries of a tile with the 16 keys of a page, `[dim][16]`.
+/// Dots of N queries of a tile with the 16 keys of each of PAGES pages, `[dim][16]`.
 #[inline(always)]
-fn dots<L: Lanes, T: Stored, const N: usize>(keys: &[T], queries: &[[f32; TILE]]) -> [L; N] {
-    let mut acc = [L::splat(0.0); N];
-    for (key, q) in keys.as_chunks::<16>().0.iter().zip(queries) {
-        let key = T::load::<L>(key);
-        for i in 0..N {
-            acc[i] = key.fma(L::splat(q[i]), acc[i]);
+fn dots<L: Lanes, T: Stored, const PAGES: usize, const N: usize>(
+    keys: [&[T]; PAGES],
+    queries: &[[f32; TILE]],
+) -> [[L; N]; PAGES] {
+    let mut acc = [[L::splat(0.0); N]; PAGES];
+    let mut lines = [keys[0].as_chunks::<16>().0; PAGES];
+    for j in 0..PAGES {
+        lines[j] = &keys[j].as_chunks::<16>().0[..queries.len()];
+    }
+    for (d, q) in queries.iter().enumerate() {
+        for j in 0..PAGES {
+            let key = T::load::<L>(&lines[j][d]);
+            for i in 0..N {
+                acc[j][i] = key.fma(L::splat(q[i]), acc[j][i]);
+            }
         }
     }
     acc
@@ -321,28 +381,55 @@ fn weighted<L: Lanes, T: Stored, const N: usize>(
             rows[i] = row;
         }
     }
-    for c in 0..chunks {
-        let mut lanes = [L::splat(0.0); N];
-        for i in 0..N {
-            lanes[i] = L::load(&acc[i * chunks + c]);
-        }
-        if slots.len() == PAGE_TOKENS {
-            for p in 0..PAGE_TOKENS {
-                let value = T::load::<L>(&values[p * chunks + c]);
-                for i in 0..N {
-                    lanes[i] = value.fma(L::splat(rows[i][p]), lanes[i]);
-                }
-            }
+    let mut c = 0;
+    while c < chunks {
+        if L::WIDE && c + 2 <= chunks {
+            weighted_chunks::<L, T, 2, N>(acc, values, rows, (c, chunks), slots.clone());
+            c += 2;
         } else {
-            for p in slots.start..slots.end.min(PAGE_TOKENS) {
-                let value = T::load::<L>(&values[p * chunks + c]);
+            weighted_chunks::<L, T, 1, N>(acc, values, rows, (c, chunks), slots.clone());
+            c += 1;
+        }
+    }
+}
+
+/// `weighted` of C vectors of 16 elements from `c` on.
+#[inline(always)]
+fn weighted_chunks<L: Lanes, T: Stored, const C: usize, const N: usize>(
+    acc: &mut [[f32; 16]],
+    values: &[[T; 16]],
+    rows: [&[f32; PAGE_TOKENS]; N],
+    (c, chunks): (usize, usize),
+    slots: std::ops::Range<usize>,
+) {
+    let mut lanes = [[L::splat(0.0); N]; C];
+    for j in 0..C {
+        for i in 0..N {
+            lanes[j][i] = L::load(&acc[i * chunks + c + j]);
+        }
+    }
+    if slots.len() == PAGE_TOKENS {
+        for p in 0..PAGE_TOKENS {
+            for j in 0..C {
+                let value = T::load::<L>(&values[p * chunks + c + j]);
                 for i in 0..N {
-                    lanes[i] = value.fma(L::splat(rows[i][p]), lanes[i]);
+                    lanes[j][i] = value.fma(L::splat(rows[i][p]), lanes[j][i]);
                 }
             }
         }
+    } else {
+        for p in slots.start..slots.end.min(PAGE_TOKENS) {
+            for j in 0..C {
+                let value = T::load::<L>(&values[p * chunks + c + j]);
+                for i in 0..N {
+                    lanes[j][i] = value.fma(L::splat(rows[i][p]), lanes[j][i]);
+                }
+            }
+        }
+    }
+    for j in 0..C {
         for i in 0..N {
-            lanes[i].store(&mut acc[i * chunks + c]);
+            lanes[j][i].store(&mut acc[i * chunks + c + j]);
         }
     }
 }
