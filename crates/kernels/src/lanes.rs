@@ -41,6 +41,8 @@ pub(crate) trait Lanes: Copy {
     }
     /// Whole numbers of at most 32767 either way, as 16-bit integers, and their sum.
     fn integers(self, to: &mut [i16; 16]) -> i32;
+    /// The largest magnitude of both, by the bits: infinity and then NaN are above all numbers.
+    fn magnitude(self, o: Self) -> f32;
     /// `self < o ? yes : no`.
     fn less(self, o: Self, yes: Self, no: Self) -> Self;
     /// The magnitude of `self` with the sign of `s`.
@@ -169,6 +171,10 @@ impl Lanes for Scalar {
         *to = self.0.map(|v| v as i16);
         to.iter().map(|v| i32::from(*v)).sum()
     }
+    fn magnitude(self, o: Self) -> f32 {
+        let all = self.0.iter().chain(&o.0);
+        f32::from_bits(all.fold(0, |most, v| most.max(v.to_bits() & 0x7fff_ffff)))
+    }
     fn less(self, o: Self, yes: Self, no: Self) -> Self {
         Scalar(std::array::from_fn(
             |i| if self.0[i] < o.0[i] { yes.0[i] } else { no.0[i] },
@@ -205,6 +211,17 @@ mod x86 {
         ($self:ident, $o:ident, $f:ident) => {
             unsafe { Avx2($f($self.0, $o.0), $f($self.1, $o.1)) }
         };
+    }
+
+    /// The largest of eight whole numbers, as the bits of an f32.
+    #[inline(always)]
+    unsafe fn largest_bits(eight: __m256i) -> f32 {
+        unsafe {
+            let four = _mm_max_epi32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256::<1>(eight));
+            let two = _mm_max_epi32(four, _mm_shuffle_epi32::<0b00_00_11_10>(four));
+            let one = _mm_max_epi32(two, _mm_shuffle_epi32::<0b00_00_00_01>(two));
+            f32::from_bits(_mm_cvtsi128_si32(one) as u32)
+        }
     }
 
     /// Eight lanes folded 8 -> 4 -> 2 -> 1.
@@ -308,6 +325,15 @@ mod x86 {
             }
         }
         #[inline(always)]
+        fn magnitude(self, o: Self) -> f32 {
+            let (a, b) = (self.abs(), o.abs());
+            unsafe {
+                let low = _mm256_max_epi32(_mm256_castps_si256(a.0), _mm256_castps_si256(b.0));
+                let high = _mm256_max_epi32(_mm256_castps_si256(a.1), _mm256_castps_si256(b.1));
+                largest_bits(_mm256_max_epi32(low, high))
+            }
+        }
+        #[inline(always)]
         fn sum(self) -> f32 {
             unsafe { fold!(_mm256_add_ps(self.0, self.1), _mm_add_ps) }
         }
@@ -403,6 +429,15 @@ mod x86 {
                 let whole = _mm512_cvttps_epi32(self.0);
                 _mm256_storeu_si256(to.as_mut_ptr().cast(), _mm512_cvtepi32_epi16(whole));
                 _mm512_reduce_add_epi32(whole)
+            }
+        }
+        #[inline(always)]
+        fn magnitude(self, o: Self) -> f32 {
+            let (a, b) = (self.abs(), o.abs());
+            unsafe {
+                let all = _mm512_max_epi32(_mm512_castps_si512(a.0), _mm512_castps_si512(b.0));
+                let high = _mm512_extracti64x4_epi64::<1>(all);
+                largest_bits(_mm256_max_epi32(_mm512_castsi512_si256(all), high))
             }
         }
         #[inline(always)]

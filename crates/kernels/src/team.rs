@@ -1,11 +1,13 @@
 //! A team of threads that works on one thing at a time: `run` hands out task numbers until none are left.
 //!
-//! Which thread takes which task is left to chance; results must not depend on it. Idle threads spin for some
+//! Each thread begins with a range of its own, the same part of every job: where tasks follow the order of tokens, it finds
+//! in its cache what it wrote in the job before. Who is done helps the others; results must not depend on who did what. Idle threads spin for some
 //! microseconds, in case the next kernel follows at once, then sleep. The caller never waits for a sleeper: a thread
 //! that wakes too late finds the gate closed and goes back to sleep.
 
 use std::any::Any;
 use std::cell::{Cell, UnsafeCell};
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -20,13 +22,18 @@ const SPINS: usize = 20_000;
 struct Job {
     task: *const (dyn Fn(usize) + Sync),
     tasks: usize,
-    next: AtomicUsize,
     panic: Mutex<Option<Box<dyn Any + Send>>>,
 }
+
+/// The next task of a thread's range; on a cache line of its own.
+#[repr(align(64))]
+struct Cursor(AtomicUsize);
 
 struct Shared {
     gate: AtomicUsize,
     job: UnsafeCell<*const Job>,
+    /// One per thread, the caller's first.
+    cursors: Vec<Cursor>,
     /// Counts jobs, so that a worker notices a new one.
     epoch: AtomicUsize,
     sleepers: Mutex<usize>,
@@ -70,6 +77,7 @@ impl Team {
         let shared = Arc::new(Shared {
             gate: AtomicUsize::new(0),
             job: UnsafeCell::new(std::ptr::null()),
+            cursors: (0..threads.max(1)).map(|_| Cursor(AtomicUsize::new(0))).collect(),
             epoch: AtomicUsize::new(0),
             sleepers: Mutex::new(0),
             wake: Condvar::new(),
@@ -80,7 +88,7 @@ impl Team {
                 let shared = Arc::clone(&shared);
                 std::thread::Builder::new()
                     .name(format!("candor-team-{i}"))
-                    .spawn(move || work(&shared))
+                    .spawn(move || work(&shared, i))
                     .ok()
             })
             .collect();
@@ -115,10 +123,14 @@ impl Team {
         let job = Job {
             task,
             tasks,
-            next: AtomicUsize::new(0),
             panic: Mutex::new(None),
         };
         let shared = &*self.shared;
+        for (i, cursor) in shared.cursors.iter().enumerate() {
+            cursor
+                .0
+                .store(job.range(i, shared.cursors.len()).start, Ordering::Relaxed);
+        }
         // SAFETY: the gate is shut and empty (the last `run` left it so), and `turn` keeps other callers out.
         unsafe { *shared.job.get() = &raw const job };
         shared.gate.store(OPEN, Ordering::SeqCst);
@@ -126,7 +138,7 @@ impl Team {
         if *lock(&shared.sleepers) > 0 {
             shared.wake.notify_all();
         }
-        job.help();
+        job.help(0, &shared.cursors);
         shared.gate.fetch_and(!OPEN, Ordering::AcqRel);
         let mut spins = 0;
         while shared.gate.load(Ordering::Acquire) != 0 {
@@ -158,22 +170,35 @@ impl Drop for Team {
 }
 
 impl Job {
-    /// Takes tasks until none are left. Never panics.
-    fn help(&self) {
+    /// The tasks that thread `i` of `of` begins with.
+    fn range(&self, i: usize, of: usize) -> Range<usize> {
+        // As many as ranges that differ by one at most; without products that could overflow.
+        let (each, more) = (self.tasks / of, self.tasks % of);
+        let start = i * each + i.min(more);
+        start..start + each + usize::from(i < more)
+    }
+
+    /// Takes tasks until none are left, thread `me`'s own first. Never panics.
+    fn help(&self, me: usize, cursors: &[Cursor]) {
         INSIDE.set(true);
         let result = catch_unwind(AssertUnwindSafe(|| {
-            loop {
-                let i = self.next.fetch_add(1, Ordering::Relaxed);
-                if i >= self.tasks {
-                    break;
+            for whose in (me..cursors.len()).chain(0..me) {
+                let end = self.range(whose, cursors.len()).end;
+                loop {
+                    let i = cursors[whose].0.fetch_add(1, Ordering::Relaxed);
+                    if i >= end {
+                        break;
+                    }
+                    // SAFETY: the caller of `run` keeps the closure alive until everyone has left the gate.
+                    unsafe { (*self.task)(i) };
                 }
-                // SAFETY: the caller of `run` keeps the closure alive until everyone has left the gate.
-                unsafe { (*self.task)(i) };
             }
         }));
         INSIDE.set(false);
         if let Err(panic) = result {
-            self.next.store(self.tasks, Ordering::Relaxed);
+            for cursor in cursors {
+                cursor.0.store(self.tasks, Ordering::Relaxed);
+            }
             lock(&self.panic).get_or_insert(panic);
         }
     }
@@ -211,7 +236,7 @@ impl Shared {
     }
 }
 
-fn work(shared: &Shared) {
+fn work(shared: &Shared, me: usize) {
     let mut seen = 0;
     loop {
         seen = shared.await_epoch(seen);
@@ -220,7 +245,7 @@ fn work(shared: &Shared) {
         }
         if shared.enter() {
             // SAFETY: inside the gate the job pointer is set and its target alive until we leave.
-            unsafe { (**shared.job.get()).help() };
+            unsafe { (**shared.job.get()).help(me, &shared.cursors) };
             shared.gate.fetch_sub(1, Ordering::Release);
         }
     }
@@ -244,6 +269,23 @@ mod tests {
                 });
                 assert!(counts.iter().all(|c| c.load(Ordering::Relaxed) == 1));
             }
+        }
+    }
+
+    #[test]
+    fn ranges_of_threads_hold_every_task_once() {
+        for (tasks, of) in [(0, 3), (1, 3), (7, 3), (9, 3), (100, 7), (usize::MAX, 2)] {
+            let job = Job {
+                task: &|_| (),
+                tasks,
+                panic: Mutex::new(None),
+            };
+            let mut next = 0;
+            for i in 0..of {
+                assert_eq!(job.range(i, of).start, next);
+                next = job.range(i, of).end;
+            }
+            assert_eq!(next, tasks);
         }
     }
 

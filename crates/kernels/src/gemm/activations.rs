@@ -149,33 +149,52 @@ fn blocks_on(isa: Isa, x: &[f32], q: &mut [i16], meta: &mut [Meta]) {
 #[inline(always)]
 fn blocks<L: Lanes>(x: &[f32], q: &mut [i16], meta: &mut [Meta]) {
     let (x, q) = (x.as_chunks::<32>().0, q.as_chunks_mut::<32>().0);
-    for ((x, q), meta) in x.iter().zip(q).zip(meta) {
-        *meta = block::<L>(x, q);
+    for ((x, q), meta) in x.chunks(16).zip(q.chunks_mut(16)).zip(meta.chunks_mut(16)) {
+        let mut largest = [0.0; 16];
+        for (largest, x) in largest.iter_mut().zip(x) {
+            *largest = magnitude::<L>(x);
+        }
+        let (scales, inverses) = scales::<L>(&largest);
+        for (i, ((x, q), meta)) in x.iter().zip(q).zip(meta).enumerate() {
+            *meta = block::<L>(x, q, scales[i], inverses[i]);
+        }
     }
 }
 
-/// Quantizes one block.
+/// The largest magnitude of a block; infinity and NaN are above all numbers.
 #[inline(always)]
-pub(super) fn block<L: Lanes>(x: &[f32; 32], q: &mut [i16; 32]) -> Meta {
-    // As integers, magnitudes order like the numbers, with infinity and NaN above all others.
-    let largest = x.iter().fold(0, |a, v| a.max(v.to_bits() & 0x7fff_ffff));
-    let amax = f32::from_bits(largest);
-    if largest >= 0x7f80_0000 {
+pub(super) fn magnitude<L: Lanes>(x: &[f32; 32]) -> f32 {
+    let (halves, _) = x.as_chunks::<16>();
+    L::load(&halves[0]).magnitude(L::load(&halves[1]))
+}
+
+/// The scales of 16 blocks by their largest magnitudes, and what their values are multiplied by.
+#[inline(always)]
+pub(super) fn scales<L: Lanes>(largest: &[f32; 16]) -> ([f32; 16], [f32; 16]) {
+    let (largest, most, zero) = (L::load(largest), L::splat(32767.0), L::splat(0.0));
+    let (least, infinity) = (L::splat(1e-30), L::splat(f32::INFINITY));
+    let (mut scales, mut inverses) = ([0.0; 16], [0.0; 16]);
+    let finite = largest.less(infinity, largest.div(most), L::splat(f32::NAN));
+    largest.less(least, zero, finite).store(&mut scales);
+    let finite = largest.less(infinity, most.div(largest), zero);
+    largest.less(least, zero, finite).store(&mut inverses);
+    (scales, inverses)
+}
+
+/// Rounds one block.
+#[inline(always)]
+fn block<L: Lanes>(x: &[f32; 32], q: &mut [i16; 32], scale: f32, inverse: f32) -> Meta {
+    if scale.is_nan() {
         q.fill(0);
         return Meta {
-            scale: f32::NAN,
-            scaled: [f32::NAN; 3],
+            scale,
+            scaled: [scale; 3],
             ..Meta::ZERO
         };
     }
-    if amax < 1e-30 {
-        q.fill(0);
-        return Meta::ZERO;
-    }
-    let (scale, inverse) = (amax / 32767.0, 32767.0 / amax);
     let mut sums = [0; 2];
     for (g, (x, q)) in x.as_chunks::<16>().0.iter().zip(q.as_chunks_mut::<16>().0).enumerate() {
-        // |x| <= amax, so the product rounds to 32767 at most.
+        // |x| <= the largest, so the product rounds to 32767 at most.
         sums[g] = L::load(x).mul(L::splat(inverse)).round().integers(q);
     }
     let sum = [sums[0] + sums[1], sums[0], sums[1]];

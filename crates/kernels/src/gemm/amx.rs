@@ -10,7 +10,7 @@ use std::arch::x86_64::*;
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
-use super::activations::block;
+use super::activations::{magnitude, scales as block_scales};
 use super::pack::ROWS;
 use super::unpack::{header, quad, scales};
 use crate::formats::Quant;
@@ -92,25 +92,37 @@ fn round(x: &[f32], cols: usize, out: &mut [MaybeUninit<Block>]) {
     // SAFETY: 64 bytes.
     let places = unsafe { _mm512_loadu_si512(PLACES.as_ptr().cast()) };
     for (s, out) in out.iter_mut().enumerate() {
-        let mut of = Block {
-            bytes: [[0; 64]; TOKENS],
-            scale: [0.0; TOKENS],
-            scaled: [[0.0; TOKENS]; 3],
-        };
+        let mut largest = [0.0; TOKENS];
+        for (largest, row) in largest.iter_mut().zip(x.chunks_exact(cols)) {
+            *largest = magnitude::<Avx512>(&row.as_chunks::<32>().0[s]);
+        }
+        let (scale, inverses) = block_scales::<Avx512>(&largest);
+        let mut bytes = [[0; 64]; TOKENS];
+        let mut sums = [[0; TOKENS]; 2];
         for (t, row) in x.chunks_exact(cols).enumerate() {
-            let mut q = [0; 32];
-            let meta = block::<Avx512>(&row.as_chunks::<32>().0[s], &mut q);
-            // SAFETY: 64 bytes each.
+            let row = row.as_chunks::<32>().0[s].as_ptr();
+            // SAFETY: 32 values of a row, and 64 bytes of a token.
             unsafe {
-                let words = _mm512_loadu_si512(q.as_ptr().cast());
-                _mm512_storeu_si512(of.bytes[t].as_mut_ptr().cast(), _mm512_permutexvar_epi8(places, words));
-            }
-            of.scale[t] = meta.scale;
-            for (scaled, v) in of.scaled.iter_mut().zip(meta.scaled) {
-                scaled[t] = v;
+                // To the nearest, ties to even; what is not finite has a scale of NaN.
+                let inverse = _mm512_set1_ps(inverses[t]);
+                let low = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(row), inverse));
+                let high = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(row.add(16)), inverse));
+                sums[0][t] = _mm512_reduce_add_epi32(low);
+                sums[1][t] = _mm512_reduce_add_epi32(high);
+                let words = _mm512_castsi256_si512(_mm512_cvtepi32_epi16(low));
+                let words = _mm512_inserti64x4::<1>(words, _mm512_cvtepi32_epi16(high));
+                _mm512_storeu_si512(bytes[t].as_mut_ptr().cast(), _mm512_permutexvar_epi8(places, words));
             }
         }
-        out.write(of);
+        let both = std::array::from_fn(|t| sums[0][t] + sums[1][t]);
+        let scaled = [both, sums[0], sums[1]].map(|sums: [i32; TOKENS]| {
+            let mut t = 0;
+            sums.map(|sum| {
+                t += 1;
+                scale[t - 1] * sum as f32
+            })
+        });
+        out.write(Block { bytes, scale, scaled });
     }
 }
 

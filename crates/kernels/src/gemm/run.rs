@@ -17,10 +17,13 @@ const PANEL_FROM: usize = 8;
 /// From this many tokens on, the matrix unit is faster, though it always computes 16.
 #[cfg(target_arch = "x86_64")]
 const AMX_FROM: usize = 8;
-/// Groups of a task that unpacks.
-const PANEL_GROUPS: usize = 2;
+/// Groups of a task that unpacks, at least and at most: the more, the fewer lines of results that two threads write to
+/// one beside the other.
+const PANEL_GROUPS: (usize, usize) = (2, 16);
 /// Tokens of one task: their activations stay in the second-level cache.
 const TASK_TOKENS: usize = 128;
+/// Tokens for each thread from which on threads take tokens of their own.
+const SPLIT_FROM: usize = 64;
 /// Tokens of one task of the matrix unit, which is quicker than unpacking the weights anew.
 const AMX_TASK_TOKENS: usize = 256;
 /// A decode task reads at least about this much.
@@ -117,9 +120,16 @@ impl Plan {
             // Enough to outweigh handing out a task; few enough that all threads end together.
             (TASK_BYTES / group_bytes.max(1)).clamp(1, groups.div_ceil(team.threads() * 4).max(1))
         } else {
-            PANEL_GROUPS
+            let each = (groups / (team.threads() * 3)).clamp(PANEL_GROUPS.0, PANEL_GROUPS.1);
+            each.next_multiple_of(PANEL_GROUPS.0)
         };
-        let split = tokens.div_ceil(most).max(1);
+        // A range for each thread if that leaves enough: what a thread wrote it then finds in its own cache.
+        let own = if tokens >= team.threads() * SPLIT_FROM {
+            team.threads()
+        } else {
+            1
+        };
+        let split = tokens.div_ceil(most).next_multiple_of(own).max(1);
         Plan {
             groups,
             groups_per_task,

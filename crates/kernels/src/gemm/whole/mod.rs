@@ -62,7 +62,7 @@ fn run_on(isa: Isa, team: &Team, out: &mut [f32], x: &Quantized<'_>, w: &WholeRo
     let out = Shared::new(out);
     let tasks = x.tokens().div_ceil(TASK_TOKENS);
     // Tasks that share tokens follow each other, so that these tokens' activations stay in cache.
-    let per_task = 2;
+    let per_task = (w.groups() / (team.threads() * 3)).clamp(2, 16);
     let across = w.groups().div_ceil(per_task);
     team.run(across * tasks, &|i| {
         let first = i / across * TASK_TOKENS;

@@ -197,10 +197,8 @@ pub(crate) fn attend_on(
 
 fn run(isa: Isa, team: &Team, out: &mut [f32], q: &[f32], blocks: &[Block<'_>], params: &Params) {
     let out = Shared::new(out);
-    // Longest first, so that no thread is left with a long one at the end.
-    team.run(blocks.len(), &|i| {
-        kernel::block_on(isa, &out, q, &blocks[blocks.len() - 1 - i], params)
-    });
+    // In the order of tokens, as all other jobs.
+    team.run(blocks.len(), &|i| kernel::block_on(isa, &out, q, &blocks[i], params));
 }
 
 /// Attention of sequences whose tokens all see each other, for encoders. `lengths` are the sequences' tokens.
