@@ -17,6 +17,8 @@ pub(crate) trait Lanes: Copy {
     fn load(from: &[f32; 16]) -> Self;
     fn store(self, to: &mut [f32; 16]);
     fn load_half(from: &[f16; 16]) -> Self;
+    /// To the nearest f16, ties to even.
+    fn store_half(self, to: &mut [f16; 16]);
     fn add(self, o: Self) -> Self;
     fn sub(self, o: Self) -> Self;
     fn mul(self, o: Self) -> Self;
@@ -136,6 +138,9 @@ impl Lanes for Scalar {
     }
     fn load_half(from: &[f16; 16]) -> Self {
         Scalar(from.map(f16::to_f32_const))
+    }
+    fn store_half(self, to: &mut [f16; 16]) {
+        *to = self.0.map(f16::from_f32_const);
     }
     fn add(self, o: Self) -> Self {
         self.zip(o, |a, b| a + b)
@@ -261,6 +266,14 @@ mod x86 {
             }
         }
         #[inline(always)]
+        fn store_half(self, to: &mut [f16; 16]) {
+            unsafe {
+                let p = to.as_mut_ptr().cast::<__m128i>();
+                _mm_storeu_si128(p, _mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(self.0));
+                _mm_storeu_si128(p.add(1), _mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(self.1));
+            }
+        }
+        #[inline(always)]
         fn add(self, o: Self) -> Self {
             both!(self, o, _mm256_add_ps)
         }
@@ -379,6 +392,10 @@ mod x86 {
         #[inline(always)]
         fn load_half(from: &[f16; 16]) -> Self {
             unsafe { Avx512(_mm512_cvtph_ps(_mm256_loadu_si256(from.as_ptr().cast()))) }
+        }
+        #[inline(always)]
+        fn store_half(self, to: &mut [f16; 16]) {
+            unsafe { _mm256_storeu_si256(to.as_mut_ptr().cast(), _mm512_cvtps_ph::<NEAREST>(self.0)) }
         }
         #[inline(always)]
         fn add(self, o: Self) -> Self {

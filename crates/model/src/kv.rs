@@ -2,6 +2,7 @@
 //! scheduler's affair.
 
 use candor_kernels::ops::attention::{self, KvLayer, KvLayerMut};
+use candor_kernels::team::Team;
 use half::f16;
 
 use crate::Error;
@@ -107,12 +108,12 @@ impl KvPages {
     }
 
     /// Writes a step's keys and values, `[T, kv_heads * head_dim]`, to layer `layer`.
-    pub(crate) fn append(&mut self, layer: usize, segments: &[Segment<'_>], k: &[f32], v: &[f32]) {
+    pub(crate) fn append(&mut self, team: &Team, layer: usize, segments: &[Segment<'_>], k: &[f32], v: &[f32]) {
         let layer = match &mut self.layers[layer] {
             Layer::F16 { keys, values } => KvLayerMut::F16 { keys, values },
             Layer::F32 { keys, values } => KvLayerMut::F32 { keys, values },
         };
-        attention::store(layer, segments, k, v, self.shape.kv_heads, self.shape.head_dim);
+        attention::store(team, layer, segments, k, v, self.shape.kv_heads, self.shape.head_dim);
     }
 
     /// Layer `layer`, to read.

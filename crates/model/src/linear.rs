@@ -56,7 +56,7 @@ impl Linear {
             Table::Blocks(weights) => {
                 matmul_quantized(team, &mut out, x, weights);
                 if let Some(bias) = &self.bias {
-                    out.chunks_exact_mut(bias.len()).for_each(|row| ops::add(row, bias));
+                    ops::add_to_rows(team, &mut out, bias);
                 }
             }
             Table::Whole(weights) => matmul_whole(team, &mut out, x, weights, self.bias.as_deref()),
@@ -107,18 +107,18 @@ pub struct Norm {
 
 impl Norm {
     /// Each row of `x`, `[T, dim]`.
-    pub fn apply(&self, x: &[f32]) -> Vec<f32> {
+    pub fn apply(&self, team: &Team, x: &[f32]) -> Vec<f32> {
         let mut out = vec![0.0; x.len()];
         match &self.bias {
-            Some(bias) => ops::layer_norm(&mut out, x, &self.weight, bias, self.eps),
-            None => ops::rms_norm(&mut out, x, &self.weight, self.eps),
+            Some(bias) => ops::layer_norm(team, &mut out, x, &self.weight, bias, self.eps),
+            None => ops::rms_norm(team, &mut out, x, &self.weight, self.eps),
         }
         out
     }
 
     /// Each head of `x`, `[T, heads * head_dim]`.
-    pub fn heads(&self, x: &mut [f32]) {
-        ops::rms_norm_in_place(x, &self.weight, self.eps);
+    pub fn heads(&self, team: &Team, x: &mut [f32]) {
+        ops::rms_norm_in_place(team, x, &self.weight, self.eps);
     }
 }
 

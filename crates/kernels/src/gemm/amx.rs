@@ -7,11 +7,12 @@
 
 use std::arch::asm;
 use std::arch::x86_64::*;
+use std::cell::RefCell;
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use super::activations::{magnitude, scales as block_scales};
-use super::pack::ROWS;
+use super::pack::{ROWS, Weights};
 use super::unpack::{header, quad, scales};
 use crate::formats::Quant;
 use crate::lanes::{Avx512, Lanes};
@@ -163,18 +164,18 @@ impl Config {
 }
 
 /// Where the results of a group go: for each token up to 16 outputs, side by side.
-pub(super) struct Results<'a> {
+struct Results<'a> {
     /// `[tokens, stride]`.
-    pub(super) all: &'a Shared<'a, f32>,
-    pub(super) tokens: usize,
-    pub(super) stride: usize,
+    all: &'a Shared<'a, f32>,
+    tokens: usize,
+    stride: usize,
     /// First output, and how many.
-    pub(super) at: usize,
-    pub(super) count: usize,
+    at: usize,
+    count: usize,
 }
 
 impl Results<'_> {
-    /// Adds nothing and loads what was stored.
+    /// Loads what was stored of token `t`.
     ///
     /// # Safety
     /// Nobody else writes this group's results.
@@ -205,30 +206,76 @@ impl Results<'_> {
     }
 }
 
-/// The tiles `range` of `tiles` by one group of 16 rows.
+/// Groups that are unpacked together: a tile of tokens meets them one after the other, so that its results lie side by side.
+const GROUPS: usize = 8;
+
+thread_local! {
+    /// Room for unpacked groups.
+    static PANELS: RefCell<Box<[MaybeUninit<Panel>]>> = RefCell::new(Box::new_uninit_slice(GROUPS));
+}
+
+/// The tiles `range` of `tiles` by `groups` of `w`, each of 16 rows. `out` is `[tokens, w.rows()]`.
 ///
 /// # Safety
-/// The processor has AMX with bytes and AVX-512 with VBMI, the system allowed this process the use of AMX, and nobody
-/// else uses these `results`.
+/// The processor is an `Isa::Amx`, and nobody else uses these results.
+pub(super) unsafe fn product<Q: Quant>(
+    w: &Weights,
+    groups: Range<usize>,
+    tiles: &Tiles,
+    range: Range<usize>,
+    out: &Shared<'_, f32>,
+    tokens: usize,
+) {
+    let results = |g: usize| Results {
+        all: out,
+        tokens,
+        stride: w.rows(),
+        at: g * ROWS,
+        count: (w.rows() - g * ROWS).min(ROWS),
+    };
+    PANELS.with_borrow_mut(|panels| {
+        for first in groups.clone().step_by(GROUPS) {
+            let few = first..(first + GROUPS).min(groups.end);
+            // SAFETY: as promised.
+            unsafe { panel::<Q>(w, few, tiles, range.clone(), &results, panels) };
+        }
+    });
+}
+
+/// `product` of as many groups as there are panels.
+///
+/// # Safety
+/// As for `product`.
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512vbmi")]
-pub(super) unsafe fn panel<Q: Quant>(group: &[u8], tiles: &Tiles, range: Range<usize>, results: &Results<'_>) {
+unsafe fn panel<'a, Q: Quant>(
+    w: &Weights,
+    groups: Range<usize>,
+    tiles: &Tiles,
+    range: Range<usize>,
+    results: &dyn Fn(usize) -> Results<'a>,
+    panels: &mut [MaybeUninit<Panel>],
+) {
     let layout = Q::LAYOUT;
-    let steps = group.len() / layout.unit_bytes() * layout.steps();
+    let steps = w.group(0).len() / layout.unit_bytes() * layout.steps();
     assert_eq!(steps, tiles.steps, "same inputs");
     let config = Config::new((32 / layout.groups) as u8);
-    let mut panel = MaybeUninit::<Panel>::uninit();
     for from in (0..steps).step_by(STRETCH) {
         let count = STRETCH.min(steps - from);
-        // SAFETY: as promised; `unpack` writes all that `tile` reads of these steps.
-        unsafe {
-            unpack::<Q>(group, (from, count), panel.as_mut_ptr());
-            asm!("ldtilecfg [{}]", in(reg) &raw const config, options(nostack, readonly));
-            for i in range.clone() {
-                let acts = &tiles.tile(i)[from..][..count];
-                tile::<Q>(panel.as_ptr(), acts, from == 0, i * TOKENS, results);
-            }
-            asm!("tilerelease", options(nostack, nomem));
+        for (g, panel) in groups.clone().zip(panels.iter_mut()) {
+            // SAFETY: a panel may be written.
+            unsafe { unpack::<Q>(w.group(g), (from, count), panel.as_mut_ptr()) };
         }
+        // SAFETY: the processor has the unit.
+        unsafe { asm!("ldtilecfg [{}]", in(reg) &raw const config, options(nostack, readonly)) };
+        for i in range.clone() {
+            let acts = &tiles.tile(i)[from..][..count];
+            for (g, panel) in groups.clone().zip(panels.iter()) {
+                // SAFETY: as promised; `unpack` wrote all that `tile` reads of these steps.
+                unsafe { tile::<Q>(panel.as_ptr(), acts, from == 0, i * TOKENS, &results(g)) };
+            }
+        }
+        // SAFETY: likewise.
+        unsafe { asm!("tilerelease", options(nostack, nomem)) };
     }
 }
 

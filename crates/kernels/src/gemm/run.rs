@@ -173,17 +173,8 @@ pub(crate) fn run_on(isa: Isa, team: &Team, out: &mut [f32], x: &Quantized<'_>, 
         let tiles = unsafe { x.tiles(team) };
         plan((amx::TOKENS, AMX_TASK_TOKENS)).run(team, &|groups, first, count| {
             let range = first / amx::TOKENS..(first + count).div_ceil(amx::TOKENS);
-            for g in groups {
-                let results = amx::Results {
-                    all: &out,
-                    tokens: x.tokens(),
-                    stride: w.rows(),
-                    at: g * ROWS,
-                    count: (w.rows() - g * ROWS).min(ROWS),
-                };
-                // SAFETY: as above; each group of a range of tokens is one task's own.
-                with_quant!(w.format(), Q => unsafe { amx::panel::<Q>(w.group(g), tiles, range.clone(), &results) }, _ => ());
-            }
+            // SAFETY: as above; each group of a range of tokens is one task's own.
+            with_quant!(w.format(), Q => unsafe { amx::product::<Q>(w, groups, tiles, range, &out, x.tokens()) }, _ => ());
         });
         return;
     }

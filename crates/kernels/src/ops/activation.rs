@@ -1,8 +1,12 @@
 //! Elementwise maps over rows, 16 lanes at a time.
 
+use std::ops::Range;
+
 use super::maths;
 use crate::cpu::{Isa, isa};
 use crate::lanes::{Lanes, dispatch};
+use crate::shared::Shared;
+use crate::team::Team;
 
 /// y = f(y), 16 at a time. A macro: a closure that is not inlined would lose the instruction set.
 macro_rules! map {
@@ -96,55 +100,103 @@ pub(crate) fn zip_on(isa: Isa, which: Zip, y: &mut [f32], x: &[f32]) {
     dispatch!(isa, zips(which: Zip, y: &mut [f32], x: &[f32]));
 }
 
+/// Elements that a thread takes at least: below, handing out the work costs more than it saves.
+const SHARE: usize = 1 << 13;
+
+/// Calls `f` for ranges that together are `0..rows`, one for each thread where there is work enough.
+pub(super) fn in_parts(team: &Team, rows: usize, width: usize, f: &(dyn Fn(Range<usize>) + Sync)) {
+    let parts = (rows * width / SHARE).clamp(1, team.threads()).min(rows.max(1));
+    team.run(parts, &|i| f(rows * i / parts..rows * (i + 1) / parts));
+}
+
+/// Elements that are mapped without a seam: whole vectors, so that the last one alone may have a tail.
+const LANES: usize = 16;
+
+fn map(team: &Team, which: Map, y: &mut [f32]) {
+    let len = y.len();
+    let shared = Shared::new(y);
+    in_parts(team, len.div_ceil(LANES), LANES, &|part| {
+        let from = part.start * LANES;
+        // SAFETY: parts do not overlap.
+        let y = unsafe { shared.slice(from, (part.end * LANES).min(len) - from) };
+        map_on(isa(), which, y);
+    });
+}
+
+fn zip(team: &Team, which: Zip, y: &mut [f32], x: &[f32]) {
+    assert_eq!(y.len(), x.len(), "both sides have one length");
+    let shared = Shared::new(y);
+    in_parts(team, x.len().div_ceil(LANES), LANES, &|part| {
+        let (from, to) = (part.start * LANES, (part.end * LANES).min(x.len()));
+        // SAFETY: parts do not overlap.
+        zip_on(isa(), which, unsafe { shared.slice(from, to - from) }, &x[from..to]);
+    });
+}
+
 /// y = e^y.
-pub fn exp(y: &mut [f32]) {
-    map_on(isa(), Map::Exp, y);
+pub fn exp(team: &Team, y: &mut [f32]) {
+    map(team, Map::Exp, y);
 }
 /// y = tanh y.
-pub fn tanh(y: &mut [f32]) {
-    map_on(isa(), Map::Tanh, y);
+pub fn tanh(team: &Team, y: &mut [f32]) {
+    map(team, Map::Tanh, y);
 }
 /// y = y / (1 + e^-y).
-pub fn silu(y: &mut [f32]) {
-    map_on(isa(), Map::Silu, y);
+pub fn silu(team: &Team, y: &mut [f32]) {
+    map(team, Map::Silu, y);
 }
 /// GELU by tanh.
-pub fn gelu_tanh(y: &mut [f32]) {
-    map_on(isa(), Map::GeluTanh, y);
+pub fn gelu_tanh(team: &Team, y: &mut [f32]) {
+    map(team, Map::GeluTanh, y);
 }
 /// GELU by erf.
-pub fn gelu_erf(y: &mut [f32]) {
-    map_on(isa(), Map::GeluErf, y);
+pub fn gelu_erf(team: &Team, y: &mut [f32]) {
+    map(team, Map::GeluErf, y);
 }
 /// y = max(y, 0).
-pub fn relu(y: &mut [f32]) {
-    map_on(isa(), Map::Relu, y);
+pub fn relu(team: &Team, y: &mut [f32]) {
+    map(team, Map::Relu, y);
 }
 /// y = s y.
-pub fn scale(y: &mut [f32], s: f32) {
-    map_on(isa(), Map::Scale(s), y);
+pub fn scale(team: &Team, y: &mut [f32], s: f32) {
+    map(team, Map::Scale(s), y);
 }
 /// y = cap tanh(y / cap).
-pub fn softcap(y: &mut [f32], cap: f32) {
-    map_on(isa(), Map::Softcap(cap), y);
+pub fn softcap(team: &Team, y: &mut [f32], cap: f32) {
+    map(team, Map::Softcap(cap), y);
 }
 /// y = y + x.
-pub fn add(y: &mut [f32], x: &[f32]) {
-    zip_on(isa(), Zip::Add, y, x);
+pub fn add(team: &Team, y: &mut [f32], x: &[f32]) {
+    zip(team, Zip::Add, y, x);
 }
 /// y = y x.
-pub fn mul(y: &mut [f32], x: &[f32]) {
-    zip_on(isa(), Zip::Mul, y, x);
+pub fn mul(team: &Team, y: &mut [f32], x: &[f32]) {
+    zip(team, Zip::Mul, y, x);
 }
 /// gate = silu(gate) up.
-pub fn silu_mul(gate: &mut [f32], up: &[f32]) {
-    zip_on(isa(), Zip::SiluMul, gate, up);
+pub fn silu_mul(team: &Team, gate: &mut [f32], up: &[f32]) {
+    zip(team, Zip::SiluMul, gate, up);
 }
 /// gate = gelu_tanh(gate) up.
-pub fn gelu_tanh_mul(gate: &mut [f32], up: &[f32]) {
-    zip_on(isa(), Zip::GeluTanhMul, gate, up);
+pub fn gelu_tanh_mul(team: &Team, gate: &mut [f32], up: &[f32]) {
+    zip(team, Zip::GeluTanhMul, gate, up);
 }
 /// gate = gelu_erf(gate) up.
-pub fn gelu_erf_mul(gate: &mut [f32], up: &[f32]) {
-    zip_on(isa(), Zip::GeluErfMul, gate, up);
+pub fn gelu_erf_mul(team: &Team, gate: &mut [f32], up: &[f32]) {
+    zip(team, Zip::GeluErfMul, gate, up);
+}
+/// Adds `x`, `[dim]`, to every row of `y`, `[rows, dim]`.
+///
+/// # Panics
+/// If the lengths do not fit these shapes.
+pub fn add_to_rows(team: &Team, y: &mut [f32], x: &[f32]) {
+    assert!(!x.is_empty() && y.len().is_multiple_of(x.len()), "y is [rows, dim]");
+    let rows = y.len() / x.len();
+    let shared = Shared::new(y);
+    in_parts(team, rows, x.len(), &|part| {
+        // SAFETY: parts do not overlap.
+        let y = unsafe { shared.slice(part.start * x.len(), part.len() * x.len()) };
+        y.chunks_exact_mut(x.len())
+            .for_each(|row| zip_on(isa(), Zip::Add, row, x));
+    });
 }

@@ -10,7 +10,8 @@ mod softmax;
 mod tests;
 
 pub use activation::{
-    add, exp, gelu_erf, gelu_erf_mul, gelu_tanh, gelu_tanh_mul, mul, relu, scale, silu, silu_mul, softcap, tanh,
+    add, add_to_rows, exp, gelu_erf, gelu_erf_mul, gelu_tanh, gelu_tanh_mul, mul, relu, scale, silu, silu_mul, softcap,
+    tanh,
 };
 pub use norm::{layer_norm, rms_norm, rms_norm_in_place};
 pub use softmax::{log_sum_exp, softmax};

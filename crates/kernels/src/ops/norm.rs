@@ -3,8 +3,11 @@
 //!
 //! Sums run in 16 lanes: lane `l` takes `x[l]`, `x[l + 16]`, ..., squares by fused multiply-add; lanes fold 16 -> 8 -> 4 -> 2 -> 1.
 
+use super::activation::in_parts;
 use crate::cpu::{Isa, isa};
 use crate::lanes::{Lanes, dispatch};
+use crate::shared::Shared;
+use crate::team::Team;
 
 /// Sum of (x - shift)^2.
 #[inline(always)]
@@ -93,36 +96,52 @@ pub(crate) fn layer_on(isa: Isa, y: &mut [f32], x: &[f32], w: &[f32], b: &[f32],
 ///
 /// # Panics
 /// If the lengths do not fit these shapes.
-pub fn rms_norm(y: &mut [f32], x: &[f32], w: &[f32], eps: f32) {
+pub fn rms_norm(team: &Team, y: &mut [f32], x: &[f32], w: &[f32], eps: f32) {
     assert!(
         !w.is_empty() && x.len() == y.len() && x.len().is_multiple_of(w.len()),
         "x and y are [rows, dim]"
     );
-    rms_on(isa(), y, x, w, eps);
+    let y = Shared::new(y);
+    in_parts(team, x.len() / w.len(), w.len(), &|part| {
+        let (from, len) = (part.start * w.len(), part.len() * w.len());
+        // SAFETY: parts do not overlap.
+        rms_on(isa(), unsafe { y.slice(from, len) }, &x[from..][..len], w, eps);
+    });
 }
 
 /// RMSNorm of each row of `x`, `[rows, dim]`, in its place: for the heads of queries and keys.
 ///
 /// # Panics
 /// If the lengths do not fit these shapes.
-pub fn rms_norm_in_place(x: &mut [f32], w: &[f32], eps: f32) {
+pub fn rms_norm_in_place(team: &Team, x: &mut [f32], w: &[f32], eps: f32) {
     assert!(!w.is_empty() && x.len().is_multiple_of(w.len()), "x is [rows, dim]");
-    let mut row = vec![0.0; w.len()];
-    for x in x.chunks_exact_mut(w.len()) {
-        row.copy_from_slice(x);
-        rms_on(isa(), x, &row, w, eps);
-    }
+    let rows = x.len() / w.len();
+    let x = Shared::new(x);
+    in_parts(team, rows, w.len(), &|part| {
+        let mut row = vec![0.0; w.len()];
+        // SAFETY: parts do not overlap.
+        let x = unsafe { x.slice(part.start * w.len(), part.len() * w.len()) };
+        for x in x.chunks_exact_mut(w.len()) {
+            row.copy_from_slice(x);
+            rms_on(isa(), x, &row, w, eps);
+        }
+    });
 }
 
 /// LayerNorm of each row of `x` into `y`. Shapes: `x`, `y` `[rows, dim]`, `w`, `b` `[dim]`.
 ///
 /// # Panics
 /// If the lengths do not fit these shapes.
-pub fn layer_norm(y: &mut [f32], x: &[f32], w: &[f32], b: &[f32], eps: f32) {
+pub fn layer_norm(team: &Team, y: &mut [f32], x: &[f32], w: &[f32], b: &[f32], eps: f32) {
     assert!(!w.is_empty() && w.len() == b.len(), "w and b are [dim]");
     assert!(
         x.len() == y.len() && x.len().is_multiple_of(w.len()),
         "x and y are [rows, dim]"
     );
-    layer_on(isa(), y, x, w, b, eps);
+    let y = Shared::new(y);
+    in_parts(team, x.len() / w.len(), w.len(), &|part| {
+        let (from, len) = (part.start * w.len(), part.len() * w.len());
+        // SAFETY: parts do not overlap.
+        layer_on(isa(), unsafe { y.slice(from, len) }, &x[from..][..len], w, b, eps);
+    });
 }

@@ -5,6 +5,10 @@
 
 use std::sync::OnceLock;
 
+use super::activation::in_parts;
+use crate::shared::Shared;
+use crate::team::Team;
+
 /// Positions per table; tables are made when first needed.
 const SPAN: usize = 256;
 /// Tables at most; positions beyond are computed each time.
@@ -99,6 +103,23 @@ impl Rope {
             magnitude,
             tables: (0..SPANS).map(|_| OnceLock::new()).collect(),
         }
+    }
+
+    /// Turns the heads of each row of `rows`, `[T, heads * head_dim]`, to its position.
+    ///
+    /// # Panics
+    /// If the length does not fit.
+    pub fn rotate_rows(&self, team: &Team, rows: &mut [f32], heads: usize, positions: &[usize]) {
+        let width = heads * self.head_dim;
+        assert_eq!(rows.len(), positions.len() * width, "rows are [T, heads * head_dim]");
+        let shared = Shared::new(rows);
+        in_parts(team, positions.len(), width, &|part| {
+            // SAFETY: parts do not overlap.
+            let rows = unsafe { shared.slice(part.start * width, part.len() * width) };
+            for (row, position) in rows.chunks_exact_mut(width).zip(&positions[part]) {
+                self.rotate(row, heads, *position);
+            }
+        });
     }
 
     /// Turns `heads` heads, `row` `[heads * head_dim]`, to `position`.

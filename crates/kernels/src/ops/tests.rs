@@ -8,6 +8,7 @@ use super::activation::{Map, Zip, map_on, zip_on};
 use super::softmax as soft;
 use super::{log_sum_exp, norm, rms_norm, rms_norm_in_place, softmax};
 use crate::cpu::{self, Isa};
+use crate::team::Team;
 
 fn bits(x: &[f32]) -> Vec<u32> {
     x.iter().map(|v| v.to_bits()).collect()
@@ -47,18 +48,18 @@ proptest! {
         let wide = || x.iter().map(|v| f64::from(*v));
         let root = (wide().map(|v| v * v).sum::<f64>() / n + eps).sqrt();
         let mut y = vec![0.0; x.len()];
-        rms_norm(&mut y, &x, &w, 1e-5);
+        rms_norm(&Team::new(2), &mut y, &x, &w, 1e-5);
         for (y, (x, w)) in y.iter().zip(wide().zip(&w)) {
             // n / 16 + 5 additions of squares round by 2^-24 each, halved by the root, and a few steps more.
             let want = x / root * f64::from(*w);
             prop_assert!((f64::from(*y) - want).abs() <= want.abs() * 3e-6 + 1e-7, "{y} {want}");
         }
         let mut in_place = x.clone();
-        rms_norm_in_place(&mut in_place, &w, 1e-5);
+        rms_norm_in_place(&Team::new(2), &mut in_place, &w, 1e-5);
         prop_assert_eq!(bits(&in_place), bits(&y));
         let mean = wide().sum::<f64>() / n;
         let spread = (wide().map(|v| (v - mean) * (v - mean)).sum::<f64>() / n + eps).sqrt();
-        super::layer_norm(&mut y, &x, &w, &w, 1e-5);
+        super::layer_norm(&Team::new(2), &mut y, &x, &w, &w, 1e-5);
         for (y, (x, w)) in y.iter().zip(wide().zip(&w)) {
             let want = (x - mean) / spread * f64::from(*w) + f64::from(*w);
             // The mean errs by about 2^-24 * 50; divided by a spread that can be small.
@@ -80,4 +81,23 @@ proptest! {
             prop_assert!((f64::from(*y) - want).abs() <= want * 5e-6 + 1e-30, "{y} {want}");
         }
     }
+}
+
+#[test]
+fn threads_share_long_rows_and_change_nothing() {
+    let (one, three) = (Team::new(1), Team::new(3));
+    let x: Vec<f32> = (0..97 * 601).map(|i| (i * 37 % 1009) as f32 / 500.0 - 1.0).collect();
+    let (w, b) = (&x[..601], &x[601..1202]);
+    let same = |f: &dyn Fn(&Team, &mut [f32])| {
+        let (mut a, mut b) = (x.clone(), x.clone());
+        f(&one, &mut a);
+        f(&three, &mut b);
+        assert_eq!(bits(&a), bits(&b));
+    };
+    same(&|team, y| super::gelu_erf(team, y));
+    same(&|team, y| super::silu_mul(team, y, &x));
+    same(&|team, y| super::add_to_rows(team, y, w));
+    same(&|team, y| rms_norm(team, y, &x, w, 1e-5));
+    same(&|team, y| rms_norm_in_place(team, y, w, 1e-5));
+    same(&|team, y| super::layer_norm(team, y, &x, w, b, 1e-5));
 }

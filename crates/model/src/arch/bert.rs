@@ -97,10 +97,10 @@ impl Bert {
         });
         let first = &self.kinds[..self.dim];
         for (row, (position, kind)) in x.chunks_exact_mut(self.dim).zip(places) {
-            add(row, self.kinds.chunks_exact(self.dim).nth(kind).unwrap_or(first));
-            add(row, &self.positions[position * self.dim..][..self.dim]);
+            add(team, row, self.kinds.chunks_exact(self.dim).nth(kind).unwrap_or(first));
+            add(team, row, &self.positions[position * self.dim..][..self.dim]);
         }
-        let mut x = self.norm.apply(&x);
+        let mut x = self.norm.apply(team, &x);
         for layer in &self.layers {
             let h = layer.q.prepare(team, &x);
             let (q, k, v) = (
@@ -111,13 +111,13 @@ impl Bert {
             let mut mixed = vec![0.0; q.len()];
             attend_all(team, &mut mixed, &q, &k, &v, &lengths, &self.shape);
             let mut h = layer.out.apply(team, &mixed);
-            add(&mut h, &x);
-            x = layer.after_attn.apply(&h);
+            add(team, &mut h, &x);
+            x = layer.after_attn.apply(team, &h);
             let mut h = layer.up.apply(team, &x);
-            gelu_erf(&mut h);
+            gelu_erf(team, &mut h);
             let mut h = layer.down.apply(team, &h);
-            add(&mut h, &x);
-            x = layer.after_ffn.apply(&h);
+            add(team, &mut h, &x);
+            x = layer.after_ffn.apply(team, &h);
         }
         let mut rest = &x[..];
         let mut take = |len: usize| {

@@ -75,23 +75,14 @@ impl Attention {
         );
         for (norm, rows) in [(&self.q_norm, &mut q), (&self.k_norm, &mut k)] {
             if let Some(norm) = norm {
-                norm.heads(rows);
+                norm.heads(team, rows);
             }
         }
-        let Shape {
-            heads,
-            kv_heads,
-            head_dim,
-            ..
-        } = self.shape;
-        let rows = q
-            .chunks_exact_mut(heads * head_dim)
-            .zip(k.chunks_exact_mut(kv_heads * head_dim));
-        for ((q, k), position) in rows.zip(pass.positions()) {
-            self.rope.rotate(q, heads, position);
-            self.rope.rotate(k, kv_heads, position);
-        }
-        pass.kv.append(layer, pass.step.segments, &k, &v);
+        let Shape { heads, kv_heads, .. } = self.shape;
+        let positions: Vec<usize> = pass.positions().collect();
+        self.rope.rotate_rows(team, &mut q, heads, &positions);
+        self.rope.rotate_rows(team, &mut k, kv_heads, &positions);
+        pass.kv.append(team, layer, pass.step.segments, &k, &v);
         let mut mixed = vec![0.0; q.len()];
         attend(
             team,
@@ -139,8 +130,8 @@ impl Mlp {
         let h = self.gate.prepare(team, h);
         let (mut gate, up) = (self.gate.apply_to(team, &h), self.up.apply_to(team, &h)); // [T, F] twice
         match self.kind {
-            Gate::Silu => ops::silu_mul(&mut gate, &up),
-            Gate::Gelu => ops::gelu_tanh_mul(&mut gate, &up),
+            Gate::Silu => ops::silu_mul(team, &mut gate, &up),
+            Gate::Gelu => ops::gelu_tanh_mul(team, &mut gate, &up),
         }
         self.down.apply(team, &gate)
     }
@@ -266,6 +257,6 @@ impl Ends {
         self.head
             .as_ref()
             .unwrap_or(&self.embed)
-            .apply(team, &self.norm.apply(&rows))
+            .apply(team, &self.norm.apply(team, &rows))
     }
 }

@@ -71,15 +71,15 @@ impl Decoder for Gemma3 {
 
     fn forward(&self, team: &Team, step: &Step<'_>, kv: &mut KvPages) -> Vec<f32> {
         let mut x = self.ends.enter(step); // [T, D]
-        scale(&mut x, self.embed_scale);
+        scale(team, &mut x, self.embed_scale);
         let mut pass = Pass { team, step, kv };
         for (i, layer) in self.layers.iter().enumerate() {
-            let h = layer.attn_norm.apply(&x);
+            let h = layer.attn_norm.apply(team, &x);
             let h = layer.attn.apply(&mut pass, i, &h);
-            add(&mut x, &layer.after_attn.apply(&h));
-            let h = layer.ffn_norm.apply(&x);
+            add(team, &mut x, &layer.after_attn.apply(team, &h));
+            let h = layer.ffn_norm.apply(team, &x);
             let h = layer.ffn.apply(team, &h);
-            add(&mut x, &layer.after_ffn.apply(&h));
+            add(team, &mut x, &layer.after_ffn.apply(team, &h));
         }
         self.ends.leave(team, step, &x) // [W, V]
     }

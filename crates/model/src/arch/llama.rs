@@ -63,10 +63,10 @@ impl Decoder for Llama {
         let mut x = self.ends.enter(step); // [T, D]
         let mut pass = Pass { team, step, kv };
         for (i, layer) in self.layers.iter().enumerate() {
-            let h = layer.attn_norm.apply(&x);
-            add(&mut x, &layer.attn.apply(&mut pass, i, &h));
-            let h = layer.ffn_norm.apply(&x);
-            add(&mut x, &layer.ffn.apply(team, &h));
+            let h = layer.attn_norm.apply(team, &x);
+            add(team, &mut x, &layer.attn.apply(&mut pass, i, &h));
+            let h = layer.ffn_norm.apply(team, &x);
+            add(team, &mut x, &layer.ffn.apply(team, &h));
         }
         self.ends.leave(team, step, &x) // [W, V]
     }

@@ -72,14 +72,14 @@ impl Decoder for Qwen {
         let mut x = self.ends.enter(step); // [T, D]
         let mut pass = Pass { team, step, kv };
         for (i, layer) in self.layers.iter().enumerate() {
-            let h = layer.attn_norm.apply(&x);
-            add(&mut x, &layer.attn.apply(&mut pass, i, &h));
-            let h = layer.ffn_norm.apply(&x);
+            let h = layer.attn_norm.apply(team, &x);
+            add(team, &mut x, &layer.attn.apply(&mut pass, i, &h));
+            let h = layer.ffn_norm.apply(team, &x);
             let h = match &layer.ffn {
                 Feed::Dense(mlp) => mlp.apply(team, &h),
                 Feed::Sparse(experts) => experts.apply(team, &h),
             };
-            add(&mut x, &h);
+            add(team, &mut x, &h);
         }
         self.ends.leave(team, step, &x) // [W, V]
     }

@@ -13,6 +13,7 @@
 //! Nothing depends on where a page or chunk begins. Queries that share a key/value head are computed together.
 
 mod kernel;
+mod store;
 #[cfg(test)]
 mod tests;
 
@@ -22,6 +23,7 @@ use crate::cpu::{Isa, isa};
 use crate::shared::Shared;
 use crate::team::Team;
 use kernel::{Block, Source};
+pub use store::store;
 
 /// Positions per page.
 pub const PAGE_TOKENS: usize = 16;
@@ -90,54 +92,6 @@ pub struct Params {
     pub window: Option<usize>,
     /// Scores become cap * tanh(score / cap).
     pub softcap: Option<f32>,
-}
-
-/// Writes this step's keys and values, `[T, kv_heads * head_dim]`, to their pages.
-///
-/// # Panics
-/// If lengths or page numbers do not fit.
-pub fn store(kv: KvLayerMut<'_>, segments: &[Segment<'_>], k: &[f32], v: &[f32], kv_heads: usize, head_dim: usize) {
-    match kv {
-        KvLayerMut::F16 { keys, values } => store_as(keys, values, segments, k, v, (kv_heads, head_dim), f16::from_f32),
-        KvLayerMut::F32 { keys, values } => store_as(keys, values, segments, k, v, (kv_heads, head_dim), |x| x),
-    }
-}
-
-fn store_as<T: Copy>(
-    keys: &mut [T],
-    values: &mut [T],
-    segments: &[Segment<'_>],
-    k: &[f32],
-    v: &[f32],
-    (kv_heads, head_dim): (usize, usize),
-    narrow: impl Fn(f32) -> T,
-) {
-    let width = kv_heads * head_dim;
-    let tokens: usize = segments.iter().map(|s| s.len).sum();
-    assert!(
-        k.len() == tokens * width && v.len() == k.len(),
-        "k and v are [T, kv_heads * head_dim]"
-    );
-    let positions = segments
-        .iter()
-        .flat_map(|s| (s.past..s.past + s.len).map(|p| (s.pages[p / PAGE_TOKENS], p)));
-    for ((page, p), (k, v)) in positions.zip(k.chunks_exact(width).zip(v.chunks_exact(width))) {
-        let slot = p % PAGE_TOKENS;
-        let start = page as usize * width * PAGE_TOKENS;
-        for head in 0..kv_heads {
-            let at = start + head * head_dim * PAGE_TOKENS;
-            let (k, v) = (&k[head * head_dim..][..head_dim], &v[head * head_dim..][..head_dim]);
-            for (lane, x) in keys[at..][..head_dim * PAGE_TOKENS]
-                .chunks_exact_mut(PAGE_TOKENS)
-                .zip(k)
-            {
-                lane[slot] = narrow(*x);
-            }
-            for (y, x) in values[at + slot * head_dim..][..head_dim].iter_mut().zip(v) {
-                *y = narrow(*x);
-            }
-        }
-    }
 }
 
 /// Causal attention of every segment's new tokens over its stored positions; their own must have been stored.
@@ -251,7 +205,7 @@ pub(crate) fn attend_all_on(
         keys: &mut keys,
         values: &mut values,
     };
-    store(kv, &segments, k, v, params.kv_heads, params.head_dim);
+    store(team, kv, &segments, k, v, params.kv_heads, params.head_dim);
     let layer = KvLayer::F32 {
         keys: &keys,
         values: &values,

@@ -63,6 +63,7 @@ fn chunked(isa: Isa, team: &Team, case: &Case, chunks: &[usize], half: bool) -> 
         );
         let layer = if half {
             store(
+                &Team::new(2),
                 KvLayerMut::F16 {
                     keys: &mut k16,
                     values: &mut v16,
@@ -79,6 +80,7 @@ fn chunked(isa: Isa, team: &Team, case: &Case, chunks: &[usize], half: bool) -> 
             }
         } else {
             store(
+                &Team::new(2),
                 KvLayerMut::F32 {
                     keys: &mut k32,
                     values: &mut v32,
@@ -209,7 +211,7 @@ proptest! {
             cases.iter().zip(&tables).map(|(c, pages)| Segment { past: 0, len: c.total, pages }).collect();
         let join = |f: fn(&Case) -> &Vec<f32>| cases.iter().flat_map(|c| f(c).clone()).collect::<Vec<f32>>();
         let (q, k, v) = (join(|c| &c.q), join(|c| &c.k), join(|c| &c.v));
-        store(KvLayerMut::F32 { keys: &mut keys, values: &mut values }, &segments, &k, &v, params.kv_heads, params.head_dim);
+        store(&Team::new(2), KvLayerMut::F32 { keys: &mut keys, values: &mut values }, &segments, &k, &v, params.kv_heads, params.head_dim);
         let mut out = vec![0.0; q.len()];
         let team = Team::new(2);
         attend(&team, &mut out, &q, &segments, &KvLayer::F32 { keys: &keys, values: &values }, &params);
