@@ -46,22 +46,23 @@ impl Linear {
 
     /// `[T, inputs]` to `[T, outputs]`.
     pub fn apply(&self, team: &Team, x: &[f32]) -> Vec<f32> {
-        self.apply_to(team, &self.prepare(team, x))
+        let mut out = Vec::new();
+        self.apply_to(team, &self.prepare(team, x), &mut out);
+        out
     }
 
-    /// As `apply`, of prepared inputs.
-    pub fn apply_to(&self, team: &Team, x: &Quantized<'_>) -> Vec<f32> {
-        let mut out = vec![0.0; x.tokens() * self.outputs()];
+    /// As `apply`, of prepared inputs and into `out`, which keeps its memory from layer to layer.
+    pub fn apply_to(&self, team: &Team, x: &Quantized<'_>, out: &mut Vec<f32>) {
+        out.resize(x.tokens() * self.outputs(), 0.0);
         match &self.table {
             Table::Blocks(weights) => {
-                matmul_quantized(team, &mut out, x, weights);
+                matmul_quantized(team, out, x, weights);
                 if let Some(bias) = &self.bias {
-                    ops::add_to_rows(team, &mut out, bias);
+                    ops::add_to_rows(team, out, bias);
                 }
             }
-            Table::Whole(weights) => matmul_whole(team, &mut out, x, weights, self.bias.as_deref()),
+            Table::Whole(weights) => matmul_whole(team, out, x, weights, self.bias.as_deref()),
         }
-        out
     }
 
     /// Number of inputs.
@@ -108,12 +109,18 @@ pub struct Norm {
 impl Norm {
     /// Each row of `x`, `[T, dim]`.
     pub fn apply(&self, team: &Team, x: &[f32]) -> Vec<f32> {
-        let mut out = vec![0.0; x.len()];
-        match &self.bias {
-            Some(bias) => ops::layer_norm(team, &mut out, x, &self.weight, bias, self.eps),
-            None => ops::rms_norm(team, &mut out, x, &self.weight, self.eps),
-        }
+        let mut out = Vec::new();
+        self.apply_to(team, x, &mut out);
         out
+    }
+
+    /// As `apply`, into `out`, which keeps its memory from layer to layer.
+    pub fn apply_to(&self, team: &Team, x: &[f32], out: &mut Vec<f32>) {
+        out.resize(x.len(), 0.0);
+        match &self.bias {
+            Some(bias) => ops::layer_norm(team, out, x, &self.weight, bias, self.eps),
+            None => ops::rms_norm(team, out, x, &self.weight, self.eps),
+        }
     }
 
     /// Each head of `x`, `[T, heads * head_dim]`.

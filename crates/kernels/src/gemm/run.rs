@@ -1,5 +1,6 @@
 //! The one place that chooses: instruction set, and kernel by number of tokens. None of it changes a result.
 
+use std::cell::RefCell;
 use std::ops::Range;
 
 use super::activations::{Integers, Quantized};
@@ -162,7 +163,11 @@ pub(crate) fn run_on(isa: Isa, team: &Team, out: &mut [f32], x: &Quantized<'_>, 
         let n = (w.rows() - g * ROWS).min(ROWS);
         for (t, result) in results.iter().enumerate() {
             // SAFETY: each (token, group) is one task's own, and the groups of a token do not overlap.
-            unsafe { out.slice((first + t) * w.rows() + g * ROWS, n) }.copy_from_slice(&result[..n]);
+            let out = unsafe { out.slice((first + t) * w.rows() + g * ROWS, n) };
+            match out.as_mut_array::<ROWS>() {
+                Some(out) => *out = *result,
+                None => out.copy_from_slice(&result[..n]),
+            }
         }
         results.len()
     };
@@ -193,6 +198,11 @@ pub(crate) fn run_on(isa: Isa, team: &Team, out: &mut [f32], x: &Quantized<'_>, 
     }
 }
 
+thread_local! {
+    /// Results of a task's groups on their way out.
+    static RESULTS: RefCell<Vec<[f32; ROWS]>> = const { RefCell::new(Vec::new()) };
+}
+
 /// Where the results of a group's tokens go: first token, a row each. Gives how many they are.
 type Store<'a> = &'a dyn Fn(usize, &[[f32; ROWS]]) -> usize;
 
@@ -219,24 +229,28 @@ fn integers(
                     }
                     return;
                 }
-                let mut results = [[[0.0; ROWS]; TASK_TOKENS]; $path::GROUPS];
-                let mut g = groups.start;
-                while g + $path::GROUPS <= groups.end {
-                    let side_by_side = std::array::from_fn(|j| w.group(g + j));
-                    let mut rows = results.each_mut().map(|rows| &mut rows[..count]);
-                    // SAFETY: `isa` says that the processor has these instructions.
-                    unsafe { $path::panel::<Q, { $path::GROUPS }>(side_by_side, acts, first, &mut rows) };
-                    for rows in rows {
-                        store(g, first, rows);
-                        g += 1;
+                RESULTS.with_borrow_mut(|results| {
+                    results.resize(groups.len() * count, [0.0; ROWS]);
+                    let mut rest = results.chunks_exact_mut(count);
+                    let mut g = groups.start;
+                    while g + $path::GROUPS <= groups.end {
+                        let side_by_side = std::array::from_fn(|j| w.group(g + j));
+                        let mut rows = std::array::from_fn(|_| rest.next().unwrap_or_default());
+                        // SAFETY: `isa` says that the processor has these instructions.
+                        unsafe { $path::panel::<Q, { $path::GROUPS }>(side_by_side, acts, first, &mut rows) };
+                        g += $path::GROUPS;
                     }
-                }
-                for g in g..groups.end {
-                    let rows = &mut results[0][..count];
-                    // SAFETY: as above.
-                    unsafe { $path::panel::<Q, 1>([w.group(g)], acts, first, &mut [&mut *rows]) };
-                    store(g, first, rows);
-                }
+                    for (g, rows) in (g..groups.end).zip(rest) {
+                        // SAFETY: as above.
+                        unsafe { $path::panel::<Q, 1>([w.group(g)], acts, first, &mut [rows]) };
+                    }
+                    // Token by token: a token's results lie side by side.
+                    for t in 0..count {
+                        for (g, rows) in groups.clone().zip(results.chunks_exact(count)) {
+                            store(g, first + t, &rows[t..=t]);
+                        }
+                    }
+                });
             }, _ => ())
         };
     }

@@ -4,7 +4,7 @@
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use candor_kernels::ops::attention::{Params as Shape, attend_all};
+use candor_kernels::ops::attention::{Pages, Params as Shape, attend_all};
 use candor_kernels::ops::{add, gelu_erf};
 use candor_kernels::team::Team;
 
@@ -101,23 +101,24 @@ impl Bert {
             add(team, row, &self.positions[position * self.dim..][..self.dim]);
         }
         let mut x = self.norm.apply(team, &x);
+        // Every layer writes these anew; memory is asked for once.
+        let [mut q, mut k, mut v, mut h, mut wide] = [const { Vec::new() }; 5];
+        let mut mixed = vec![0.0; x.len()];
+        let mut pages = Pages::default();
         for layer in &self.layers {
-            let h = layer.q.prepare(team, &x);
-            let (q, k, v) = (
-                layer.q.apply_to(team, &h),
-                layer.k.apply_to(team, &h),
-                layer.v.apply_to(team, &h),
-            );
-            let mut mixed = vec![0.0; q.len()];
-            attend_all(team, &mut mixed, &q, &k, &v, &lengths, &self.shape);
-            let mut h = layer.out.apply(team, &mixed);
+            let prepared = layer.q.prepare(team, &x);
+            layer.q.apply_to(team, &prepared, &mut q);
+            layer.k.apply_to(team, &prepared, &mut k);
+            layer.v.apply_to(team, &prepared, &mut v);
+            attend_all(team, &mut mixed, (&q, &k, &v), &lengths, &self.shape, &mut pages);
+            layer.out.apply_to(team, &layer.out.prepare(team, &mixed), &mut h);
             add(team, &mut h, &x);
-            x = layer.after_attn.apply(team, &h);
-            let mut h = layer.up.apply(team, &x);
-            gelu_erf(team, &mut h);
-            let mut h = layer.down.apply(team, &h);
+            layer.after_attn.apply_to(team, &h, &mut x);
+            layer.up.apply_to(team, &layer.up.prepare(team, &x), &mut wide);
+            gelu_erf(team, &mut wide);
+            layer.down.apply_to(team, &layer.down.prepare(team, &wide), &mut h);
             add(team, &mut h, &x);
-            x = layer.after_ffn.apply(team, &h);
+            layer.after_ffn.apply_to(team, &h, &mut x);
         }
         let mut rest = &x[..];
         let mut take = |len: usize| {

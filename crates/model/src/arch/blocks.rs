@@ -19,9 +19,30 @@ pub(super) struct Pass<'a> {
     pub(super) team: &'a Team,
     pub(super) step: &'a Step<'a>,
     pub(super) kv: &'a mut KvPages,
+    room: Room,
 }
 
-impl Pass<'_> {
+/// What every layer writes anew, kept so that memory is asked for once a step.
+#[derive(Default)]
+struct Room {
+    q: Vec<f32>,
+    k: Vec<f32>,
+    v: Vec<f32>,
+    mixed: Vec<f32>,
+    gate: Vec<f32>,
+    up: Vec<f32>,
+}
+
+impl<'a> Pass<'a> {
+    pub(super) fn new(team: &'a Team, step: &'a Step<'a>, kv: &'a mut KvPages) -> Self {
+        Self {
+            team,
+            step,
+            kv,
+            room: Room::default(),
+        }
+    }
+
     /// The position of each token of the step.
     fn positions(&self) -> impl Iterator<Item = usize> {
         self.step.segments.iter().flat_map(|s| s.past..s.past + s.len)
@@ -65,34 +86,26 @@ impl Attention {
     }
 
     /// `[T, D]` to `[T, D]`, with keys and values appended to layer `layer`.
-    pub(super) fn apply(&self, pass: &mut Pass<'_>, layer: usize, h: &[f32]) -> Vec<f32> {
+    pub(super) fn apply(&self, pass: &mut Pass<'_>, layer: usize, h: &[f32], out: &mut Vec<f32>) {
         let team = pass.team;
+        let positions: Vec<usize> = pass.positions().collect();
+        let Room { q, k, v, mixed, .. } = &mut pass.room;
         let h = self.q.prepare(team, h);
-        let (mut q, mut k, v) = (
-            self.q.apply_to(team, &h),
-            self.k.apply_to(team, &h),
-            self.v.apply_to(team, &h),
-        );
-        for (norm, rows) in [(&self.q_norm, &mut q), (&self.k_norm, &mut k)] {
+        self.q.apply_to(team, &h, q);
+        self.k.apply_to(team, &h, k);
+        self.v.apply_to(team, &h, v);
+        for (norm, rows) in [(&self.q_norm, &mut *q), (&self.k_norm, &mut *k)] {
             if let Some(norm) = norm {
                 norm.heads(team, rows);
             }
         }
         let Shape { heads, kv_heads, .. } = self.shape;
-        let positions: Vec<usize> = pass.positions().collect();
-        self.rope.rotate_rows(team, &mut q, heads, &positions);
-        self.rope.rotate_rows(team, &mut k, kv_heads, &positions);
-        pass.kv.append(team, layer, pass.step.segments, &k, &v);
-        let mut mixed = vec![0.0; q.len()];
-        attend(
-            team,
-            &mut mixed,
-            &q,
-            pass.step.segments,
-            &pass.kv.layer(layer),
-            &self.shape,
-        );
-        self.out.apply(team, &mixed)
+        self.rope.rotate_rows(team, q, heads, &positions);
+        self.rope.rotate_rows(team, k, kv_heads, &positions);
+        pass.kv.append(team, layer, pass.step.segments, k, v);
+        mixed.resize(q.len(), 0.0);
+        attend(team, mixed, q, pass.step.segments, &pass.kv.layer(layer), &self.shape);
+        self.out.apply_to(team, &self.out.prepare(team, mixed), out);
     }
 }
 
@@ -126,14 +139,16 @@ impl Mlp {
     }
 
     /// `[T, D]` to `[T, D]`.
-    pub(super) fn apply(&self, team: &Team, h: &[f32]) -> Vec<f32> {
+    pub(super) fn apply(&self, pass: &mut Pass<'_>, h: &[f32], out: &mut Vec<f32>) {
+        let (team, Room { gate, up, .. }) = (pass.team, &mut pass.room);
         let h = self.gate.prepare(team, h);
-        let (mut gate, up) = (self.gate.apply_to(team, &h), self.up.apply_to(team, &h)); // [T, F] twice
+        self.gate.apply_to(team, &h, gate); // [T, F]
+        self.up.apply_to(team, &h, up);
         match self.kind {
-            Gate::Silu => ops::silu_mul(team, &mut gate, &up),
-            Gate::Gelu => ops::gelu_tanh_mul(team, &mut gate, &up),
+            Gate::Silu => ops::silu_mul(team, gate, up),
+            Gate::Gelu => ops::gelu_tanh_mul(team, gate, up),
         }
-        self.down.apply(team, &gate)
+        self.down.apply_to(team, &self.down.prepare(team, gate), out);
     }
 }
 
@@ -168,8 +183,8 @@ impl Experts {
     }
 
     /// `[T, D]` to `[T, D]`.
-    pub(super) fn apply(&self, team: &Team, h: &[f32]) -> Vec<f32> {
-        let count = self.experts.len();
+    pub(super) fn apply(&self, pass: &mut Pass<'_>, h: &[f32], out: &mut Vec<f32>) {
+        let (team, count) = (pass.team, self.experts.len());
         let mut scores = self.router.apply(team, h); // [T, experts]
         let dim = h.len() / (scores.len() / count).max(1);
         let mut takers: Vec<Vec<(usize, f32)>> = vec![Vec::new(); count];
@@ -185,7 +200,9 @@ impl Experts {
             };
             chosen.iter().for_each(|&e| takers[e].push((token, scores[e] / total)));
         }
-        let mut out = vec![0.0; h.len()];
+        out.clear();
+        out.resize(h.len(), 0.0);
+        let mut done = Vec::new();
         for (expert, takers) in self
             .experts
             .iter()
@@ -197,15 +214,14 @@ impl Experts {
                 .flat_map(|&(token, _)| &h[token * dim..][..dim])
                 .copied()
                 .collect();
-            let rows = expert.apply(team, &rows);
-            for (&(token, weight), row) in takers.iter().zip(rows.chunks_exact(dim)) {
+            expert.apply(pass, &rows, &mut done);
+            for (&(token, weight), row) in takers.iter().zip(done.chunks_exact(dim)) {
                 out[token * dim..][..dim]
                     .iter_mut()
                     .zip(row)
                     .for_each(|(o, r)| *o += weight * r);
             }
         }
-        out
     }
 }
 

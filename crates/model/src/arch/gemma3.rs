@@ -72,14 +72,17 @@ impl Decoder for Gemma3 {
     fn forward(&self, team: &Team, step: &Step<'_>, kv: &mut KvPages) -> Vec<f32> {
         let mut x = self.ends.enter(step); // [T, D]
         scale(team, &mut x, self.embed_scale);
-        let mut pass = Pass { team, step, kv };
+        let (mut h, mut y) = (Vec::new(), Vec::new());
+        let mut pass = Pass::new(team, step, kv);
         for (i, layer) in self.layers.iter().enumerate() {
-            let h = layer.attn_norm.apply(team, &x);
-            let h = layer.attn.apply(&mut pass, i, &h);
-            add(team, &mut x, &layer.after_attn.apply(team, &h));
-            let h = layer.ffn_norm.apply(team, &x);
-            let h = layer.ffn.apply(team, &h);
-            add(team, &mut x, &layer.after_ffn.apply(team, &h));
+            layer.attn_norm.apply_to(team, &x, &mut h);
+            layer.attn.apply(&mut pass, i, &h, &mut y);
+            layer.after_attn.apply_to(team, &y, &mut h);
+            add(team, &mut x, &h);
+            layer.ffn_norm.apply_to(team, &x, &mut h);
+            layer.ffn.apply(&mut pass, &h, &mut y);
+            layer.after_ffn.apply_to(team, &y, &mut h);
+            add(team, &mut x, &h);
         }
         self.ends.leave(team, step, &x) // [W, V]
     }

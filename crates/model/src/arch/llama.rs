@@ -61,12 +61,15 @@ impl Decoder for Llama {
 
     fn forward(&self, team: &Team, step: &Step<'_>, kv: &mut KvPages) -> Vec<f32> {
         let mut x = self.ends.enter(step); // [T, D]
-        let mut pass = Pass { team, step, kv };
+        let (mut h, mut y) = (Vec::new(), Vec::new());
+        let mut pass = Pass::new(team, step, kv);
         for (i, layer) in self.layers.iter().enumerate() {
-            let h = layer.attn_norm.apply(team, &x);
-            add(team, &mut x, &layer.attn.apply(&mut pass, i, &h));
-            let h = layer.ffn_norm.apply(team, &x);
-            add(team, &mut x, &layer.ffn.apply(team, &h));
+            layer.attn_norm.apply_to(team, &x, &mut h);
+            layer.attn.apply(&mut pass, i, &h, &mut y);
+            add(team, &mut x, &y);
+            layer.ffn_norm.apply_to(team, &x, &mut h);
+            layer.ffn.apply(&mut pass, &h, &mut y);
+            add(team, &mut x, &y);
         }
         self.ends.leave(team, step, &x) // [W, V]
     }

@@ -70,16 +70,18 @@ impl Decoder for Qwen {
 
     fn forward(&self, team: &Team, step: &Step<'_>, kv: &mut KvPages) -> Vec<f32> {
         let mut x = self.ends.enter(step); // [T, D]
-        let mut pass = Pass { team, step, kv };
+        let (mut h, mut y) = (Vec::new(), Vec::new());
+        let mut pass = Pass::new(team, step, kv);
         for (i, layer) in self.layers.iter().enumerate() {
-            let h = layer.attn_norm.apply(team, &x);
-            add(team, &mut x, &layer.attn.apply(&mut pass, i, &h));
-            let h = layer.ffn_norm.apply(team, &x);
-            let h = match &layer.ffn {
-                Feed::Dense(mlp) => mlp.apply(team, &h),
-                Feed::Sparse(experts) => experts.apply(team, &h),
-            };
-            add(team, &mut x, &h);
+            layer.attn_norm.apply_to(team, &x, &mut h);
+            layer.attn.apply(&mut pass, i, &h, &mut y);
+            add(team, &mut x, &y);
+            layer.ffn_norm.apply_to(team, &x, &mut h);
+            match &layer.ffn {
+                Feed::Dense(mlp) => mlp.apply(&mut pass, &h, &mut y),
+                Feed::Sparse(experts) => experts.apply(&mut pass, &h, &mut y),
+            }
+            add(team, &mut x, &y);
         }
         self.ends.leave(team, step, &x) // [W, V]
     }

@@ -155,13 +155,27 @@ fn run(isa: Isa, team: &Team, out: &mut [f32], q: &[f32], blocks: &[Block<'_>], 
     team.run(blocks.len(), &|i| kernel::block_on(isa, &out, q, &blocks[i], params));
 }
 
+/// Keys and values of `attend_all`, kept so that memory is asked for once and not in every layer.
+#[derive(Debug, Default)]
+pub struct Pages {
+    keys: Vec<f32>,
+    values: Vec<f32>,
+}
+
 /// Attention of sequences whose tokens all see each other, for encoders. `lengths` are the sequences' tokens.
 /// Shapes: `q`, `out` `[T, heads * head_dim]`, `k`, `v` `[T, kv_heads * head_dim]`.
 ///
 /// # Panics
 /// If lengths do not fit these shapes.
-pub fn attend_all(team: &Team, out: &mut [f32], q: &[f32], k: &[f32], v: &[f32], lengths: &[usize], params: &Params) {
-    attend_all_on(isa(), team, out, (q, k, v), lengths, params);
+pub fn attend_all(
+    team: &Team,
+    out: &mut [f32],
+    qkv: (&[f32], &[f32], &[f32]),
+    lengths: &[usize],
+    params: &Params,
+    pages: &mut Pages,
+) {
+    attend_all_on(isa(), team, out, qkv, lengths, params, pages);
 }
 
 pub(crate) fn attend_all_on(
@@ -171,6 +185,7 @@ pub(crate) fn attend_all_on(
     (q, k, v): (&[f32], &[f32], &[f32]),
     lengths: &[usize],
     params: &Params,
+    pages: &mut Pages,
 ) {
     assert!(
         params.kv_heads > 0 && params.heads.is_multiple_of(params.kv_heads),
@@ -187,7 +202,10 @@ pub(crate) fn attend_all_on(
     let total: usize = counts.clone().sum();
     let table: Vec<u32> = (0..total as u32).collect();
     let size = total * PAGE_TOKENS * params.kv_heads * params.head_dim;
-    let (mut keys, mut values) = (vec![0.0; size], vec![0.0; size]);
+    // What is beyond a sequence's end may be left over from another layer: nobody sees it.
+    let Pages { keys, values } = pages;
+    keys.resize(size, 0.0);
+    values.resize(size, 0.0);
     let mut start = 0;
     let segments: Vec<Segment<'_>> = lengths
         .iter()
@@ -201,15 +219,9 @@ pub(crate) fn attend_all_on(
             }
         })
         .collect();
-    let kv = KvLayerMut::F32 {
-        keys: &mut keys,
-        values: &mut values,
-    };
+    let kv = KvLayerMut::F32 { keys, values };
     store(team, kv, &segments, k, v, params.kv_heads, params.head_dim);
-    let layer = KvLayer::F32 {
-        keys: &keys,
-        values: &values,
-    };
+    let layer = KvLayer::F32 { keys, values };
     let mut blocks = Vec::new();
     let mut row = 0;
     for segment in &segments {

@@ -231,10 +231,10 @@ proptest! {
         let join = |f: fn(&Case) -> &Vec<f32>| cases.iter().flat_map(|c| f(c).clone()).collect::<Vec<f32>>();
         let (q, k, v) = (join(|c| &c.q), join(|c| &c.k), join(|c| &c.v));
         let mut twin = vec![0.0; q.len()];
-        attend_all_on(Isa::Scalar, &Team::new(1), &mut twin, (&q, &k, &v), &lens, &params);
+        attend_all_on(Isa::Scalar, &Team::new(1), &mut twin, (&q, &k, &v), &lens, &params, &mut Pages::default());
         for isa in cpu::available() {
             let mut out = vec![0.0; q.len()];
-            attend_all_on(isa, &Team::new(2), &mut out, (&q, &k, &v), &lens, &params);
+            attend_all_on(isa, &Team::new(2), &mut out, (&q, &k, &v), &lens, &params, &mut Pages::default());
             prop_assert_eq!(bits(&out), bits(&twin));
         }
         let mut at = 0;
