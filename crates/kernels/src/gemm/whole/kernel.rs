@@ -21,27 +21,46 @@ pub(super) struct Place<'a> {
     pub(super) groups: Range<usize>,
 }
 
+/// What the results of a group are finished with.
+pub(super) struct End<L> {
+    at: usize,
+    count: usize,
+    scale: L,
+    bias: Option<L>,
+}
+
 impl Place<'_> {
-    /// Stores dot * (w_scale * a_scale) + bias of token `t` by group `g`.
+    /// What the results of group `g` are finished with.
     #[inline(always)]
-    pub(super) fn put<L: Tile>(&self, (t, g): (usize, usize), dot: L, w_scale: L, a_scale: f32) {
-        let mut v = dot.mul(w_scale.mul(L::splat(a_scale)));
+    pub(super) fn end<L: Tile>(&self, w: &WholeRows, g: usize) -> End<L> {
         let count = (self.rows - g * ROWS).min(ROWS);
-        if let Some(bias) = self.bias {
-            let bias = &bias[g * ROWS..][..count];
-            v = v.add(match bias.as_array::<ROWS>() {
+        let bias = self.bias.map(|bias| &bias[g * ROWS..][..count]);
+        End {
+            at: g * ROWS,
+            count,
+            scale: L::load(w.scales(g)),
+            bias: bias.map(|bias| match bias.as_array::<ROWS>() {
                 Some(bias) => L::load(bias),
                 None => L::load_tail(bias, 0.0),
-            });
+            }),
+        }
+    }
+
+    /// Stores dot * (w_scale * a_scale) + bias of token `t`.
+    #[inline(always)]
+    pub(super) fn put<L: Tile>(&self, end: &End<L>, t: usize, dot: L, a_scale: f32) {
+        let mut v = dot.mul(end.scale.mul(L::splat(a_scale)));
+        if let Some(bias) = end.bias {
+            v = v.add(bias);
         }
         // SAFETY: each token and group is one task's own.
-        let out = unsafe { self.out.slice(t * self.rows + g * ROWS, count) };
+        let out = unsafe { self.out.slice(t * self.rows + end.at, end.count) };
         if let Some(out) = out.as_mut_array::<ROWS>() {
             v.store(out);
         } else {
             let mut row = [0.0; ROWS];
             v.store(&mut row);
-            out.copy_from_slice(&row[..count]);
+            out.copy_from_slice(&row[..end.count]);
         }
     }
 }
@@ -119,14 +138,9 @@ fn products<L: Tile, const G: usize, const N: usize>(
         }
     }
     for j in 0..G {
-        let scale = L::load(w.scales(g + j));
+        let end = place.end::<L>(w, g + j);
         for i in 0..N {
-            place.put(
-                (t + i, g + j),
-                value::<L>(high[j][i], low[j][i]),
-                scale,
-                acts.scale(t + i),
-            );
+            place.put(&end, t + i, value::<L>(high[j][i], low[j][i]), acts.scale(t + i));
         }
     }
     N

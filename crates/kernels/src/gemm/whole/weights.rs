@@ -14,7 +14,8 @@ pub(in crate::gemm) enum Layout {
     /// `[pair of inputs][16 rows][2]` of i16.
     Pairs,
     /// For the matrix unit, in digits of 7 bits, q = 128 high + low with low in -64 ..= 63: of each step of 64 inputs the
-    /// high digits, `[4 inputs][16 rows][4]` of i8, then the low ones.
+    /// high digits, `[16][16 rows][4]` of i8, then the low ones. Four inputs from 4 j on lie at 4 (j mod 4) + j / 4, the
+    /// order in which activations are packed.
     #[cfg(target_arch = "x86_64")]
     Bytes,
 }
@@ -156,7 +157,11 @@ impl Layout {
         match self {
             Layout::Pairs => (k / 2 * ROWS + r) * 4 + k % 2 * 2,
             #[cfg(target_arch = "x86_64")]
-            Layout::Bytes => k / STEP * STEP * ROWS * 2 + (k % STEP / 4 * ROWS + r) * 4 + k % 4,
+            Layout::Bytes => {
+                let four = k % STEP / 4;
+                let four = four % 4 * 4 + four / 4;
+                k / STEP * STEP * ROWS * 2 + (four * ROWS + r) * 4 + k % 4
+            }
         }
     }
 
