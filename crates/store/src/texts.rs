@@ -1,10 +1,13 @@
 //! Texts of sources, kept under the SHA-256 of their bytes: what a citation points into. A text never changes; it goes
 //! when no source has it any more.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
 use sea_orm::sea_query::Order;
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, DatabaseTransaction, DbErr, EntityTrait,
-    PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+    ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, Condition, DatabaseTransaction, DbErr,
+    EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
 };
 use sha2::{Digest, Sha256};
 
@@ -13,6 +16,8 @@ use crate::{Store, StoreError};
 
 /// Bytes of a piece.
 const PIECE: usize = 64 * 1024;
+/// Stretches that one look asks for at most.
+const STRETCHES: usize = 100;
 /// Bytes of a text.
 pub(crate) const MAX_TEXT: usize = 256 * 1024 * 1024;
 
@@ -95,23 +100,50 @@ impl Store {
     /// # Errors
     /// If the store cannot be read.
     pub async fn text_bytes(&self, text: &TextInfo, start: usize, end: usize) -> Result<Vec<u8>, StoreError> {
-        let end = end.min(text.size);
-        if start >= end {
-            return Ok(Vec::new());
+        let stretches = self.text_stretches(&[(text, start..end)]).await?;
+        Ok(stretches.into_iter().next().unwrap_or_default())
+    }
+
+    /// The bytes of stretches of texts, each as far as its text reaches, all in one look or few.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn text_stretches(&self, wanted: &[(&TextInfo, Range<usize>)]) -> Result<Vec<Vec<u8>>, StoreError> {
+        let pieces_of = |text: &TextInfo, range: &Range<usize>| {
+            let end = range.end.min(text.size);
+            (range.start < end).then(|| (text.id, range.start / PIECE, (end - 1) / PIECE))
+        };
+        let places: BTreeSet<(i64, usize, usize)> = wanted
+            .iter()
+            .filter_map(|(text, range)| pieces_of(text, range))
+            .collect();
+        let places: Vec<_> = places.into_iter().collect();
+        let mut pieces: BTreeMap<(i64, usize), Vec<u8>> = BTreeMap::new();
+        for places in places.chunks(STRETCHES) {
+            let any = places.iter().fold(Condition::any(), |any, (text, first, last)| {
+                let all = Condition::all().add(text_piece::Column::SourceText.eq(*text));
+                any.add(all.add(text_piece::Column::Number.between(number(*first), number(*last))))
+            });
+            for piece in self.db(text_piece::Entity::find().filter(any).all(&self.read).await)? {
+                let at = usize::try_from(piece.number).unwrap_or(0);
+                pieces.insert((piece.source_text, at), piece.bytes);
+            }
         }
-        let (first, last) = (start / PIECE, (end - 1) / PIECE);
-        let pieces = text_piece::Entity::find()
-            .filter(text_piece::Column::SourceText.eq(text.id))
-            .filter(text_piece::Column::Number.between(number(first), number(last)))
-            .order_by_asc(text_piece::Column::Number);
-        let mut bytes = Vec::with_capacity(end - start);
-        for piece in self.db(pieces.all(&self.read).await)? {
-            let at = usize::try_from(piece.number).unwrap_or(0) * PIECE;
-            let from = start.saturating_sub(at).min(piece.bytes.len());
-            let to = end.saturating_sub(at).min(piece.bytes.len());
-            bytes.extend_from_slice(&piece.bytes[from..to]);
-        }
-        Ok(bytes)
+        let bytes = wanted.iter().map(|(text, range)| {
+            let Some((id, first, last)) = pieces_of(text, range) else {
+                return Vec::new();
+            };
+            let end = range.end.min(text.size);
+            let mut bytes = Vec::with_capacity(end - range.start);
+            for ((_, piece), all) in pieces.range((id, first)..=(id, last)) {
+                let at = piece * PIECE;
+                let from = range.start.saturating_sub(at).min(all.len());
+                let to = end.saturating_sub(at).min(all.len());
+                bytes.extend_from_slice(&all[from..to]);
+            }
+            bytes
+        });
+        Ok(bytes.collect())
     }
 
     /// Up to `limit` texts whose number is above `after`, in order of their numbers.

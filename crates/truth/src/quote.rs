@@ -35,18 +35,31 @@ impl Evidence {
             start: range.start,
             end: range.end,
         };
-        if range.is_empty() || range.end > info.size {
-            return Err(refused);
-        }
-        let bytes = store.text_bytes(info, range.start, range.end).await?;
-        match String::from_utf8(bytes) {
-            Ok(text) if text.len() == range.len() => Ok(Self {
-                text_sha256: info.sha256.as_str().into(),
-                start: range.start,
-                text: text.into(),
-            }),
-            _ => Err(refused),
-        }
+        let read = Self::of_many(store, &[(info, range)]).await?;
+        read.into_iter().next().unwrap_or(Err(refused))
+    }
+
+    /// As `read`, of several stretches of texts that are known, in one look; a stretch that is none is an error of its own.
+    pub(crate) async fn of_many(
+        store: &Store,
+        wanted: &[(&TextInfo, Range<usize>)],
+    ) -> Result<Vec<Result<Self, TruthError>>, TruthError> {
+        let stretches = store.text_stretches(wanted).await?;
+        let read = wanted.iter().zip(stretches).map(|((info, range), bytes)| {
+            let whole = !range.is_empty() && bytes.len() == range.len();
+            match String::from_utf8(bytes) {
+                Ok(text) if whole => Ok(Self {
+                    text_sha256: info.sha256.as_str().into(),
+                    start: range.start,
+                    text: text.into(),
+                }),
+                _ => Err(NotAQuote {
+                    start: range.start,
+                    end: range.end,
+                }),
+            }
+        });
+        Ok(read.collect())
     }
 
     /// The hash of the whole text.

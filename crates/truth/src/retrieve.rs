@@ -193,23 +193,33 @@ impl Library {
                 .filter(|id| !known.contains_key(id))
                 .collect();
             self.learn(&new, filter, &mut known).await?;
+            // Passages and the headings above them, in one look.
+            let mut there = Vec::new();
+            let mut stretches = Vec::new();
             for (row, scores) in rows {
-                let Some(Some((info, layout, source))) = known.get(&row.text) else {
-                    continue;
-                };
-                let range = row.start as usize..row.end as usize;
-                let evidence = match Evidence::of(&self.store, info, range.clone()).await {
+                if let Some(Some((info, layout, source))) = known.get(&row.text) {
+                    let range = row.start as usize..row.end as usize;
+                    let above = layout.path(range.start);
+                    stretches.push((info, range.clone()));
+                    stretches.extend(above.iter().map(|heading| (info, heading.start..heading.end)));
+                    there.push((range, scores, above.len(), (info, layout, source)));
+                }
+            }
+            let mut read = Evidence::of_many(&self.store, &stretches).await?.into_iter();
+            for (range, scores, above, (info, layout, source)) in there {
+                let evidence = read.next();
+                let headings = read.by_ref().take(above);
+                let headings = headings
+                    .map(|heading| heading.map_or_else(|_| String::new(), |heading| heading.text().trim().to_owned()))
+                    .collect();
+                let evidence = match evidence {
                     // Deleted between two looks: it is passed over like one that was deleted before.
-                    Err(TruthError::NotAQuote { .. }) if self.store.text_infos(&[info.id]).await?.is_empty() => {
+                    Some(Err(TruthError::NotAQuote { .. })) if self.store.text_infos(&[info.id]).await?.is_empty() => {
                         continue;
                     }
-                    evidence => evidence?,
+                    Some(evidence) => evidence?,
+                    None => continue,
                 };
-                let mut headings = Vec::new();
-                for heading in layout.path(range.start) {
-                    let bytes = self.store.text_bytes(info, heading.start, heading.end).await?;
-                    headings.push(String::from_utf8_lossy(&bytes).trim().to_owned());
-                }
                 found.push(Found {
                     page: layout.page(range.start),
                     quote: evidence.quote(range)?,

@@ -3,12 +3,16 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::sync::{Mutex, PoisonError};
 
 use candor_kernels::scan::{QUERY_MAX, dots};
 use candor_kernels::team::Team;
 
 use super::TextSet;
 use super::rows::{BLOCK, Snapshot};
+
+/// Rows that a thread scans at a time; a block has a whole number of them.
+const PIECE: usize = BLOCK / 2;
 
 /// Scale and values of a vector.
 pub(super) fn quantize(vector: &[f32], values: &mut Vec<i8>) -> f32 {
@@ -58,28 +62,54 @@ pub(super) fn nearest(
         return Vec::new();
     }
     let (query_scale, query) = quantize_query(query);
-    let mut best: BinaryHeap<Reverse<Scored>> = BinaryHeap::with_capacity(limit + 1);
-    let mut products = vec![0; BLOCK];
-    for (n, block) in snapshot.blocks.iter().enumerate() {
-        let products = &mut products[..block.scales.len()];
-        dots(team, products, &block.values, &query);
-        for (i, (dot, scale)) in products.iter().zip(&block.scales).enumerate() {
-            let scored = Scored(*dot as f32 * scale * query_scale, n * BLOCK + i);
-            let full = best.len() == limit;
-            if full && best.peek().is_some_and(|Reverse(worst)| scored <= *worst) {
-                continue;
-            }
-            if allowed.is_some_and(|texts| !texts.contains(block.rows[i].text)) {
-                continue;
-            }
-            if full {
-                best.pop();
-            }
-            best.push(Reverse(scored));
+    let pieces = |block: usize| {
+        (0..snapshot.blocks[block].scales.len())
+            .step_by(PIECE)
+            .map(move |at| (block, at))
+    };
+    let pieces: Vec<_> = (0..snapshot.blocks.len()).flat_map(pieces).collect();
+    let best = Mutex::new(Vec::new());
+    team.run(pieces.len(), &|piece| {
+        let (n, at) = pieces[piece];
+        let block = &snapshot.blocks[n];
+        let count = PIECE.min(block.scales.len() - at);
+        let mut products = vec![0; count];
+        dots(
+            team,
+            &mut products,
+            &block.values[at * query.len()..][..count * query.len()],
+            &query,
+        );
+        let scored = products
+            .iter()
+            .zip(&block.scales[at..])
+            .enumerate()
+            .map(|(i, (dot, scale))| {
+                let allowed = move || allowed.is_none_or(|texts| texts.contains(block.rows[at + i].text));
+                (Scored(*dot as f32 * scale * query_scale, n * BLOCK + at + i), allowed)
+            });
+        let of_piece = highest(scored, limit);
+        best.lock().unwrap_or_else(PoisonError::into_inner).extend(of_piece);
+    });
+    let mut best = best.into_inner().unwrap_or_else(PoisonError::into_inner);
+    best.sort_unstable_by(|a, b| b.cmp(a));
+    best.truncate(limit);
+    best.into_iter().map(|Scored(score, row)| (row, score)).collect()
+}
+
+/// The `limit` highest of those that are allowed, in no order.
+fn highest(scored: impl Iterator<Item = (Scored, impl Fn() -> bool)>, limit: usize) -> Vec<Scored> {
+    let mut best: BinaryHeap<Reverse<Scored>> = BinaryHeap::new();
+    for (scored, allowed) in scored {
+        let full = best.len() == limit;
+        // Whether a row is allowed takes longer to say than whether it is high enough.
+        if (full && best.peek().is_some_and(|Reverse(worst)| scored <= *worst)) || !allowed() {
+            continue;
         }
+        if full {
+            best.pop();
+        }
+        best.push(Reverse(scored));
     }
-    let best = best.into_sorted_vec();
-    best.into_iter()
-        .map(|Reverse(Scored(score, row))| (row, score))
-        .collect()
+    best.into_iter().map(|Reverse(scored)| scored).collect()
 }
