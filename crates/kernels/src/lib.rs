@@ -9,6 +9,7 @@ mod error;
 pub mod formats;
 pub mod gemm;
 mod lanes;
+pub mod memory;
 pub mod ops;
 pub mod scan;
 mod shared;

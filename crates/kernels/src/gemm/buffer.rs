@@ -1,54 +1,134 @@
 //! Memory for packed weights: zeroed, aligned to cache lines, and an error instead of an abort where there is none.
 //!
-//! Fresh pages of the system are zero already, so nothing is written before the packing threads do it.
+//! Buffers are cut from large chunks, so that a model's many small layers lie in huge pages side by side. A chunk is freed
+//! with the last of its buffers, the one in use excepted. Fresh pages of the system are zero already, so nothing is written before the packing
+//! threads do it.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::ptr::NonNull;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::KernelError;
+use crate::memory::prefer_huge_pages;
 
-/// Bytes that begin on a cache line.
-pub(crate) struct Buffer {
+/// Bytes of a chunk; a larger buffer gets one of its own.
+const CHUNK: usize = 8 << 20;
+const LINE: usize = 64;
+
+/// The chunk that buffers are cut from now, and how much of it is taken.
+static OPEN: Mutex<Option<(Arc<Chunk>, usize)>> = Mutex::new(None);
+
+/// Memory that buffers share.
+struct Chunk {
     start: NonNull<u8>,
     layout: Layout,
 }
 
-// SAFETY: it owns plain bytes.
-unsafe impl Send for Buffer {}
-// SAFETY: shared references only read.
-unsafe impl Sync for Buffer {}
+// SAFETY: it owns plain bytes, of which each buffer has its own part.
+unsafe impl Send for Chunk {}
+// SAFETY: as above.
+unsafe impl Sync for Chunk {}
+
+impl Chunk {
+    fn new(len: usize) -> Result<Self, KernelError> {
+        let none = KernelError::Memory { bytes: len };
+        let layout = Layout::from_size_align(len, LINE).map_err(|_| none.clone())?;
+        // SAFETY: the size is not zero.
+        let start = NonNull::new(unsafe { alloc_zeroed(layout) }).ok_or(none)?;
+        // SAFETY: just allocated and zeroed; nobody writes while this lives.
+        prefer_huge_pages(unsafe { std::slice::from_raw_parts(start.as_ptr(), len) });
+        Ok(Chunk { start, layout })
+    }
+}
+
+impl Drop for Chunk {
+    fn drop(&mut self) {
+        // SAFETY: allocated with this layout, and freed once.
+        unsafe { dealloc(self.start.as_ptr(), self.layout) };
+    }
+}
+
+/// Bytes that begin on a cache line.
+pub(crate) struct Buffer {
+    /// Nothing where there are no bytes.
+    chunk: Option<Arc<Chunk>>,
+    at: usize,
+    len: usize,
+}
 
 impl Buffer {
     /// `len` zero bytes.
     pub(crate) fn zeroed(len: usize) -> Result<Self, KernelError> {
-        let layout = Layout::from_size_align(len, 64).map_err(|_| KernelError::Memory { bytes: len })?;
         if len == 0 {
             return Ok(Buffer {
-                start: NonNull::<u64>::dangling().cast(),
-                layout,
+                chunk: None,
+                at: 0,
+                len,
             });
         }
-        // SAFETY: the size is not zero.
-        let start = NonNull::new(unsafe { alloc_zeroed(layout) }).ok_or(KernelError::Memory { bytes: len })?;
-        Ok(Buffer { start, layout })
+        if len >= CHUNK / 2 {
+            let chunk = Some(Arc::new(Chunk::new(len)?));
+            return Ok(Buffer { chunk, at: 0, len });
+        }
+        let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+        let (chunk, at) = match open.take().filter(|(_, taken)| taken + len <= CHUNK) {
+            Some(open) => open,
+            None => (Arc::new(Chunk::new(CHUNK)?), 0),
+        };
+        *open = Some((Arc::clone(&chunk), (at + len).next_multiple_of(LINE)));
+        Ok(Buffer {
+            chunk: Some(chunk),
+            at,
+            len,
+        })
+    }
+
+    fn start(&self) -> *mut u8 {
+        match &self.chunk {
+            // SAFETY: `at` lies in the chunk.
+            Some(chunk) => unsafe { chunk.start.as_ptr().add(self.at) },
+            None => NonNull::<u64>::dangling().as_ptr().cast(),
+        }
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
-        // SAFETY: `size` bytes were allocated and zeroed (or there are none), and live as long as `self`.
-        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.layout.size()) }
+        // SAFETY: `len` bytes of the chunk from `at` on are this buffer's alone (or there are none), zeroed at least, and
+        // live as long as the chunk, which lives as long as `self`.
+        unsafe { std::slice::from_raw_parts(self.start(), self.len) }
     }
 
     pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
         // SAFETY: as above, and the borrow is unique.
-        unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.layout.size()) }
+        unsafe { std::slice::from_raw_parts_mut(self.start(), self.len) }
     }
 }
 
-impl Drop for Buffer {
-    fn drop(&mut self) {
-        if self.layout.size() > 0 {
-            // SAFETY: allocated with this layout, and freed once.
-            unsafe { dealloc(self.start.as_ptr(), self.layout) };
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn buffers_are_zero_aligned_and_apart_and_outlive_each_other() {
+        let sizes = [1, 64, 65, 0, 3 << 20, 5 << 20, 2 << 20, 9 << 20, 3];
+        let mut buffers: Vec<Buffer> = sizes.iter().map(|len| Buffer::zeroed(*len).unwrap()).collect();
+        for (n, buffer) in buffers.iter_mut().enumerate() {
+            assert!(buffer.bytes().iter().all(|b| *b == 0));
+            assert!(buffer.len == 0 || buffer.start().addr().is_multiple_of(LINE));
+            buffer.bytes_mut().fill(n as u8 + 1);
         }
+        // Every second one goes; the others keep what they have.
+        let mut n = 0;
+        buffers.retain(|_| {
+            n += 1;
+            n % 2 == 0
+        });
+        for (buffer, n) in buffers.iter().zip([2, 4, 6, 8]) {
+            assert!(buffer.bytes().iter().all(|b| *b == n));
+        }
+        assert!(matches!(
+            Buffer::zeroed(usize::MAX / 2),
+            Err(KernelError::Memory { .. })
+        ));
     }
 }

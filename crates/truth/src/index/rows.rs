@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::commit::Commit;
+use candor_kernels::memory::prefer_huge_pages;
+
 use crate::TruthError;
 
 /// Rows that are read and scanned together.
@@ -100,6 +102,8 @@ fn read_block(folder: &Path, commit: &Commit, n: usize, rows: usize, vectors: us
             n * BLOCK * stride,
             vectors * stride,
         )?;
+        block.values.reserve_exact(vectors * commit.dim);
+        prefer_huge_pages(block.values.spare_capacity_mut());
         for record in bytes.chunks_exact(stride) {
             let (scale, values) = record.split_at(4);
             block
