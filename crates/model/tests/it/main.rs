@@ -6,6 +6,7 @@ mod embed;
 mod folder;
 mod greedy;
 mod hostile;
+mod paths;
 mod same_bits;
 mod template;
 mod tiny;
