@@ -53,22 +53,22 @@ pub fn best() -> Isa {
 
 /// Whether the processor has the matrix unit and the system lets this process use it (asked once: it changes the
 /// process).
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 fn amx() -> bool {
-    #[cfg(target_os = "linux")]
-    {
-        /// `ARCH_REQ_XCOMP_PERM` for `XFEATURE_XTILEDATA`, asm/prctl.h.
-        const ASK: (libc::c_long, libc::c_long) = (0x1023, 18);
-        static ALLOWED: OnceLock<bool> = OnceLock::new();
-        return *ALLOWED.get_or_init(|| {
-            // Leaf 7, EDX: bit 24 is AMX-TILE, bit 25 AMX-INT8.
-            let unit = std::arch::x86_64::__cpuid_count(7, 0).edx >> 24 & 3 == 3;
-            // SAFETY: takes numbers and touches no memory of ours.
-            unit && is_x86_feature_detected!("avx512vbmi")
-                && unsafe { libc::syscall(libc::SYS_arch_prctl, ASK.0, ASK.1) } == 0
-        });
-    }
-    #[cfg(not(target_os = "linux"))]
+    /// `ARCH_REQ_XCOMP_PERM` for `XFEATURE_XTILEDATA`, asm/prctl.h.
+    const ASK: (libc::c_long, libc::c_long) = (0x1023, 18);
+    static ALLOWED: OnceLock<bool> = OnceLock::new();
+    *ALLOWED.get_or_init(|| {
+        // Leaf 7, EDX: bit 24 is AMX-TILE, bit 25 AMX-INT8.
+        let unit = std::arch::x86_64::__cpuid_count(7, 0).edx >> 24 & 3 == 3;
+        // SAFETY: takes numbers and touches no memory of ours.
+        unit && is_x86_feature_detected!("avx512vbmi")
+            && unsafe { libc::syscall(libc::SYS_arch_prctl, ASK.0, ASK.1) } == 0
+    })
+}
+
+#[cfg(all(target_arch = "x86_64", not(target_os = "linux")))]
+fn amx() -> bool {
     false
 }
 

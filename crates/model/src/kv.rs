@@ -1,7 +1,6 @@
 //! Paged key/value memory: the pages of every layer, allocated once. Which page belongs to which sequence is the
 //! scheduler's affair.
 
-use candor_kernels::memory::prefer_huge_pages;
 use candor_kernels::ops::attention::{self, KvLayer, KvLayerMut};
 use candor_kernels::team::Team;
 use half::f16;
@@ -145,7 +144,5 @@ fn zeroed<T: bytemuck::Zeroable>(len: usize) -> Option<Box<[T]>> {
     // A layout beyond isize::MAX bytes would panic in the allocation below.
     len.checked_mul(size_of::<T>())
         .filter(|&bytes| isize::try_from(bytes).is_ok())?;
-    let slice = bytemuck::try_zeroed_slice_box(len).ok()?;
-    prefer_huge_pages(&slice);
-    Some(slice)
+    bytemuck::try_zeroed_slice_box(len).ok()
 }

@@ -121,14 +121,21 @@ impl Library {
             return Ok(Vec::new());
         }
         let index = Arc::clone(&self.index);
-        blocking(move || index.refresh()).await?;
+        let refreshed = blocking(move || index.refresh());
+        // The question's vector need not wait for news of the index, unless the news are that there are vectors at all.
+        let vector = if self.by_meaning(query) {
+            let ((), vector) = tokio::try_join!(refreshed, self.vector(query))?;
+            vector.filter(|_| self.by_meaning(query))
+        } else {
+            refreshed.await?;
+            self.vector(query).await?
+        };
         let allowed = if query.filter.is_empty() {
             None
         } else {
             Some(Arc::new(TextSet::new(self.store.texts_of(&query.filter).await?)))
         };
         let stages = query.stages.for_question(&query.text);
-        let vector = self.vector(query).await?;
         let mut depth = DEPTH.max(limit * 2);
         loop {
             let (index, text) = (Arc::clone(&self.index), query.text.clone());

@@ -98,16 +98,7 @@ impl Weights {
     /// # Errors
     /// If the length does not fit the shape, or there is no memory.
     pub fn pack_f32(values: &[f32], rows: usize, cols: usize) -> Result<Self, KernelError> {
-        if Some(values.len()) != rows.checked_mul(cols) {
-            let needs = rows.saturating_mul(cols).saturating_mul(4);
-            return Err(KernelError::Size {
-                format: "F32",
-                rows,
-                cols,
-                needs,
-                found: values.len() * 4,
-            });
-        }
+        check_floats(values, rows, cols)?;
         let group_bytes = cols
             .checked_mul(ROWS * 4)
             .ok_or(KernelError::Memory { bytes: usize::MAX })?;
@@ -182,6 +173,20 @@ impl Weights {
             *y = float_at(self.format, &line[r * size..]);
         }
     }
+}
+
+/// Whether there are as many values as the shape has.
+pub(super) fn check_floats(values: &[f32], rows: usize, cols: usize) -> Result<(), KernelError> {
+    if Some(values.len()) == rows.checked_mul(cols) {
+        return Ok(());
+    }
+    Err(KernelError::Size {
+        format: "F32",
+        rows,
+        cols,
+        needs: rows.saturating_mul(cols).saturating_mul(4),
+        found: values.len() * 4,
+    })
 }
 
 /// Reads one float weight.

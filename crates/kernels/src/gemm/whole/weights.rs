@@ -4,6 +4,7 @@ use super::{LEAST, MOST, MOST_INPUTS, ROWS, STEP};
 use crate::KernelError;
 use crate::cpu::{Isa, isa};
 use crate::gemm::buffer::Buffer;
+use crate::gemm::pack::check_floats;
 use crate::lanes::{Lanes, dispatch};
 use crate::shared::Shared;
 use crate::team::Team;
@@ -59,17 +60,7 @@ impl WholeRows {
         cols: usize,
         team: &Team,
     ) -> Result<Option<Self>, KernelError> {
-        let found = values.len() * 4;
-        if Some(values.len()) != rows.checked_mul(cols) {
-            let needs = rows.saturating_mul(cols).saturating_mul(4);
-            return Err(KernelError::Size {
-                format: "F32",
-                rows,
-                cols,
-                needs,
-                found,
-            });
-        }
+        check_floats(values, rows, cols)?;
         if cols == 0 || cols > MOST_INPUTS || values.iter().any(|v| !v.is_finite()) {
             return Ok(None);
         }
@@ -210,7 +201,7 @@ pub(super) fn scale_of(x: &[f32]) -> (f32, f32) {
 #[inline(always)]
 fn whole_row<L: Lanes>(x: &[f32], q: &mut [i16]) -> f32 {
     let (scale, inverse) = scale_of(x);
-    if !(scale > 0.0) {
+    if scale.is_nan() || scale == 0.0 {
         q[..x.len()].fill(0);
         return scale;
     }
