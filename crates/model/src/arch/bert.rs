@@ -130,19 +130,19 @@ impl Bert {
     }
 }
 
-/// Texts that are computed together: as many as make up [`GROUP`] tokens.
-fn groups(texts: &[Vec<u32>]) -> Vec<Range<usize>> {
+/// Texts that are computed together: about [`GROUP`] tokens each, and as much for each of `threads`.
+fn groups(texts: &[Vec<u32>], threads: usize) -> Vec<Range<usize>> {
+    let total: usize = texts.iter().map(Vec::len).sum();
+    let count = (total / GROUP).next_multiple_of(threads.max(1)).max(1);
     let mut groups = Vec::new();
     let (mut from, mut tokens) = (0, 0);
     for (n, text) in texts.iter().enumerate() {
         tokens += text.len();
-        if tokens >= GROUP {
+        // A group ends where its share of all tokens is reached.
+        if tokens * count >= total * (groups.len() + 1) || n + 1 == texts.len() {
             groups.push(from..n + 1);
-            (from, tokens) = (n + 1, 0);
+            from = n + 1;
         }
-    }
-    if from < texts.len() {
-        groups.push(from..texts.len());
     }
     groups
 }
@@ -161,7 +161,7 @@ impl Encoder for Bert {
     }
 
     fn hidden(&self, team: &Team, texts: &[Vec<u32>], kinds: &[Vec<u8>]) -> Vec<Vec<f32>> {
-        let groups = groups(texts);
+        let groups = groups(texts, team.threads());
         if groups.len() < 2 {
             return self.forward(team, texts, kinds);
         }
@@ -206,5 +206,33 @@ impl Encoder for Bert {
             sum.iter().map(|s| (s / length) as f32).collect()
         };
         self.hidden(team, texts, &[]).into_iter().map(pool).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::groups;
+
+    #[test]
+    fn groups_hold_every_text_once_and_share_the_tokens_out() {
+        for lengths in [
+            vec![],
+            vec![9],
+            vec![250; 17],
+            vec![0, 0],
+            vec![900, 10, 10, 500, 3],
+            vec![0, 700, 0],
+        ] {
+            let texts: Vec<Vec<u32>> = lengths.iter().map(|n| vec![1; *n]).collect();
+            let found = groups(&texts, 2);
+            let covered: Vec<usize> = found.iter().cloned().flatten().collect();
+            assert_eq!(covered, (0..texts.len()).collect::<Vec<_>>(), "{lengths:?}");
+        }
+        let even = groups(&vec![vec![1; 230]; 17], 2);
+        assert!(
+            even.len() == 16 && even.iter().all(|group| group.len() <= 2),
+            "{even:?}"
+        );
+        assert_eq!(groups(&[vec![1; 200]], 2).len(), 1);
     }
 }
