@@ -2,7 +2,7 @@
 //! file's tensors, with every shape checked.
 
 use candor_kernels::formats::dequantize;
-use candor_kernels::gemm::{Quantized, Weights, WholeRows, matmul_quantized, matmul_whole};
+use candor_kernels::gemm::{Quantized, Weights, WholeRows, matmul_quantized, matmul_together, matmul_whole};
 use candor_kernels::ops;
 use candor_kernels::team::Team;
 
@@ -57,11 +57,35 @@ impl Linear {
         match &self.table {
             Table::Blocks(weights) => {
                 matmul_quantized(team, out, x, weights);
-                if let Some(bias) = &self.bias {
-                    ops::add_to_rows(team, out, bias);
-                }
+                self.add_bias(team, out);
             }
             Table::Whole(weights) => matmul_whole(team, out, x, weights, self.bias.as_deref()),
+        }
+    }
+
+    /// As `apply_to` for layers that share their inputs, as one job where tokens are few.
+    pub fn apply_together<const N: usize>(team: &Team, x: &Quantized<'_>, mut layers: [(&Self, &mut Vec<f32>); N]) {
+        let mut blocks = Vec::with_capacity(N);
+        for (layer, out) in &mut layers {
+            match &layer.table {
+                Table::Blocks(weights) => {
+                    out.resize(x.tokens() * layer.outputs(), 0.0);
+                    blocks.push((out.as_mut_slice(), weights));
+                }
+                Table::Whole(_) => layer.apply_to(team, x, out),
+            }
+        }
+        matmul_together(team, x, &mut blocks);
+        for (layer, out) in layers {
+            if matches!(layer.table, Table::Blocks(_)) {
+                layer.add_bias(team, out);
+            }
+        }
+    }
+
+    fn add_bias(&self, team: &Team, out: &mut [f32]) {
+        if let Some(bias) = &self.bias {
+            ops::add_to_rows(team, out, bias);
         }
     }
 

@@ -139,61 +139,128 @@ impl Plan {
         }
     }
 
-    /// Tasks that share tokens follow each other, so that these tokens' activations stay in cache.
-    fn run(&self, team: &Team, task: &(dyn Fn(Range<usize>, usize, usize) + Sync)) {
+    fn tasks(&self) -> usize {
+        self.groups.div_ceil(self.groups_per_task) * self.tokens.div_ceil(self.tokens_per_task)
+    }
+
+    /// Groups, first token and number of tokens of a task. Tasks that share tokens follow each other, so that these
+    /// tokens' activations stay in cache.
+    fn task(&self, i: usize) -> (Range<usize>, usize, usize) {
         let across = self.groups.div_ceil(self.groups_per_task);
-        let down = self.tokens.div_ceil(self.tokens_per_task);
-        team.run(across * down, &|i| {
-            let (first, at) = (i / across * self.tokens_per_task, i % across * self.groups_per_task);
-            let count = self.tokens_per_task.min(self.tokens - first);
-            task(at..(at + self.groups_per_task).min(self.groups), first, count);
+        let (first, at) = (i / across * self.tokens_per_task, i % across * self.groups_per_task);
+        let count = self.tokens_per_task.min(self.tokens - first);
+        (at..(at + self.groups_per_task).min(self.groups), first, count)
+    }
+
+    fn run(&self, team: &Team, task: &(dyn Fn(Range<usize>, usize, usize) + Sync)) {
+        team.run(self.tasks(), &|i| {
+            let (groups, first, count) = self.task(i);
+            task(groups, first, count);
         });
     }
 }
 
-pub(crate) fn run_on(isa: Isa, team: &Team, out: &mut [f32], x: &Quantized<'_>, w: &Weights) {
-    assert_eq!(x.cols(), w.cols(), "inputs of the activations and of the weights");
-    assert_eq!(out.len(), x.tokens() * w.rows(), "out is [tokens, rows]");
-    if out.is_empty() || w.cols() == 0 {
-        out.fill(0.0);
-        return;
-    }
-    let out = Shared::new(out);
-    let store = |g: usize, first: usize, results: &[[f32; ROWS]]| {
-        let n = (w.rows() - g * ROWS).min(ROWS);
+/// A layer's outputs, `[tokens, rows]`, as tasks write them.
+struct Outputs<'a> {
+    all: Shared<'a, f32>,
+    w: &'a Weights,
+}
+
+impl Outputs<'_> {
+    /// Stores what a group gives for tokens from `first` on; says how many they are.
+    ///
+    /// # Safety
+    /// Each (token, group) is one task's own.
+    unsafe fn store(&self, g: usize, first: usize, results: &[[f32; ROWS]]) -> usize {
+        let rows = self.w.rows();
+        let n = (rows - g * ROWS).min(ROWS);
         for (t, result) in results.iter().enumerate() {
-            // SAFETY: each (token, group) is one task's own, and the groups of a token do not overlap.
-            let out = unsafe { out.slice((first + t) * w.rows() + g * ROWS, n) };
+            // SAFETY: as promised, and the groups of a token do not overlap.
+            let out = unsafe { self.all.slice((first + t) * rows + g * ROWS, n) };
             match out.as_mut_array::<ROWS>() {
                 Some(out) => *out = *result,
                 None => out.copy_from_slice(&result[..n]),
             }
         }
         results.len()
+    }
+}
+
+/// Several layers of the same activations, each with its outputs.
+pub(crate) fn run_on(isa: Isa, team: &Team, x: &Quantized<'_>, layers: &mut [(&mut [f32], &Weights)]) {
+    for (out, w) in layers.iter_mut() {
+        assert_eq!(x.cols(), w.cols(), "inputs of the activations and of the weights");
+        assert_eq!(out.len(), x.tokens() * w.rows(), "out is [tokens, rows]");
+        if w.cols() == 0 {
+            out.fill(0.0);
+        }
+    }
+    if x.tokens() < PANEL_FROM && layers.iter().all(|(_, w)| !w.format().is_float()) {
+        together(isa, team, x, layers);
+    } else {
+        for (out, w) in layers {
+            alone(isa, team, x, out, w);
+        }
+    }
+}
+
+fn plan(team: &Team, x: &Quantized<'_>, w: &Weights, tile: (usize, usize)) -> Plan {
+    Plan::new(team, w.groups(), w.group(0).len(), x.tokens(), tile)
+}
+
+/// Layers of few tokens as one job: every job ends with threads that wait for the last one, and begins with memory
+/// that nobody has asked for yet.
+fn together(isa: Isa, team: &Team, x: &Quantized<'_>, layers: &mut [(&mut [f32], &Weights)]) {
+    let acts = x.integers_on(isa, team);
+    let layers = layers.iter_mut().filter(|(out, w)| !out.is_empty() && w.cols() > 0);
+    let layers: Vec<(Plan, Outputs<'_>)> = layers
+        .map(|(out, w)| {
+            let all = Shared::new(out);
+            (plan(team, x, w, (1, TASK_TOKENS)), Outputs { all, w })
+        })
+        .collect();
+    team.run(layers.iter().map(|(plan, _)| plan.tasks()).sum(), &|mut i| {
+        for (plan, outputs) in &layers {
+            if i < plan.tasks() {
+                let (groups, first, count) = plan.task(i);
+                integers(isa, outputs, groups, acts, first, count);
+                return;
+            }
+            i -= plan.tasks();
+        }
+    });
+}
+
+fn alone(isa: Isa, team: &Team, x: &Quantized<'_>, out: &mut [f32], w: &Weights) {
+    if out.is_empty() || w.cols() == 0 {
+        return;
+    }
+    let outputs = Outputs {
+        all: Shared::new(out),
+        w,
     };
-    let plan = |tile| Plan::new(team, w.groups(), w.group(0).len(), x.tokens(), tile);
     #[cfg(target_arch = "x86_64")]
     if isa == Isa::Amx && x.tokens() >= AMX_FROM && !w.format().is_float() {
         // SAFETY: `isa` says that the processor has the unit and the system allows it.
         let tiles = unsafe { x.tiles(team) };
-        plan((amx::TOKENS, AMX_TASK_TOKENS)).run(team, &|groups, first, count| {
+        plan(team, x, w, (amx::TOKENS, AMX_TASK_TOKENS)).run(team, &|groups, first, count| {
             let range = first / amx::TOKENS..(first + count).div_ceil(amx::TOKENS);
             // SAFETY: as above; each group of a range of tokens is one task's own.
-            with_quant!(w.format(), Q => unsafe { amx::product::<Q>(w, groups, tiles, range, &out, x.tokens()) }, _ => ());
+            with_quant!(w.format(), Q => unsafe { amx::product::<Q>(w, groups, tiles, range, &outputs.all, x.tokens()) }, _ => ());
         });
         return;
     }
-    let plan = plan((1, TASK_TOKENS));
+    let plan = plan(team, x, w, (1, TASK_TOKENS));
     if w.format().is_float() {
         plan.run(team, &|groups, first, count| {
             for g in groups {
-                floats(isa, w, g, x, first, count, &|first, r| store(g, first, r));
+                floats(isa, &outputs, g, x, first, count);
             }
         });
     } else {
         let acts = x.integers_on(isa, team);
         plan.run(team, &|groups, first, count| {
-            integers(isa, w, groups, acts, first, count, &store);
+            integers(isa, &outputs, groups, acts, first, count)
         });
     }
 }
@@ -203,21 +270,11 @@ thread_local! {
     static RESULTS: RefCell<Vec<[f32; ROWS]>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Where the results of a group's tokens go: first token, a row each. Gives how many they are.
-type Store<'a> = &'a dyn Fn(usize, &[[f32; ROWS]]) -> usize;
-
-/// Where results of a group's tokens go: group, first token, a row each. Gives how many they are.
-type StoreOf<'a> = &'a dyn Fn(usize, usize, &[[f32; ROWS]]) -> usize;
-
-fn integers(
-    isa: Isa,
-    w: &Weights,
-    groups: Range<usize>,
-    acts: &Integers,
-    first: usize,
-    count: usize,
-    store: StoreOf<'_>,
-) {
+/// One task of a quantized layer; nobody else has these groups of these tokens.
+fn integers(isa: Isa, outputs: &Outputs<'_>, groups: Range<usize>, acts: &Integers, first: usize, count: usize) {
+    let w = outputs.w;
+    // SAFETY: as said.
+    let store = |g, first, results: &[[f32; ROWS]]| unsafe { outputs.store(g, first, results) };
     #[cfg(target_arch = "x86_64")]
     macro_rules! on {
         ($path:ident) => {
@@ -272,7 +329,11 @@ fn integers(
     }
 }
 
-fn floats(isa: Isa, w: &Weights, g: usize, x: &Quantized<'_>, first: usize, count: usize, store: Store<'_>) {
+/// One task's group of a float layer; nobody else has it for these tokens.
+fn floats(isa: Isa, outputs: &Outputs<'_>, g: usize, x: &Quantized<'_>, first: usize, count: usize) {
+    let w = outputs.w;
+    // SAFETY: as said.
+    let store = |first, results: &[[f32; ROWS]]| unsafe { outputs.store(g, first, results) };
     let (group, cols, format) = (w.group(g), w.cols(), w.format());
     #[cfg(target_arch = "x86_64")]
     macro_rules! on {

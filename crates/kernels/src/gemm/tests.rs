@@ -72,7 +72,12 @@ pub(crate) fn random_rows(format: Format, rows: usize, cols: usize, n: &mut Numb
 fn product(isa: Isa, team: &Team, x: &[f32], w: &Weights) -> Vec<f32> {
     let tokens = x.len() / w.cols();
     let mut out = vec![f32::NAN; tokens * w.rows()];
-    run::run_on(isa, team, &mut out, &Quantized::new(x, tokens, w.cols(), team), w);
+    run::run_on(
+        isa,
+        team,
+        &Quantized::new(x, tokens, w.cols(), team),
+        &mut [(&mut out, w)],
+    );
     out
 }
 
@@ -298,4 +303,32 @@ fn no_tokens_and_no_rows_are_fine() {
     assert!(product(cpu::best(), &team, &[0.0; 16], &w).is_empty());
     let w = Weights::pack_f32(&[1.0; 16], 2, 8).unwrap();
     assert!(product(cpu::best(), &team, &[], &w).is_empty());
+}
+
+#[test]
+fn layers_at_once_give_what_each_gives_alone() {
+    let (mut n, cols) = (Numbers(11), 256);
+    let shapes = [
+        (Format::Q4K, 100),
+        (Format::Q6K, 16),
+        (Format::Q8_0, 0),
+        (Format::Q4_1, 333),
+    ];
+    let layers = shapes.map(|(format, rows)| {
+        let bytes = random_rows(format, rows, cols, &mut n);
+        Weights::pack(format, &bytes, rows, cols, &Team::new(1)).unwrap()
+    });
+    for isa in cpu::available() {
+        for (threads, tokens) in [(1, 1), (2, 1), (3, 5), (2, 7), (2, 40)] {
+            let team = Team::new(threads);
+            let x: Vec<f32> = (0..tokens * cols).map(|_| n.float()).collect();
+            let mut outs: Vec<Vec<f32>> = layers.iter().map(|w| vec![f32::NAN; tokens * w.rows()]).collect();
+            let mut at_once: Vec<(&mut [f32], &Weights)> =
+                outs.iter_mut().map(Vec::as_mut_slice).zip(&layers).collect();
+            run::run_on(isa, &team, &Quantized::new(&x, tokens, cols, &team), &mut at_once);
+            for (out, w) in outs.iter().zip(&layers) {
+                assert_eq!(bits(out), bits(&product(isa, &team, &x, w)), "{isa:?}, {tokens} tokens");
+            }
+        }
+    }
 }

@@ -91,9 +91,7 @@ impl Attention {
         let positions: Vec<usize> = pass.positions().collect();
         let Room { q, k, v, mixed, .. } = &mut pass.room;
         let h = self.q.prepare(team, h);
-        self.q.apply_to(team, &h, q);
-        self.k.apply_to(team, &h, k);
-        self.v.apply_to(team, &h, v);
+        Linear::apply_together(team, &h, [(&self.q, &mut *q), (&self.k, &mut *k), (&self.v, &mut *v)]);
         for (norm, rows) in [(&self.q_norm, &mut *q), (&self.k_norm, &mut *k)] {
             if let Some(norm) = norm {
                 norm.heads(team, rows);
@@ -142,8 +140,7 @@ impl Mlp {
     pub(super) fn apply(&self, pass: &mut Pass<'_>, h: &[f32], out: &mut Vec<f32>) {
         let (team, Room { gate, up, .. }) = (pass.team, &mut pass.room);
         let h = self.gate.prepare(team, h);
-        self.gate.apply_to(team, &h, gate); // [T, F]
-        self.up.apply_to(team, &h, up);
+        Linear::apply_together(team, &h, [(&self.gate, &mut *gate), (&self.up, &mut *up)]); // [T, F] each
         match self.kind {
             Gate::Silu => ops::silu_mul(team, gate, up),
             Gate::Gelu => ops::gelu_tanh_mul(team, gate, up),
