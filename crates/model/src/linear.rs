@@ -1,6 +1,8 @@
 //! What hides the weight format: a linear layer, an embedding table, and norms; and the loader that makes them from a
 //! file's tensors, with every shape checked.
 
+use std::cell::Cell;
+
 use candor_kernels::formats::dequantize;
 use candor_kernels::gemm::{Quantized, Weights, WholeRows, matmul_quantized, matmul_whole};
 use candor_kernels::ops;
@@ -129,15 +131,54 @@ impl Norm {
     }
 }
 
+/// What the linear layers do for one token: the least that any engine must, whose bench can say how near it comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Work {
+    /// Bytes of packed weights that are read, those of the output layer included.
+    pub bytes: u64,
+    /// Multiply-adds, without those of the output layer.
+    pub multiply_adds: u64,
+    /// Multiply-adds of the output layer, which only sees tokens whose logits are wanted.
+    pub head_multiply_adds: u64,
+}
+
 /// Makes layers from tensors; knows the file's name for messages.
 pub(crate) struct Loader<'a> {
     pub(crate) source: &'a dyn Source,
     pub(crate) team: &'a Team,
     pub(crate) precision: Precision,
     pub(crate) params: &'a Params,
+    /// Of the layers made so far.
+    pub(crate) work: Cell<Work>,
 }
 
 impl Loader<'_> {
+    /// Counts what `parts` of `of` layers like this one do.
+    fn count(&self, weights: &Weights, parts: usize, of: usize) {
+        let share = |whole: usize| (whole as u64).saturating_mul(parts as u64) / of.max(1) as u64;
+        let mut work = self.work.get();
+        work.bytes += share(weights.bytes());
+        work.multiply_adds += share(weights.rows() * weights.cols());
+        self.work.set(work);
+    }
+
+    /// The embeddings, and the output layer where the file has one of its own: its products are counted apart, and a
+    /// table that is only looked up counts nothing.
+    pub(crate) fn ends(&self, vocab: usize, dim: usize, own_head: bool) -> Result<(Linear, Option<Linear>), Error> {
+        let before = self.work.get();
+        let embed = self.linear("token_embd", vocab, dim)?;
+        let mut head = None;
+        if own_head {
+            self.work.set(before);
+            head = Some(self.linear("output", vocab, dim)?);
+        }
+        let mut work = self.work.get();
+        work.head_multiply_adds = work.multiply_adds - before.multiply_adds;
+        work.multiply_adds = before.multiply_adds;
+        self.work.set(work);
+        Ok((embed, head))
+    }
+
     fn fail(&self, what: String) -> Error {
         Error::File {
             file: self.source.name(),
@@ -231,8 +272,10 @@ impl Loader<'_> {
         } else {
             None
         };
+        let weights = self.pack(&tensor, rows, cols)?;
+        self.count(&weights, 1, 1);
         Ok(Linear {
-            table: Table::Blocks(self.pack(&tensor, rows, cols)?),
+            table: Table::Blocks(weights),
             bias,
         })
     }
@@ -255,9 +298,12 @@ impl Loader<'_> {
     pub(crate) fn experts(&self, name: &str, count: usize, rows: usize, cols: usize) -> Result<Vec<Linear>, Error> {
         let stacked = format!("{name}_exps.weight");
         let Some(all) = self.source.tensor(&stacked) else {
-            return (0..count)
-                .map(|i| self.linear(&format!("{name}.{i}"), rows, cols))
-                .collect();
+            let before = self.work.get();
+            let experts = (0..count).map(|i| self.linear(&format!("{name}.{i}"), rows, cols));
+            let experts = experts.collect::<Result<Vec<_>, Error>>()?;
+            self.work.set(before);
+            experts.iter().for_each(|expert| self.count_expert(expert, count));
+            return Ok(experts);
         };
         if all.shape != [count, rows, cols] {
             return Err(self.misfit(&stacked, all.shape, &format!("[{count}, {rows}, {cols}]")));
@@ -269,12 +315,21 @@ impl Loader<'_> {
                 shape: &shape,
                 bytes,
             };
-            Ok(Linear {
+            let expert = Linear {
                 table: Table::Blocks(self.pack(&tensor, rows, cols)?),
                 bias: None,
-            })
+            };
+            self.count_expert(&expert, count);
+            Ok(expert)
         };
         all.bytes.chunks_exact(all.bytes.len() / count).map(expert).collect()
+    }
+
+    /// A token goes through few of the experts.
+    fn count_expert(&self, expert: &Linear, of: usize) {
+        if let Table::Blocks(weights) = &expert.table {
+            self.count(weights, self.params.experts_used, of);
+        }
     }
 
     fn pack(&self, tensor: &Tensor<'_>, rows: usize, cols: usize) -> Result<Weights, Error> {

@@ -128,3 +128,35 @@ fn a_model_says_what_it_is() {
         [model.tokenizer.id_of("a").unwrap(), 257, 195, 169]
     );
 }
+
+#[test]
+fn the_work_for_a_token_is_that_of_its_matrices_and_of_as_many_experts_as_it_uses() {
+    for (file, used, experts) in [
+        ("llama.gguf", 1, 1),
+        ("gemma3_plain.gguf", 1, 1),
+        ("qwen3_moe.gguf", 2, 6),
+        ("qwen3_moe", 2, 6),
+    ] {
+        let (_, tensors) = Model::inspect(&fixture(file)).unwrap();
+        let work = Model::open(&fixture(file), &EXACT).unwrap().info.work;
+        let (mut blocks, mut head, mut bytes) = (0, 0, 0);
+        for tensor in tensors.iter().filter(|tensor| tensor.shape.len() > 1) {
+            let (cols, rows) = (
+                tensor.shape[tensor.shape.len() - 1],
+                tensor.shape[tensor.shape.len() - 2],
+            );
+            let stacked: usize = tensor.shape[..tensor.shape.len() - 2].iter().product();
+            // Stacked experts, or one tensor for each.
+            let expert = tensor.name.contains("_exps.") || tensor.name.matches('.').count() > 3;
+            let share = |whole: usize| if expert { whole * used / experts } else { whole } as u64;
+            let products = share(stacked * rows * cols);
+            match tensor.name.as_str() {
+                "token_embd.weight" => head += products,
+                _ => blocks += products,
+            }
+            bytes += share(stacked * rows.next_multiple_of(16) * cols * 4); // groups of 16 rows, as f32
+        }
+        assert_eq!((work.multiply_adds, work.head_multiply_adds), (blocks, head), "{file}");
+        assert_eq!(work.bytes, bytes, "{file}");
+    }
+}

@@ -1,0 +1,8 @@
+//! What `candor bench` measures with: a model against the clock (`runner`) beside what the machine could do (`floor`),
+//! and a server under load.
+
+mod floor;
+mod runner;
+
+pub(crate) use floor::{Bound, Floor, peak_line};
+pub(crate) use runner::{Room, Runner, Timing};
