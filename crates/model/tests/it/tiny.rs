@@ -140,7 +140,10 @@ fn the_work_for_a_token_is_that_of_its_matrices_and_of_as_many_experts_as_it_use
         let (_, tensors) = Model::inspect(&fixture(file)).unwrap();
         let work = Model::open(&fixture(file), &EXACT).unwrap().info.work;
         let (mut blocks, mut head, mut bytes) = (0, 0, 0);
-        for tensor in tensors.iter().filter(|tensor| tensor.shape.len() > 1) {
+        // Where there is an output layer, the embeddings are only looked up.
+        let untied = tensors.iter().any(|tensor| tensor.name == "output.weight");
+        let looked_up = |name: &str| untied && name == "token_embd.weight";
+        for tensor in tensors.iter().filter(|t| t.shape.len() > 1 && !looked_up(&t.name)) {
             let (cols, rows) = (
                 tensor.shape[tensor.shape.len() - 1],
                 tensor.shape[tensor.shape.len() - 2],
@@ -151,7 +154,7 @@ fn the_work_for_a_token_is_that_of_its_matrices_and_of_as_many_experts_as_it_use
             let share = |whole: usize| if expert { whole * used / experts } else { whole } as u64;
             let products = share(stacked * rows * cols);
             match tensor.name.as_str() {
-                "token_embd.weight" => head += products,
+                "token_embd.weight" | "output.weight" => head += products,
                 _ => blocks += products,
             }
             bytes += share(stacked * rows.next_multiple_of(16) * cols * 4); // groups of 16 rows, as f32
