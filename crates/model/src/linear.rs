@@ -153,12 +153,19 @@ pub(crate) struct Loader<'a> {
 }
 
 impl Loader<'_> {
-    /// Counts what `parts` of `of` layers like this one do.
-    fn count(&self, weights: &Weights, parts: usize, of: usize) {
-        let share = |whole: usize| (whole as u64).saturating_mul(parts as u64) / of.max(1) as u64;
+    /// Counts what layers do, of which a token goes through `used` of `of`.
+    fn count<'w>(&self, layers: impl Iterator<Item = &'w Linear>, used: usize, of: usize) {
+        let (mut bytes, mut products) = (0, 0);
+        for layer in layers {
+            if let Table::Blocks(weights) = &layer.table {
+                bytes += weights.bytes() as u64;
+                products += (weights.rows() * weights.cols()) as u64;
+            }
+        }
+        let share = |whole: u64| whole.saturating_mul(used as u64) / of.max(1) as u64;
         let mut work = self.work.get();
-        work.bytes += share(weights.bytes());
-        work.multiply_adds += share(weights.rows() * weights.cols());
+        work.bytes += share(bytes);
+        work.multiply_adds += share(products);
         self.work.set(work);
     }
 
@@ -272,12 +279,12 @@ impl Loader<'_> {
         } else {
             None
         };
-        let weights = self.pack(&tensor, rows, cols)?;
-        self.count(&weights, 1, 1);
-        Ok(Linear {
-            table: Table::Blocks(weights),
+        let linear = Linear {
+            table: Table::Blocks(self.pack(&tensor, rows, cols)?),
             bias,
-        })
+        };
+        self.count(std::iter::once(&linear), 1, 1);
+        Ok(linear)
     }
 
     /// The layer `name` of an encoder, which is only ever read in batches: arithmetic is the limit and not memory, so
@@ -302,7 +309,7 @@ impl Loader<'_> {
             let experts = (0..count).map(|i| self.linear(&format!("{name}.{i}"), rows, cols));
             let experts = experts.collect::<Result<Vec<_>, Error>>()?;
             self.work.set(before);
-            experts.iter().for_each(|expert| self.count_expert(expert, count));
+            self.count(experts.iter(), self.params.experts_used, count);
             return Ok(experts);
         };
         if all.shape != [count, rows, cols] {
@@ -315,21 +322,15 @@ impl Loader<'_> {
                 shape: &shape,
                 bytes,
             };
-            let expert = Linear {
+            Ok(Linear {
                 table: Table::Blocks(self.pack(&tensor, rows, cols)?),
                 bias: None,
-            };
-            self.count_expert(&expert, count);
-            Ok(expert)
+            })
         };
-        all.bytes.chunks_exact(all.bytes.len() / count).map(expert).collect()
-    }
-
-    /// A token goes through few of the experts.
-    fn count_expert(&self, expert: &Linear, of: usize) {
-        if let Table::Blocks(weights) = &expert.table {
-            self.count(weights, self.params.experts_used, of);
-        }
+        let experts = all.bytes.chunks_exact(all.bytes.len() / count).map(expert);
+        let experts = experts.collect::<Result<Vec<_>, Error>>()?;
+        self.count(experts.iter(), self.params.experts_used, count);
+        Ok(experts)
     }
 
     fn pack(&self, tensor: &Tensor<'_>, rows: usize, cols: usize) -> Result<Weights, Error> {
