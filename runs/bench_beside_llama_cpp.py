@@ -23,6 +23,7 @@ import shlex
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -156,11 +157,12 @@ def theirs(options, model, flash):
 
 def ik(options, model, repacked):
     """ik_llama.cpp: its llama-bench has no prompts after a context, so those cells stay empty."""
-    shared = ["-m", model, "-t", str(options.threads)]
+    shared = ["-m", str(Path(model).absolute()), "-t", str(options.threads)]
 
-    def run(name, arguments):
-        done = subprocess.run([str(Path(options.ik_bin) / name), *shared, *arguments], check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-        return done.stdout.decode()
+    def run(name, arguments, errors=subprocess.DEVNULL):
+        with tempfile.TemporaryDirectory() as folder:  # it writes its log where it is started
+            command = [str(Path(options.ik_bin).absolute() / name), *shared, *arguments]
+            return subprocess.run(command, check=True, cwd=folder, stdout=subprocess.PIPE, stderr=errors).stdout.decode(errors="replace")
 
     # Tests after a context are asked for as a prompt and an answer, of which the answer is timed.
     after = [part for depth in options.depths if depth for part in ("-gp", f"{depth},{options.generate}")]
@@ -174,7 +176,7 @@ def ik(options, model, repacked):
         room = max(options.parallel) * (options.parallel_prompt + options.generate)
         arguments = ["-c", str(room), "-b", "512", "-ub", "512", "-npp", str(options.parallel_prompt), "-ntg", str(options.generate)]
         arguments += ["-npl", ",".join(map(str, options.parallel))] + (["-rtr"] if repacked else [])
-        for line in run("llama-batched-bench", arguments).splitlines():
+        for line in run("llama-batched-bench", arguments, subprocess.STDOUT).splitlines():
             cells = [cell.strip() for cell in line.strip("|").split("|")]
             if line.startswith("|") and len(cells) == 10 and cells[0].isdigit():
                 rates[f"tg{cells[1]} x{cells[2]} @ d{cells[0]}"] = float(cells[7])

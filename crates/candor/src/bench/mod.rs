@@ -3,6 +3,8 @@
 
 mod floor;
 mod runner;
+pub(crate) mod trace;
+mod words;
 
 pub(crate) use floor::{Bound, Floor, peak_line};
 pub(crate) use runner::{Room, Runner, Timing};
