@@ -1,7 +1,11 @@
 //! What `candor bench` measures with: a model against the clock (`runner`) beside what the machine could do (`floor`),
 //! and a server under load.
 
+mod arrivals;
+mod client;
 mod floor;
+mod load;
+mod report;
 mod runner;
 pub(crate) mod trace;
 mod words;
