@@ -1,6 +1,5 @@
 //! One request to an OpenAI-compatible server, and when its parts came back. Nothing of the text is kept.
 
-use std::error::Error as _;
 use std::sync::Once;
 use std::time::{Duration, Instant};
 
@@ -94,7 +93,8 @@ impl Client {
         PROVIDER.call_once(|| {
             let _ = rustls::crypto::ring::default_provider().install_default(); // an error means: someone already did
         });
-        let address = reqwest::Url::parse(url).with_context(|| format!("{url} is not an address such as http://127.0.0.1:8080"))?;
+        let address = reqwest::Url::parse(url)
+            .with_context(|| format!("{url} is not an address such as http://127.0.0.1:8080"))?;
         if !matches!(address.scheme(), "http" | "https") {
             bail!("{url} is not an address that begins with http:// or https://");
         }
@@ -113,7 +113,11 @@ impl Client {
             .timeout(limit)
             .user_agent(concat!("candor-bench/", env!("CARGO_PKG_VERSION")));
         // Machines without a certificate store can still speak plain http, which needs none.
-        let builder = if address.scheme() == "http" { builder.tls_certs_only([]) } else { builder };
+        let builder = if address.scheme() == "http" {
+            builder.tls_certs_only([])
+        } else {
+            builder
+        };
         let base = url.trim_end_matches('/');
         let base = base.strip_suffix("/v1").unwrap_or(base);
         Ok(Self {
@@ -135,7 +139,9 @@ impl Client {
         }
         let list: Value = answer.json().await.with_context(|| format!("{url} gives no JSON"))?;
         let first = list.pointer("/data/0/id").and_then(Value::as_str);
-        Ok(first.with_context(|| format!("{url} lists no model; name one with --model"))?.to_owned())
+        Ok(first
+            .with_context(|| format!("{url} lists no model; name one with --model"))?
+            .to_owned())
     }
 
     fn body(&self, prompt: &str, most: u32) -> Value {
@@ -163,7 +169,10 @@ impl Client {
     /// A sentence on what went wrong.
     pub(crate) async fn ask(&self, prompt: &str, most: u32) -> Result<Answer, String> {
         let route = if self.chat { "chat/completions" } else { "completions" };
-        let request = self.http.post(format!("{}/{route}", self.base)).json(&self.body(prompt, most));
+        let request = self
+            .http
+            .post(format!("{}/{route}", self.base))
+            .json(&self.body(prompt, most));
         let sent = Instant::now();
         let mut response = request.send().await.map_err(|error| why(&error))?;
         if !response.status().is_success() {
@@ -174,7 +183,9 @@ impl Client {
         let mut done = false;
         while let Some(bytes) = response.chunk().await.map_err(|error| why(&error))? {
             let now = sent.elapsed();
-            parser.push(&bytes, &mut events).map_err(|error| format!("the stream cannot be read: {error}"))?;
+            parser
+                .push(&bytes, &mut events)
+                .map_err(|error| format!("the stream cannot be read: {error}"))?;
             for event in events.drain(..) {
                 done |= event.trim() == "[DONE]";
                 if !done {
@@ -209,7 +220,8 @@ impl Answer {
 
     /// Tokens of the answer: as the server counted, or as many as there were events.
     pub(crate) fn tokens(&self) -> u64 {
-        self.usage.map_or(self.events.len() as u64, |usage| usage.completion_tokens)
+        self.usage
+            .map_or(self.events.len() as u64, |usage| usage.completion_tokens)
     }
 }
 
@@ -290,14 +302,21 @@ mod tests {
 
     #[test]
     fn an_error_inside_a_stream_is_the_servers_sentence() {
-        assert_eq!(read(&[r#"{"error": {"message": "out of memory"}}"#]).unwrap_err(), "out of memory");
+        assert_eq!(
+            read(&[r#"{"error": {"message": "out of memory"}}"#]).unwrap_err(),
+            "out of memory"
+        );
         assert!(read(&["<html>"]).unwrap_err().contains("no JSON"));
     }
 
     #[test]
     fn addresses_may_end_in_v1_and_must_be_http() {
         let base = |url: &str| Client::new(url, None, Duration::from_secs(1)).map(|client| client.base);
-        for url in ["http://127.0.0.1:8080", "http://127.0.0.1:8080/", "http://127.0.0.1:8080/v1/"] {
+        for url in [
+            "http://127.0.0.1:8080",
+            "http://127.0.0.1:8080/",
+            "http://127.0.0.1:8080/v1/",
+        ] {
             assert_eq!(base(url).unwrap(), "http://127.0.0.1:8080/v1");
         }
         assert!(base("127.0.0.1:8080").is_err() && base("file:///etc/passwd").is_err());

@@ -105,3 +105,7 @@ async fn one(client: Client, load: Arc<Load>, number: usize, begin: Instant) -> 
         answer,
     }
 }
+
+#[cfg(test)]
+#[path = "load_tests.rs"]
+mod tests;

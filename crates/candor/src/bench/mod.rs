@@ -1,11 +1,13 @@
-//! What `candor bench` measures with: a model against the clock (`runner`) beside what the machine could do (`floor`),
-//! and a server under load.
+//! What `candor bench` measures with: a model against the clock (`runner`) beside what the machine could do (`floor`); and
+//! a server under load: what to send (`trace`, `words`), when (`arrivals`), how (`client`, `load`), and what came of it
+//! (`report`, `plot`).
 
-mod arrivals;
-mod client;
+pub(crate) mod arrivals;
+pub(crate) mod client;
 mod floor;
-mod load;
-mod report;
+pub(crate) mod load;
+pub(crate) mod plot;
+pub(crate) mod report;
 mod runner;
 pub(crate) mod trace;
 mod words;

@@ -82,7 +82,10 @@ impl Figures {
         let usage = || answers().filter_map(|answer| answer.usage);
         let cached = || usage().filter_map(|usage| usage.prompt_tokens_details?.cached_tokens);
         let per_token = answers().filter_map(|answer| {
-            let (first, more) = (answer.events.first()?, answer.tokens().checked_sub(1).filter(|more| *more > 0)?);
+            let (first, more) = (
+                answer.events.first()?,
+                answer.tokens().checked_sub(1).filter(|more| *more > 0)?,
+            );
             Some((answer.end.checked_sub(*first)?).div_f64(more as f64))
         });
         let gaps = answers().flat_map(|answer| answer.events.windows(2).map(|pair| pair[1].saturating_sub(pair[0])));
@@ -124,13 +127,25 @@ impl Figures {
         }
         let _ = writeln!(text, "duration        {:.2} s", self.seconds);
         let _ = writeln!(text, "requests/s      {:.2}", rate(self.completed as u64));
-        let cached = self.cached.map_or(String::new(), |cached| format!(", {cached} of them from a cache"));
-        let _ = writeln!(text, "input tokens    {} ({:.1}/s){cached}", self.input, rate(self.input));
+        let cached = self
+            .cached
+            .map_or(String::new(), |cached| format!(", {cached} of them from a cache"));
+        let _ = writeln!(
+            text,
+            "input tokens    {} ({:.1}/s){cached}",
+            self.input,
+            rate(self.input)
+        );
         let counted = match self.uncounted {
             0 => String::new(),
             some => format!("; events were counted in {some} answers without usage"),
         };
-        let _ = writeln!(text, "output tokens   {} ({:.1}/s){counted}", self.output, rate(self.output));
+        let _ = writeln!(
+            text,
+            "output tokens   {} ({:.1}/s){counted}",
+            self.output,
+            rate(self.output)
+        );
         let _ = writeln!(text, "longest gap     {:.1} ms\n", self.itl.max());
         let mut head = vec!["mean".to_owned()];
         head.extend(PERCENTILES.iter().map(|p| format!("p{p}")));
@@ -142,7 +157,10 @@ impl Figures {
         for (name, _, samples) in self.kinds() {
             let _ = write!(text, "\n| {name:22} |");
             let percentiles = PERCENTILES.iter().map(|p| samples.percentile(f64::from(*p)));
-            for ms in std::iter::once(samples.mean()).chain(percentiles).chain([samples.max()]) {
+            for ms in std::iter::once(samples.mean())
+                .chain(percentiles)
+                .chain([samples.max()])
+            {
                 let _ = write!(text, " {ms:>9.2} |");
             }
         }
@@ -189,18 +207,32 @@ pub(crate) fn details(records: &[Record]) -> Map<String, Value> {
     let mut fields = Map::new();
     let mut put = |name: &str, value: Value| fields.insert(name.to_owned(), value);
     put("start_times", of(&|r| json!(r.sent.as_secs_f64())));
-    put("input_lens", of(&|r| json!(answer(r).usage.unwrap_or_default().prompt_tokens)));
+    put(
+        "input_lens",
+        of(&|r| json!(answer(r).usage.unwrap_or_default().prompt_tokens)),
+    );
     put("output_lens", of(&|r| json!(answer(r).tokens())));
-    put("ttfts", of(&|r| json!(answer(r).events.first().map_or(0.0, Duration::as_secs_f64))));
+    put(
+        "ttfts",
+        of(&|r| json!(answer(r).events.first().map_or(0.0, Duration::as_secs_f64))),
+    );
     put(
         "itls",
         of(&|r| {
             let events = answer(r).events;
-            json!(events.windows(2).map(|pair| (pair[1] - pair[0]).as_secs_f64()).collect::<Vec<_>>())
+            json!(
+                events
+                    .windows(2)
+                    .map(|pair| (pair[1] - pair[0]).as_secs_f64())
+                    .collect::<Vec<_>>()
+            )
         }),
     );
     put("e2els", of(&|r| json!(answer(r).end.as_secs_f64())));
-    put("errors", of(&|r| json!(r.answer.as_ref().err().cloned().unwrap_or_default())));
+    put(
+        "errors",
+        of(&|r| json!(r.answer.as_ref().err().cloned().unwrap_or_default())),
+    );
     fields
 }
 

@@ -76,7 +76,10 @@ fn the_report_has_the_names_of_vllms_bench_and_the_first_failure() {
         assert!((found - value).abs() < 1e-6, "{name}: {found}");
     }
     let table = figures.table();
-    assert!(table.contains("HTTP 429: the queue is full") && table.contains("longest gap     400.0 ms"), "{table}");
+    assert!(
+        table.contains("HTTP 429: the queue is full") && table.contains("longest gap     400.0 ms"),
+        "{table}"
+    );
     let details = details(&outcome().records);
     assert_eq!(details["ttfts"], json!([0.1, 0.3, 0.0]));
     assert_eq!(details["itls"][0], json!([0.01, 0.02]));
@@ -86,6 +89,11 @@ fn the_report_has_the_names_of_vllms_bench_and_the_first_failure() {
 #[test]
 fn a_run_without_answers_has_zeros_and_no_nonsense() {
     let figures = Figures::new(&Outcome::default());
-    assert!(figures.json().values().all(|value| value.as_f64().is_none_or(f64::is_finite)));
+    assert!(
+        figures
+            .json()
+            .values()
+            .all(|value| value.as_f64().is_none_or(f64::is_finite))
+    );
     assert!(!figures.table().contains("NaN"));
 }

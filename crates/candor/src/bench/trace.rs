@@ -44,7 +44,10 @@ pub(crate) struct Ask {
 pub(crate) enum Prompt {
     Text(String),
     /// So many words; those of `shared` are the same in all requests with the same numbers.
-    Words { count: usize, shared: Vec<u64> },
+    Words {
+        count: usize,
+        shared: Vec<u64>,
+    },
 }
 
 /// How to make the prompts that a trace does not hold, and read its times.
@@ -139,7 +142,10 @@ fn whole(text: &str, most: usize) -> anyhow::Result<Vec<Ask>> {
         }
         let ask = match entry.get("conversations") {
             Some(turns) => conversation(turns),
-            None => entry.as_object().context("it is no object").and_then(|fields| one(fields, 1.0).map(Some)),
+            None => entry
+                .as_object()
+                .context("it is no object")
+                .and_then(|fields| one(fields, 1.0).map(Some)),
         };
         asks.extend(ask.with_context(|| format!("entry {}", number + 1))?);
     }
@@ -189,7 +195,9 @@ fn table(text: &str, most: usize, reading: &Reading) -> anyhow::Result<Vec<Ask>>
         let row = row.map_err(|error| anyhow::anyhow!("it is no table: {error}"))?;
         let line = row.position().map_or(0, csv::Position::line);
         let fields = names.iter().zip(row.iter());
-        let fields = fields.map(|(name, cell)| (name.clone(), Value::String(cell.to_owned()))).collect();
+        let fields = fields
+            .map(|(name, cell)| (name.clone(), Value::String(cell.to_owned())))
+            .collect();
         let ask = one(&fields, reading.unit_s).with_context(|| format!("line {line}"))?;
         // BurstGPT keeps requests that failed, with no answer.
         if ask.output_tokens != Some(0) {
@@ -201,11 +209,18 @@ fn table(text: &str, most: usize, reading: &Reading) -> anyhow::Result<Vec<Ask>>
 
 /// What guidellm saved of its runs: the requests that succeeded.
 fn saved(report: &Map<String, Value>, most: usize) -> anyhow::Result<Vec<Ask>> {
-    let runs = report.get("benchmarks").and_then(Value::as_array).context("`benchmarks` is no list")?;
-    let requests = runs.iter().filter_map(|run| run.get("requests")?.get("successful")?.as_array());
+    let runs = report
+        .get("benchmarks")
+        .and_then(Value::as_array)
+        .context("`benchmarks` is no list")?;
+    let requests = runs
+        .iter()
+        .filter_map(|run| run.get("requests")?.get("successful")?.as_array());
     let count = |request: &Value, name: &str, nested: &str| {
         let value = request.get(name).or_else(|| request.get(nested)?.get("text_tokens"));
-        value.and_then(Value::as_u64).filter(|tokens| (1..=MOST_TOKENS).contains(tokens))
+        value
+            .and_then(Value::as_u64)
+            .filter(|tokens| (1..=MOST_TOKENS).contains(tokens))
     };
     requests
         .flatten()
@@ -216,7 +231,8 @@ fn saved(report: &Map<String, Value>, most: usize) -> anyhow::Result<Vec<Ask>> {
             let prompt = match request.get("prompt").and_then(Value::as_str) {
                 Some(text) if !text.is_empty() => Prompt::Text(text.to_owned()),
                 _ => Prompt::Words {
-                    count: tokens.with_context(|| format!("request {} has no prompt and no length", number + 1))? as usize,
+                    count: tokens.with_context(|| format!("request {} has no prompt and no length", number + 1))?
+                        as usize,
                     shared: Vec::new(),
                 },
             };
@@ -305,7 +321,9 @@ fn blocks(fields: &Map<String, Value>) -> anyhow::Result<Vec<u64>> {
     };
     // Ids may be numbers of 64 bits with a sign; all that matters is which are equal.
     let id = |id: &Value| id.as_u64().or_else(|| Some(id.as_i64()? as u64));
-    let ids = ids.as_array().map(|ids| ids.iter().map(id).collect::<Option<Vec<u64>>>());
+    let ids = ids
+        .as_array()
+        .map(|ids| ids.iter().map(id).collect::<Option<Vec<u64>>>());
     ids.flatten().context("`hash_ids` is no list of whole numbers")
 }
 

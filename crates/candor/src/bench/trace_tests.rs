@@ -63,11 +63,17 @@ fn tables_of_burst_gpt_and_guidellm_are_read_by_their_headers() {
     let burst = "Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type\n5,ChatGPT,472,18,490,Conversation log\n45.5,GPT-4,10,0,10,API log\n118,GPT-4,87,9,96,API log\n";
     let asks = parsed(burst);
     assert_eq!(asks.len(), 2, "the one without an answer had failed");
-    assert_eq!((&asks[0].prompt, asks[0].output_tokens, asks[0].at), (&words(472), Some(18), Some(0.0)));
+    assert_eq!(
+        (&asks[0].prompt, asks[0].output_tokens, asks[0].at),
+        (&words(472), Some(18), Some(0.0))
+    );
     assert_eq!((asks[1].at, asks[1].output_tokens), (Some(113.0), Some(9)));
     let guide = "prompt,prompt_tokens_count,output_tokens_count\n\"two, lines\nof it\",6,12\n";
     let asks = parsed(guide);
-    assert_eq!((&asks[0].prompt, asks[0].output_tokens), (&text("two, lines\nof it"), Some(12)));
+    assert_eq!(
+        (&asks[0].prompt, asks[0].output_tokens),
+        (&text("two, lines\nof it"), Some(12))
+    );
 }
 
 #[test]
@@ -93,8 +99,14 @@ fn broken_lines_are_sentences_with_their_numbers() {
         ("{\"question\": null}", "it has no prompt and no length"),
         ("{\"input_length\": -1}", "`input_length` is no count of tokens"),
         ("{\"input_length\": 1e99}", "`input_length` is no count of tokens"),
-        ("{\"input_length\": 1, \"timestamp\": \"soon\"}", "`timestamp` is no time"),
-        ("{\"input_length\": 1, \"hash_ids\": [1.5]}", "`hash_ids` is no list of whole numbers"),
+        (
+            "{\"input_length\": 1, \"timestamp\": \"soon\"}",
+            "`timestamp` is no time",
+        ),
+        (
+            "{\"input_length\": 1, \"hash_ids\": [1.5]}",
+            "`hash_ids` is no list of whole numbers",
+        ),
     ] {
         let error = refused(&format!("{good}\n{bad}\n"));
         assert!(error.contains("line 3") && error.contains(said), "{bad}: {error}");
