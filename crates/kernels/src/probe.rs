@@ -91,13 +91,20 @@ const TASKS: usize = 4;
 fn peak_of(isa: Isa, team: &Team) -> Option<Int8Peak> {
     /// Instruction, multiply-adds of one loop, and the loops.
     type Probe = (&'static str, usize, fn(u32));
+    // A path is chosen only on a CPU that reports it, and `Amx` only where the system lets us.
     let (instruction, each, run): Probe = match isa {
-        // SAFETY (all three): a path is chosen only on a CPU that reports it, and `Amx` only where the system lets us.
-        Isa::Amx => ("tdpbusd", 6 * 16 * 16 * 64, |n| unsafe { x86::tdpbusd(n) }),
-        // SAFETY: as above.
-        Isa::Avx512 => ("vpdpbusd zmm", 16 * 64, |n| unsafe { x86::vpdpbusd(n) }),
-        // SAFETY: as above.
-        Isa::Avx2 => ("vpmaddubsw ymm", 12 * 32, |n| unsafe { x86::vpmaddubsw(n) }),
+        Isa::Amx => ("tdpbusd", 6 * 16 * 16 * 64, |loops| {
+            // SAFETY: the path is `Amx`.
+            unsafe { x86::tdpbusd(loops) }
+        }),
+        Isa::Avx512 => ("vpdpbusd zmm", 16 * 64, |loops| {
+            // SAFETY: the path has AVX-512 VNNI.
+            unsafe { x86::vpdpbusd(loops) }
+        }),
+        Isa::Avx2 => ("vpmaddubsw ymm", 12 * 32, |loops| {
+            // SAFETY: the path has AVX2.
+            unsafe { x86::vpmaddubsw(loops) }
+        }),
         Isa::Scalar => return None,
     };
     let tasks = TASKS * team.threads();

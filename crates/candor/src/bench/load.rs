@@ -14,15 +14,22 @@ use super::trace::{Ask, Reading};
 pub(crate) const ANSWER: u32 = 128;
 
 /// What is sent.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Load {
-    pub(crate) asks: Vec<Ask>,
+    pub(crate) asks: Arc<Vec<Ask>>,
     pub(crate) reading: Reading,
     /// Tokens of every answer; the trace's own where this is none.
     pub(crate) output: Option<u32>,
 }
 
 impl Load {
+    /// The same with other words, so that a run finds nothing of the one before in a server's prefix cache.
+    pub(crate) fn again(&self, run: u64) -> Self {
+        let mut load = self.clone();
+        load.reading.seed = load.reading.seed.wrapping_add(run);
+        load
+    }
+
     fn output_of(&self, number: usize) -> u32 {
         let own = self.asks[number].output_tokens;
         self.output.or(own).unwrap_or(ANSWER).max(1)

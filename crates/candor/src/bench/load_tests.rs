@@ -58,7 +58,7 @@ async fn answer(mut stream: TcpStream, refuse: bool) {
 
 fn load(requests: usize) -> Arc<Load> {
     Arc::new(Load {
-        asks: made_up(requests, 5, 2, 0).0,
+        asks: Arc::new(made_up(requests, 5, 2, 0).0),
         reading: READING,
         output: None,
     })
@@ -116,7 +116,7 @@ fn the_command_lines_answers_win_over_the_traces() {
         let mut asks = ask.clone();
         asks[0].output_tokens = own;
         let load = Load {
-            asks,
+            asks: Arc::new(asks),
             reading: READING,
             output,
         };
@@ -127,4 +127,13 @@ fn the_command_lines_answers_win_over_the_traces() {
         [3, 7, ANSWER]
     );
     assert_eq!(of(None, Some(0)), 1, "an answer has a token");
+}
+
+#[test]
+fn a_run_has_other_words_than_the_one_before_and_the_same_requests() {
+    let (first, second) = (load(2), load(2).again(1));
+    let text = |load: &Load| load.asks[1].text(1, &load.reading);
+    assert_ne!(text(&first), text(&second));
+    assert_eq!(text(&second), text(&load(2).again(1)));
+    assert_eq!(first.asks, second.asks);
 }

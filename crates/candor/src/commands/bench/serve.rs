@@ -50,6 +50,9 @@ timed traces (timestamp, input_length, output_length, hash_ids), BurstGPT (CSV),
 long a prompt is, it is made of that many common words; what the server counted is what is reported.
 Requests with the same hash_ids begin with the same words.
 
+Several numbers are several runs, each with words of its own; ask a server a second time with another
+--seed, or it may find the prompts in its prefix cache (the table says how many tokens it found).
+
 Times are the client's: to the first event with text, between events with text, and to the end. One
 short request is sent first and not counted. Ctrl-C ends the run and reports what is finished.")]
 pub(crate) struct Serve {
@@ -172,7 +175,7 @@ impl Serve {
             }
         };
         Ok(Load {
-            asks,
+            asks: Arc::new(asks),
             reading,
             output: self.output_tokens,
         })
@@ -192,15 +195,15 @@ impl Serve {
     }
 
     async fn measure(&self) -> anyhow::Result<ExitCode> {
-        let load = Arc::new(self.load()?);
+        let all = self.load()?;
         let client = self.client().await?;
         // One that is not counted: it says at once what is wrong, and wakes what sleeps.
         let first = client.ask("Hello", 1).await;
         first.map_err(|error| anyhow::anyhow!("{} does not answer: {error}", self.url))?;
-        let paces = self.paces(&load.asks);
+        let paces = self.paces(&all.asks);
         let (mut reports, mut answered, runs) = (Vec::new(), 0, paces.len());
         for (number, pace) in paces.into_iter().enumerate() {
-            let rate = self.rate.get(number).copied();
+            let (rate, load) = (self.rate.get(number).copied(), Arc::new(all.again(number as u64)));
             let what = described(&pace, rate, load.asks.len());
             let outcome = self.one(&client, &load, pace.clone()).await;
             let figures = Figures::new(&outcome);
@@ -307,7 +310,7 @@ impl Serve {
             "burstiness": 1.0,
             "max_concurrency": clients,
             "ignore_eos": client.ignore_eos,
-            "seed": self.seed,
+            "seed": load.reading.seed,
             "stopped": outcome.stopped,
         });
         if let Value::Object(all) = &mut fields {
@@ -336,6 +339,7 @@ impl Serve {
 
 fn described(pace: &Pace, rate: Option<f64>, requests: usize) -> String {
     match (pace, rate) {
+        (Pace::Clients(1), _) => format!("{requests} requests, 1 client"),
         (Pace::Clients(clients), _) => format!("{requests} requests, {clients} clients"),
         (Pace::At(_), Some(rate)) if rate.is_infinite() => format!("{requests} requests at once"),
         (Pace::At(_), Some(rate)) => format!("{requests} requests, {rate} per second"),
