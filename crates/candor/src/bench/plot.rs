@@ -43,6 +43,7 @@ fn shares(across: &str, of: &str, samples: &Samples) -> (Panel, String) {
     };
     let step = sorted.len().div_ceil(MOST_POINTS).max(1);
     let mut points = vec![(0.0, 0.0)];
+    points.extend(sorted.first().map(|ms| (*ms, 0.0)));
     let last = sorted.len().saturating_sub(1);
     let drawn = sorted
         .iter()
@@ -63,8 +64,8 @@ fn timeline(title: &str, records: &[Record]) -> (Panel, String) {
         .fold(1e-3, f64::max);
     let rows = shown.len().max(1) as f64;
     let panel = Panel {
-        title: format!("requests of {title}: waiting (pale), answered (dark)"),
-        across: "seconds".to_owned(),
+        title: "each request: waiting for its first token (pale), answered (dark), failed (red)".to_owned(),
+        across: format!("seconds: {title}"),
         up: String::new(),
         size: (WIDTH, rows * BAR),
         ends: (end, rows),

@@ -25,12 +25,12 @@ Examples:
   candor bench --json > bench.json
   candor bench serve --clients 8            a running server under load
 
-Close other programs first. Before anything is timed, the model computes the same tokens at once and
-one by one, and both must give the same bits.
+Close other programs first. Before anything is timed, the model computes the same tokens at once
+and one by one, and both must give the same bits.
 
-The floor: a step reads all weights once and multiplies them with each token. `at most` is what the
-machine could do if that were all and nothing stood still, from the memory bandwidth and the int8
-products measured in the same run; attention, norms and rounding are not counted."
+The floor: a step reads all weights once and multiplies them with each token. `at most` is what
+the machine could do if that were all and nothing stood still, from the memory bandwidth and the
+int8 products measured in the same run; attention, norms and rounding are not counted."
 )]
 pub(crate) struct Bench {
     #[command(subcommand)]

@@ -36,25 +36,25 @@ Examples:
   candor bench serve --rate 2.5 --requests 200 --json run.json --plot run.svg
   candor bench serve --rate inf             all at once
   candor bench serve --shared-prefix 1024 --prompt-tokens 1280
-  candor bench serve --url http://127.0.0.1:8000 --chat --trace ShareGPT.json --requests 500 --rate 4
-  candor bench serve --trace conversation_trace.jsonl --timestamps ms --block-tokens 512 --rate 0.5
+  candor bench serve --url http://127.0.0.1:8000 --chat --trace ShareGPT.json -n 500 --rate 4
+  candor bench serve --trace conversation_trace.jsonl --timestamps ms --block-tokens 512
 
-Pace. --clients: each asks again when it has its answer. --rate: requests come whether or not earlier
-ones are answered, at the random times of a Poisson process. A trace with times is replayed at these;
---rate then stretches them until they have that rate on average (bursts stay bursts), `--rate inf`
-drops them, and so does --clients.
+Pace. --clients: each asks again when it has its answer. --rate: requests come whether or not
+earlier ones are answered, at the random times of a Poisson process. A trace with times is
+replayed at these; --rate then stretches them until they have that rate on average (bursts stay
+bursts), `--rate inf` drops them, and so does --clients.
 
-Traces are read by what is in them: ShareGPT (JSON), the JSONL of vllm bench (prompt, output_tokens),
-timed traces (timestamp, input_length, output_length, hash_ids), BurstGPT (CSV), guidellm's data sets
-(prompt, prompt_tokens_count, output_tokens_count) and saved benchmarks. Where a trace says only how
-long a prompt is, it is made of that many common words; what the server counted is what is reported.
-Requests with the same hash_ids begin with the same words.
+Traces are read by what is in them: ShareGPT (JSON), the JSONL of vllm bench (prompt,
+output_tokens), timed traces (timestamp, input_length, output_length, hash_ids), BurstGPT (CSV),
+guidellm's data sets (prompt, prompt_tokens_count, output_tokens_count) and saved benchmarks.
+Where a trace says only how long a prompt is, it is made of that many common words; what the
+server counted is what is reported. Requests with the same hash_ids begin with the same words.
 
-Several numbers are several runs, each with words of its own; ask a server a second time with another
---seed, or it may find the prompts in its prefix cache (the table says how many tokens it found).
+Several numbers are several runs, each with words of its own. Ask a server a second time with
+another --seed, or it may find the prompts in its prefix cache (the table says how many tokens).
 
-Times are the client's: to the first event with text, between events with text, and to the end. One
-short request is sent first and not counted. Ctrl-C ends the run and reports what is finished.")]
+Times are the client's: to the first event with text, between events with text, and to the end.
+One short request is sent first and not counted. Ctrl-C ends the run and reports what is finished.")]
 pub(crate) struct Serve {
     /// The server's address, with or without /v1
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
