@@ -39,8 +39,9 @@ pub(crate) fn times(asks: &[Ask], rate: Option<f64>, seed: u64) -> Vec<Duration>
     }
 }
 
+/// Nobody waits longer than some years; clocks cannot.
 fn seconds(at: f64) -> Duration {
-    Duration::try_from_secs_f64(at).unwrap_or_default()
+    Duration::try_from_secs_f64(if at > 0.0 { at.min(1e8) } else { 0.0 }).unwrap_or_default()
 }
 
 /// Gaps of a Poisson process are exponential: -ln(u) / rate. The first request comes at once.
@@ -93,6 +94,7 @@ mod tests {
         assert_eq!(millis(times(&asks, None, 0)), [0, 1000, 4000]);
         assert_eq!(millis(times(&asks, Some(2.0), 0)), [0, 250, 1000]);
         assert_eq!(millis(times(&asks, Some(f64::INFINITY), 0)), [0, 0, 0]);
+        assert!(millis(times(&asks, Some(f64::MIN_POSITIVE), 0))[2] >= 1000 * 100_000_000);
     }
 
     #[test]

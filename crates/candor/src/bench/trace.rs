@@ -16,6 +16,7 @@ use std::io::Read as _;
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
+use serde::de::{Deserializer as _, Error as _, IgnoredAny, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
 use super::words;
@@ -71,6 +72,9 @@ impl Ask {
         let mut left = count;
         for id in shared {
             let part = left.min(reading.block);
+            if part == 0 {
+                break;
+            }
             // Even streams are blocks, odd ones the rest: no two are the same.
             words::append(&mut text, part, &mut words::random(reading.seed, id.wrapping_mul(2)));
             left -= part;
@@ -132,24 +136,40 @@ fn parse(text: &str, most: usize, reading: &Reading) -> anyhow::Result<Vec<Ask>>
     Ok(asks)
 }
 
-/// A JSON list: conversations, or requests.
+/// A JSON list: conversations, or requests. One entry is in memory at a time.
 fn whole(text: &str, most: usize) -> anyhow::Result<Vec<Ask>> {
-    let entries: Vec<Value> = serde_json::from_str(text).context("it begins as a JSON list and is none")?;
-    let mut asks = Vec::new();
-    for (number, entry) in entries.iter().enumerate() {
-        if asks.len() == most {
-            break;
-        }
-        let ask = match entry.get("conversations") {
-            Some(turns) => conversation(turns),
-            None => entry
-                .as_object()
-                .context("it is no object")
-                .and_then(|fields| one(fields, 1.0).map(Some)),
-        };
-        asks.extend(ask.with_context(|| format!("entry {}", number + 1))?);
+    let mut json = serde_json::Deserializer::from_str(text);
+    let asks = json.deserialize_seq(Entries { most });
+    asks.map_err(|error| anyhow::anyhow!("{error}"))
+}
+
+struct Entries {
+    most: usize,
+}
+
+impl<'de> Visitor<'de> for Entries {
+    type Value = Vec<Ask>;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a list of conversations or requests")
     }
-    Ok(asks)
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<Vec<Ask>, A::Error> {
+        let (mut asks, mut number) = (Vec::new(), 0);
+        while asks.len() < self.most {
+            let Some(entry) = entries.next_element::<Map<String, Value>>()? else {
+                return Ok(asks);
+            };
+            number += 1;
+            let ask = match entry.get("conversations") {
+                Some(turns) => conversation(turns),
+                None => one(&entry, 1.0).map(Some),
+            };
+            asks.extend(ask.map_err(|error| A::Error::custom(format!("entry {number}: {error:#}")))?);
+        }
+        while entries.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(asks)
+    }
 }
 
 /// The first turn and the length of the second; nothing where there are fewer.

@@ -1,4 +1,6 @@
 #![allow(clippy::unwrap_used)]
+use proptest::prelude::*;
+
 use super::*;
 
 const READING: Reading = Reading {
@@ -114,7 +116,9 @@ fn broken_lines_are_sentences_with_their_numbers() {
     assert!(refused("prompt,output_tokens\na,many\n").contains("line 2"));
     assert!(refused("[{\"conversations\": [{}, {}]}]").contains("entry 1: its first turn has no `value`"));
     assert!(refused("").contains("no request"));
-    assert!(refused("[1").contains("it begins as a JSON list and is none"));
+    assert!(refused("[{\"prompt\": \"a\"}, 1]").contains("line 1"));
+    assert!(refused("[{\"prompt\": \"a\"}, {\"prompt\": 1}]").contains("entry 2: `prompt` is no text"));
+    assert!(refused("[{\"prompt\": \"a\"}").contains("EOF"));
 }
 
 #[test]
@@ -128,6 +132,28 @@ fn times_that_some_requests_lack_are_no_times() {
 fn no_more_requests_are_read_than_are_wanted() {
     let many = "{\"prompt\": \"a\"}\n".repeat(10) + "broken";
     assert_eq!(parse(&many, 10, &READING).unwrap().len(), 10);
+    assert_eq!(parse("[{\"prompt\": \"a\"}, 7]", 1, &READING).unwrap().len(), 1);
+}
+
+proptest! {
+    #[test]
+    fn any_text_ends_in_requests_or_a_sentence(
+        text in "\\PC{0,200}",
+        parts in proptest::collection::vec(
+            prop::sample::select(vec![
+                "[", "]", "{", "}", ",", ":", "\n", "\"", "\"prompt\"", "\"a\"", "\"input_length\"", "\"timestamp\"", "1e308", "-1",
+                "7", "null", "\"hash_ids\"", "\"conversations\"", "\"value\"", "\"benchmarks\"", "prompt,output_tokens",
+            ]),
+            0..40,
+        ),
+    ) {
+        for text in [text, parts.concat()] {
+            if let Ok(asks) = parse(&text, 100, &READING) {
+                prop_assert!(!asks.is_empty() && asks.len() <= 100);
+                prop_assert!(asks.iter().all(|ask| ask.at.is_none_or(|at| at >= 0.0)));
+            }
+        }
+    }
 }
 
 #[test]
