@@ -27,8 +27,8 @@ check:              ## formatting, lints, documentation, dependencies
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --locked --workspace --no-deps --document-private-items
 	@if command -v cargo-deny >/dev/null; then cargo deny --locked check; else echo "cargo-deny is not installed: dependencies were not checked (cargo install cargo-deny)"; fi
 
-bench: build        ## tokens per second of the default model
-	@$(CANDOR) bench $(ARGS)
+bench: build        ## tokens per second beside llama.cpp, which is built in target/ the first time
+	@python3 runs/bench_beside_llama_cpp.py --venv target/bench-venv $(ARGS)
 
 fuzz:               ## every fuzz target, FUZZ_SECONDS each; needs cargo-fuzz
 	@cd fuzz && for target in fuzz_targets/*.rs; do RUSTC_BOOTSTRAP=1 cargo fuzz run "$$(basename "$$target" .rs)" -- -max_total_time=$(FUZZ_SECONDS) || exit 1; done

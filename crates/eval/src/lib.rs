@@ -7,4 +7,5 @@ pub mod plain;
 pub mod plots;
 pub mod report;
 pub mod scores;
+pub mod svg;
 pub mod tasks;

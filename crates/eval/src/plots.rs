@@ -1,13 +1,12 @@
 //! Two pictures of probabilities: how often what was said with p came true (reliability), and how many of the given answers
-//! are wrong when only the surest are given (risk and coverage). SVG, written by hand; light and dark follow the reader.
+//! are wrong when only the surest are given (risk and coverage).
 
 use std::fmt::Write as _;
 
 use crate::report::Curve;
+use crate::svg::{Panel, document};
 
 const SIDE: f64 = 300.0;
-const LEFT: f64 = 52.0;
-const TOP: f64 = 34.0;
 const BINS: usize = 15;
 /// Draws of one picture at most.
 const MOST_DOTS: usize = 400;
@@ -22,16 +21,17 @@ pub fn reliability(curve: &Curve) -> String {
         (said, bin.iter().filter(|(_, right)| *right).count() as f64 / n, n)
     });
     let bins: Vec<_> = bins.collect();
-    let mut inner = line(&[(0.0, 0.0), (1.0, 1.0)], "even");
-    inner += &line(&bins.iter().map(|(x, y, _)| (*x, *y)).collect::<Vec<_>>(), "curve");
+    let panel = panel(&curve.name, "said", "came true");
+    let mut inner = panel.line(&[(0.0, 0.0), (1.0, 1.0)], "even");
+    inner += &panel.line(&bins.iter().map(|(x, y, _)| (*x, *y)).collect::<Vec<_>>(), "curve");
     for (x, y, n) in bins {
-        let (cx, cy) = place(x, y);
+        let (cx, cy) = panel.place(x, y);
         let _ = write!(
             inner,
             "<circle class=\"dot\" cx=\"{cx:.1}\" cy=\"{cy:.1}\" r=\"3.5\"><title>said {x:.2}, true {y:.2}, {n} cases</title></circle>"
         );
     }
-    picture(&curve.name, "said", "came true", &inner)
+    picture(panel, inner)
 }
 
 /// Share of questions answered against the share of wrong ones among those, from the surest answer down.
@@ -46,56 +46,27 @@ pub fn risk_coverage(curve: &Curve) -> String {
             dots.push(((k + 1) as f64 / n as f64, wrong / (k + 1) as f64));
         }
     }
+    let panel = panel(&curve.name, "answered", "wrong among them");
     let mut inner = [0.05, 0.1]
         .iter()
-        .map(|risk| line(&[(0.0, *risk), (1.0, *risk)], "even"))
+        .map(|risk| panel.line(&[(0.0, *risk), (1.0, *risk)], "even"))
         .collect::<String>();
-    inner += &line(&dots, "curve");
-    picture(&curve.name, "answered", "wrong among them", &inner)
+    inner += &panel.line(&dots, "curve");
+    picture(panel, inner)
 }
 
-fn place(x: f64, y: f64) -> (f64, f64) {
-    (LEFT + SIDE * x.clamp(0.0, 1.0), TOP + SIDE * (1.0 - y.clamp(0.0, 1.0)))
-}
-
-fn line(points: &[(f64, f64)], class: &str) -> String {
-    let points = points.iter().map(|(x, y)| {
-        let (x, y) = place(*x, *y);
-        format!("{x:.1},{y:.1}")
-    });
-    format!(
-        "<polyline class=\"{class}\" points=\"{}\"/>",
-        points.collect::<Vec<_>>().join(" ")
-    )
-}
-
-fn picture(title: &str, across: &str, up: &str, inner: &str) -> String {
-    let (width, height) = (LEFT + SIDE + 20.0, TOP + SIDE + 48.0);
-    let mut ticks = String::new();
-    for k in 0..=5 {
-        let at = f64::from(k) / 5.0;
-        let (x, y) = place(at, at);
-        let _ = write!(
-            ticks,
-            "<text x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{at:.1}</text><text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{at:.1}</text>",
-            TOP + SIDE + 18.0,
-            LEFT - 8.0,
-            y + 4.0
-        );
+fn panel(title: &str, across: &str, up: &str) -> Panel {
+    Panel {
+        title: title.to_owned(),
+        across: across.to_owned(),
+        up: up.to_owned(),
+        size: (SIDE, SIDE),
+        ends: (1.0, 1.0),
     }
-    let title = title.replace('&', "&amp;").replace('<', "&lt;");
-    format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\" role=\"img\" aria-label=\"{label}\">\
-<style>text{{font:12px system-ui,sans-serif;fill:#444}}.title{{font-weight:600}}rect{{fill:none;stroke:#bbb}}polyline{{fill:none}}.even{{stroke:#999;stroke-dasharray:4 4}}.curve{{stroke:#2563eb;stroke-width:2}}.dot{{fill:#2563eb}}\
-@media(prefers-color-scheme:dark){{text{{fill:#ccc}}rect{{stroke:#555}}.curve{{stroke:#7aa2ff}}.dot{{fill:#7aa2ff}}}}</style>\
-<text class=\"title\" x=\"{LEFT}\" y=\"20\">{title}</text><rect x=\"{LEFT}\" y=\"{TOP}\" width=\"{SIDE}\" height=\"{SIDE}\"/>{ticks}{inner}\
-<text x=\"{mid}\" y=\"{below}\" text-anchor=\"middle\">{across}</text>\
-<text transform=\"translate(14 {middle}) rotate(-90)\" text-anchor=\"middle\">{up}</text></svg>\n",
-        label = title.replace('"', "&quot;"),
-        mid = LEFT + SIDE / 2.0,
-        below = TOP + SIDE + 38.0,
-        middle = TOP + SIDE / 2.0,
-    )
+}
+
+fn picture(panel: Panel, inner: String) -> String {
+    document(&panel.title.clone(), &[(panel, inner)])
 }
 
 #[cfg(test)]

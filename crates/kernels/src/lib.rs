@@ -11,6 +11,7 @@ pub mod gemm;
 mod lanes;
 pub mod memory;
 pub mod ops;
+pub mod probe;
 pub mod scan;
 mod shared;
 pub mod team;

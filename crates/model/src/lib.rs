@@ -21,7 +21,7 @@ pub use decoder::{Decoder, PAGE_TOKENS, PageId, Segment, Step};
 pub use encoder::Encoder;
 pub use error::Error;
 pub use kv::{KvFormat, KvPages, KvShape};
-pub use linear::Precision;
+pub use linear::{Precision, Work};
 pub use open::{Info, LoadOptions, Model};
 pub use pair::PairEncoder;
 pub use template::ChatTemplate;

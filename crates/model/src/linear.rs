@@ -1,6 +1,8 @@
 //! What hides the weight format: a linear layer, an embedding table, and norms; and the loader that makes them from a
 //! file's tensors, with every shape checked.
 
+use std::cell::Cell;
+
 use candor_kernels::formats::dequantize;
 use candor_kernels::gemm::{Quantized, Weights, WholeRows, matmul_quantized, matmul_together, matmul_whole};
 use candor_kernels::ops;
@@ -153,15 +155,61 @@ impl Norm {
     }
 }
 
+/// What the linear layers do for one token: the least that any engine must, whose bench can say how near it comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Work {
+    /// Bytes of packed weights that are read, those of the output layer included.
+    pub bytes: u64,
+    /// Multiply-adds, without those of the output layer.
+    pub multiply_adds: u64,
+    /// Multiply-adds of the output layer, which only sees tokens whose logits are wanted.
+    pub head_multiply_adds: u64,
+}
+
 /// Makes layers from tensors; knows the file's name for messages.
 pub(crate) struct Loader<'a> {
     pub(crate) source: &'a dyn Source,
     pub(crate) team: &'a Team,
     pub(crate) precision: Precision,
     pub(crate) params: &'a Params,
+    /// Of the layers made so far.
+    pub(crate) work: Cell<Work>,
 }
 
 impl Loader<'_> {
+    /// Counts what layers do, of which a token goes through `used` of `of`.
+    fn count<'w>(&self, layers: impl Iterator<Item = &'w Linear>, used: usize, of: usize) {
+        let (mut bytes, mut products) = (0, 0);
+        for layer in layers {
+            if let Table::Blocks(weights) = &layer.table {
+                bytes += weights.bytes() as u64;
+                products += (weights.rows() * weights.cols()) as u64;
+            }
+        }
+        let share = |whole: u64| whole.saturating_mul(used as u64) / of.max(1) as u64;
+        let mut work = self.work.get();
+        work.bytes += share(bytes);
+        work.multiply_adds += share(products);
+        self.work.set(work);
+    }
+
+    /// The embeddings, and the output layer where the file has one of its own: its products are counted apart, and a
+    /// table that is only looked up counts nothing.
+    pub(crate) fn ends(&self, vocab: usize, dim: usize, own_head: bool) -> Result<(Linear, Option<Linear>), Error> {
+        let before = self.work.get();
+        let embed = self.linear("token_embd", vocab, dim)?;
+        let mut head = None;
+        if own_head {
+            self.work.set(before);
+            head = Some(self.linear("output", vocab, dim)?);
+        }
+        let mut work = self.work.get();
+        work.head_multiply_adds = work.multiply_adds - before.multiply_adds;
+        work.multiply_adds = before.multiply_adds;
+        self.work.set(work);
+        Ok((embed, head))
+    }
+
     fn fail(&self, what: String) -> Error {
         Error::File {
             file: self.source.name(),
@@ -255,10 +303,12 @@ impl Loader<'_> {
         } else {
             None
         };
-        Ok(Linear {
+        let linear = Linear {
             table: Table::Blocks(self.pack(&tensor, rows, cols)?),
             bias,
-        })
+        };
+        self.count(std::iter::once(&linear), 1, 1);
+        Ok(linear)
     }
 
     /// The layer `name` of an encoder, which is only ever read in batches: arithmetic is the limit and not memory, so
@@ -279,9 +329,12 @@ impl Loader<'_> {
     pub(crate) fn experts(&self, name: &str, count: usize, rows: usize, cols: usize) -> Result<Vec<Linear>, Error> {
         let stacked = format!("{name}_exps.weight");
         let Some(all) = self.source.tensor(&stacked) else {
-            return (0..count)
-                .map(|i| self.linear(&format!("{name}.{i}"), rows, cols))
-                .collect();
+            let before = self.work.get();
+            let experts = (0..count).map(|i| self.linear(&format!("{name}.{i}"), rows, cols));
+            let experts = experts.collect::<Result<Vec<_>, Error>>()?;
+            self.work.set(before);
+            self.count(experts.iter(), self.params.experts_used, count);
+            return Ok(experts);
         };
         if all.shape != [count, rows, cols] {
             return Err(self.misfit(&stacked, all.shape, &format!("[{count}, {rows}, {cols}]")));
@@ -298,7 +351,10 @@ impl Loader<'_> {
                 bias: None,
             })
         };
-        all.bytes.chunks_exact(all.bytes.len() / count).map(expert).collect()
+        let experts = all.bytes.chunks_exact(all.bytes.len() / count).map(expert);
+        let experts = experts.collect::<Result<Vec<_>, Error>>()?;
+        self.count(experts.iter(), self.params.experts_used, count);
+        Ok(experts)
     }
 
     fn pack(&self, tensor: &Tensor<'_>, rows: usize, cols: usize) -> Result<Weights, Error> {

@@ -1,5 +1,6 @@
 //! A model, opened: from a path to a network, its tokenizer, its template, and what people want to know of it.
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -11,7 +12,7 @@ use crate::arch::{ARCHS, Arch, Kind};
 use crate::gguf::Gguf;
 use crate::hf::Folder;
 use crate::kv::{KvFormat, KvShape};
-use crate::linear::{Loader, Precision};
+use crate::linear::{Loader, Precision, Work};
 use crate::mmap::Mapped;
 use crate::params::{Params, Pooling};
 use crate::template::ChatTemplate;
@@ -60,6 +61,8 @@ pub struct Info {
     pub bytes: u64,
     /// How most weights are stored.
     pub quantization: String,
+    /// What its linear layers do for one token; nothing before the network is loaded.
+    pub work: Work,
     /// The licence that the file names.
     pub license: Option<String>,
     /// The chat template's text.
@@ -124,6 +127,7 @@ impl Model {
             team: &team,
             precision: options.precision,
             params: &params,
+            work: Cell::default(),
         };
         let kv = KvShape {
             layers: params.layers,
@@ -146,6 +150,7 @@ impl Model {
             ));
         }
         info.vocab = outputs;
+        info.work = loader.work.get();
         let template = info.chat_template.as_deref().and_then(|source| {
             match ChatTemplate::with_tool_use(source, info.tool_template.as_deref(), &bos, &eos) {
                 Ok(template) => Some(Arc::new(template)),

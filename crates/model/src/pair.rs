@@ -154,6 +154,7 @@ impl PairEncoder {
             team,
             precision: Precision::Compact,
             params: &params,
+            work: std::cell::Cell::default(),
         };
         let kv = KvShape {
             layers: params.layers,

@@ -44,6 +44,17 @@ fn every_command_has_help_with_examples() {
 }
 
 #[test]
+fn the_load_of_a_server_has_help_of_its_own() {
+    let help = Place::new().run(&["bench", "serve", "--help"]);
+    assert!(help.out.contains("Examples:\n  "), "{}", help.out);
+    assert!(
+        help.out.lines().all(|line| line.chars().count() <= 120),
+        "a line is too long"
+    );
+    assert_snapshot("help_bench_serve", &help.out);
+}
+
+#[test]
 fn a_wrong_command_line_says_what_is_near_and_exits_with_2() {
     let ran = Place::new().run(&["generat"]);
     assert_eq!(ran.status, 2);

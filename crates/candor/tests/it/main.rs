@@ -10,6 +10,7 @@
 
 mod asking;
 mod bad_input;
+mod bench;
 mod config;
 mod extracting;
 mod help;

@@ -234,13 +234,10 @@ impl Ends {
     pub(super) fn load(loader: &Loader<'_>) -> Result<Self, Error> {
         let dim = loader.params.dim;
         let vocab = loader.rows("token_embd.weight", dim)?;
-        let head = if loader.has("output.weight") && !loader.params.tied {
-            Some(loader.linear("output", vocab, dim)?)
-        } else {
-            None
-        };
+        let own_head = loader.has("output.weight") && !loader.params.tied;
+        let (embed, head) = loader.ends(vocab, dim, own_head)?;
         Ok(Self {
-            embed: loader.linear("token_embd", vocab, dim)?,
+            embed,
             norm: loader.norm("output_norm", dim)?,
             head,
             dim,

@@ -128,3 +128,36 @@ fn a_model_says_what_it_is() {
         [model.tokenizer.id_of("a").unwrap(), 257, 195, 169]
     );
 }
+
+#[test]
+fn the_work_for_a_token_is_that_of_its_matrices_and_of_as_many_experts_as_it_uses() {
+    for (file, used, experts) in [
+        ("llama.gguf", 1, 1),
+        ("gemma3_plain.gguf", 1, 1),
+        ("qwen3_moe.gguf", 2, 6),
+    ] {
+        let (_, tensors) = Model::inspect(&fixture(file)).unwrap();
+        let work = Model::open(&fixture(file), &EXACT).unwrap().info.work;
+        let (mut blocks, mut head, mut bytes) = (0, 0, 0);
+        // Where there is an output layer, the embeddings are only looked up.
+        let untied = tensors.iter().any(|tensor| tensor.name == "output.weight");
+        let looked_up = |name: &str| untied && name == "token_embd.weight";
+        for tensor in tensors.iter().filter(|t| t.shape.len() > 1 && !looked_up(&t.name)) {
+            let (cols, rows) = (
+                tensor.shape[tensor.shape.len() - 1],
+                tensor.shape[tensor.shape.len() - 2],
+            );
+            let stacked: usize = tensor.shape[..tensor.shape.len() - 2].iter().product();
+            let expert = tensor.name.contains("_exps.");
+            let share = |whole: usize| if expert { whole * used / experts } else { whole } as u64;
+            let products = share(stacked * rows * cols);
+            match tensor.name.as_str() {
+                "token_embd.weight" | "output.weight" => head += products,
+                _ => blocks += products,
+            }
+            bytes += share(stacked * rows.next_multiple_of(16) * cols * 4); // groups of 16 rows, as f32
+        }
+        assert_eq!((work.multiply_adds, work.head_multiply_adds), (blocks, head), "{file}");
+        assert_eq!(work.bytes, bytes, "{file}");
+    }
+}
