@@ -31,12 +31,13 @@ const INTERRUPTED: u8 = 130;
 #[command(after_help = "\
 Examples:
   candor quantize model-f16.gguf model-q4_k_m.gguf --to Q4_K_M
-  candor quantize model-f16.gguf model-q8_0.gguf --to Q8_0      nearly nothing lost, half the size
-  candor quantize small.gguf wide.gguf --to F32 --requantize    back to plain numbers, for other tools
+  candor quantize model-f16.gguf model-q8_0.gguf --to Q8_0     half the size, nearly nothing lost
+  candor quantize small.gguf wide.gguf --to F32 --requantize   plain numbers, for other tools
 
-The names mean the same mixes of formats as llama.cpp's llama-quantize. Q4_K_M is what most people take; Q8_0 for models
-below one billion parameters. Begin from F32, F16 or BF16: what an earlier format lost does not come back. A folder with
-safetensors has to be converted to GGUF first, for example with llama.cpp's convert_hf_to_gguf.py.")]
+The names mean the same mixes of formats as llama.cpp's llama-quantize. Q4_K_M is what most people
+take; below a billion parameters, Q8_0 is worth its size. Begin from F32, F16 or BF16: what an
+earlier format lost does not come back. A folder with safetensors has to be converted to GGUF first,
+for example with llama.cpp's convert_hf_to_gguf.py.")]
 pub(crate) struct Quantize {
     /// The file to read: a path, or a name from `candor models`
     #[arg(value_name = "IN")]
@@ -100,7 +101,7 @@ impl Quantize {
             },
         );
         let team = Team::new(threads);
-        let stop = stop_at_ctrl_c()?;
+        let stop = stop_when_told()?;
         let bar = bar(plan.tensors.iter().map(|tensor| tensor.before).sum());
         let written = plan.write(&gguf, &self.to, &team, &mut |done| {
             bar.set_position(done);
@@ -194,16 +195,15 @@ fn say_fallbacks(plan: &Plan) {
     }
 }
 
-/// What Ctrl-C sets.
-fn stop_at_ctrl_c() -> anyhow::Result<Arc<AtomicBool>> {
+/// What Ctrl-C sets: the half-written file is removed then.
+fn stop_when_told() -> anyhow::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     let (flag, runtime) = (stop.clone(), crate::runtime::start()?);
     std::thread::Builder::new()
-        .name("candor-ctrl-c".into())
+        .name("candor-signals".into())
         .spawn(move || {
-            if runtime.block_on(tokio::signal::ctrl_c()).is_ok() {
-                flag.store(true, Ordering::Relaxed);
-            }
+            runtime.block_on(crate::runtime::told_to_stop());
+            flag.store(true, Ordering::Relaxed);
         })
         .context("cannot start a thread; is there a limit on processes?")?;
     Ok(stop)
@@ -248,7 +248,8 @@ impl Row {
     }
 }
 
-/// Sizes before and after, bits per parameter, and the root mean square error, for each format and for the file.
+/// Sizes before and after, bits per parameter, and the root mean square error (in the weights' units, and relative to
+/// their own root mean square), for each format and for the file.
 fn table(plan: &Plan, losses: &[Loss], to: &Path, (before, after): (u64, u64)) -> Result<String, std::fmt::Error> {
     let (mut rows, mut total): (BTreeMap<&str, Row>, Row) = (BTreeMap::new(), Row::default());
     for (tensor, loss) in plan.tensors.iter().zip(losses) {
@@ -266,7 +267,7 @@ fn table(plan: &Plan, losses: &[Loss], to: &Path, (before, after): (u64, u64)) -
     writeln!(
         text,
         "  {:6} {:>8} {:>10} {:>10} {:>16} {:>12} {:>12}",
-        "format", "tensors", "before", "after", "bits/parameter", "rms error", "of weights"
+        "format", "tensors", "before", "after", "bits/parameter", "rms error", "relative"
     )?;
     for (name, row) in &rows {
         text.push_str(&row.line(name, (row.before, row.after)));

@@ -1,6 +1,7 @@
-//! Weight formats of GGUF files. One file per quantized format says how a file's block reads; everything else
-//! (dequantizing, repacking, kernels) is written once over `Quant`. Adding a format: a file with `read`, a line in
-//! `Format` and in `with_quant!`.
+//! Weight formats of GGUF files. One file per quantized format says how a file's block is read and written; everything
+//! else (dequantizing, repacking, kernels) is written once over `Quant`. How scales are found for weights that are not
+//! quantized yet stands in `quantize`. Adding a format: a file with `read` and `write`, its `Fit`, a line in `Format` and
+//! in `with_quant!`.
 
 mod float;
 mod layout;

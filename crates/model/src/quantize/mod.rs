@@ -16,6 +16,8 @@ use mix::{Facts, Rules, fitting, is_converted, layer};
 
 /// Weights that are converted before they are written, about.
 const SLAB_WEIGHTS: usize = 1 << 22;
+/// Rows longer than this are refused: no model has them, and a row is in memory as a whole.
+const MAX_COLS: usize = 1 << 24;
 /// What `general.quantization_version` says: the layout of blocks since 2023.
 const QUANTIZATION_VERSION: u32 = 2;
 
@@ -51,7 +53,7 @@ impl Plan {
     /// Plans by the recipe `mix`; `pure` gives every converted tensor its base format, without exceptions.
     ///
     /// # Errors
-    /// If the file is one part of several.
+    /// If the file is one part of several, or what its header says cannot be a model's.
     pub fn new(gguf: &Gguf, mix: Mix, pure: bool) -> Result<Self, Error> {
         if gguf.u64("split.count").is_some_and(|parts| parts > 1) {
             return Err(Error::file(
@@ -60,6 +62,25 @@ impl Plan {
             ));
         }
         let summaries = gguf.tensors();
+        // A damaged header could name the same bytes a million times, and the new file would hold them as often.
+        if summaries.iter().map(|tensor| tensor.bytes as u64).sum::<u64>() > gguf.bytes() {
+            return Err(Error::file(
+                gguf.path(),
+                "has tensors that overlap; it is damaged, get it again",
+            ));
+        }
+        if let Some(long) = summaries
+            .iter()
+            .find(|tensor| tensor.shape.last().is_some_and(|cols| *cols > MAX_COLS))
+        {
+            return Err(Error::file(
+                gguf.path(),
+                format!(
+                    "tensor `{}` has rows of more than {MAX_COLS} weights, as no model has",
+                    long.name
+                ),
+            ));
+        }
         // The rules count tensors layer by layer, whatever their order in the file.
         let mut order: Vec<usize> = (0..summaries.len()).collect();
         order.sort_by_key(|i| (layer(&summaries[*i].name).map_or(0, |n| n + 1), &summaries[*i].name));

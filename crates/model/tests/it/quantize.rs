@@ -6,6 +6,10 @@ use candor_kernels::formats::{Format, dequantize};
 use candor_kernels::team::Team;
 use candor_model::gguf::{Gguf, Metadata, NewTensor, Writer};
 use candor_model::quantize::{Mix, Plan};
+use candor_model::{LoadOptions, Model};
+
+use crate::at_hand::{model, shared};
+use crate::greedy::logprobs;
 
 fn fixture(name: &str) -> Gguf {
     Gguf::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)).unwrap()
@@ -142,4 +146,76 @@ fn a_pure_recipe_has_one_format_for_all_matrices() {
             .iter()
             .any(|tensor| tensor.to == Format::Q8_0 && tensor.wanted == Some(Format::Q6K))
     );
+}
+
+/// A header that names the same bytes over and over.
+#[test]
+fn a_file_whose_tensors_overlap_is_refused_and_does_not_grow_without_end() {
+    let folder = Folder::new("overlap");
+    let path = folder.0.join("overlap.gguf");
+    let mut bytes = b"GGUF".to_vec();
+    bytes.extend(3u32.to_le_bytes());
+    bytes.extend(1000u64.to_le_bytes());
+    bytes.extend(0u64.to_le_bytes());
+    for i in 0..1000u64 {
+        let name = format!("{i}.weight");
+        bytes.extend((name.len() as u64).to_le_bytes());
+        bytes.extend(name.as_bytes());
+        bytes.extend(2u32.to_le_bytes());
+        bytes.extend(64u64.to_le_bytes());
+        bytes.extend(64u64.to_le_bytes());
+        bytes.extend(0u32.to_le_bytes());
+        bytes.extend(0u64.to_le_bytes());
+    }
+    bytes.resize(bytes.len().next_multiple_of(32) + 4 * 64 * 64, 0);
+    std::fs::write(&path, bytes).unwrap();
+    let error = Plan::new(&Gguf::open(&path).unwrap(), Mix::Q8_0, false).unwrap_err();
+    assert!(error.to_string().contains("overlap"), "{error}");
+}
+
+/// Perplexity on the first windows of the golden text, as in `greedy`.
+fn perplexity(path: &Path, team: &Team) -> Option<f64> {
+    let text = std::fs::read_to_string(shared("golden/ppl_en.txt")?).unwrap();
+    let model = Model::open(path, &LoadOptions::default()).unwrap();
+    let decoder = model.decoder().unwrap();
+    let tokens = model.tokenizer.framed(model.tokenizer.encode(&text, false));
+    let wanted: Vec<usize> = (256..511).collect();
+    let (mut nll, mut scored) = (0.0, 0);
+    for window in tokens.chunks_exact(512).take(3) {
+        let rows = logprobs(&**decoder, team, window, &wanted);
+        nll -= rows
+            .iter()
+            .zip(&window[257..])
+            .map(|(row, id)| f64::from(row[*id as usize]))
+            .sum::<f64>();
+        scored += rows.len();
+    }
+    Some((nll / f64::from(scored as u32)).exp())
+}
+
+/// Bounds: what all 16 windows lose (docs/models.md), and two percent for there being three of them.
+#[test]
+fn a_models_perplexity_grows_by_no_more_than_its_format_must_cost() {
+    let (Some(path), Some(_)) = (model("smollm2"), shared("golden/ppl_en.txt")) else {
+        return;
+    };
+    let (folder, team) = (Folder::new("perplexity"), Team::new(2));
+    let wide = folder.0.join("wide.gguf");
+    let write = |from: &Path, to: &Path, mix| {
+        let gguf = Gguf::open(from).unwrap();
+        let plan = Plan::new(&gguf, mix, false).unwrap();
+        plan.write(&gguf, to, &team, &mut |_| true).unwrap().unwrap();
+        perplexity(to, &team).unwrap()
+    };
+    let before = write(&path, &wide, Mix::F32);
+    for (mix, most) in [
+        (Mix::Q8_0, 1.022),
+        (Mix::Q5KM, 1.024),
+        (Mix::Q4KM, 1.064),
+        (Mix::Q4_0, 1.18),
+    ] {
+        let after = write(&wide, &folder.0.join("narrow.gguf"), mix);
+        println!("{}: {after:.3} after {before:.3}", mix.name());
+        assert!(after < most * before, "{}: {after} after {before}", mix.name());
+    }
 }
