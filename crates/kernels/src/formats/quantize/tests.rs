@@ -109,7 +109,6 @@ fn weights_of_a_bell_lose_no_more_than_the_formats_bits_must() {
         (Format::Q2K, 0.285),
     ] {
         let (_, loss) = quantized(format, &x, COLS, 1).unwrap();
-        println!("{} {:.4}", format.name(), loss.relative());
         assert!(loss.relative() < most, "{}: {}", format.name(), loss.relative());
     }
 }
