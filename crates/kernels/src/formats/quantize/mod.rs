@@ -157,9 +157,9 @@ pub fn convert(
 
 /// What converting a row needs.
 struct Rows {
-    /// The row, [cols].
+    /// The row, `cols` weights.
     x: Vec<f32>,
-    /// What comes out of it, [cols].
+    /// What comes out of it, as many.
     y: Vec<f32>,
     from: Format,
     to: Format,
