@@ -12,6 +12,7 @@ mod mmap;
 mod open;
 pub mod pair;
 mod params;
+pub mod quantize;
 pub mod template;
 pub mod tokenizer;
 pub mod weights;

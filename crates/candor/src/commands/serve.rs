@@ -196,31 +196,13 @@ fn url(address: SocketAddr, base: &str) -> String {
 
 /// Completes at the first Ctrl-C or SIGTERM. The second one ends the program.
 async fn stopped() {
-    signal().await;
+    crate::runtime::told_to_stop().await;
     eprintln!("stopping; running answers may finish (Ctrl-C again stops at once)");
     tokio::spawn(async {
-        signal().await;
+        crate::runtime::told_to_stop().await;
         #[expect(clippy::exit, reason = "the user asked twice")]
         std::process::exit(130);
     });
-}
-
-#[cfg(unix)]
-async fn signal() {
-    let Ok(mut term) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        result = tokio::signal::ctrl_c() => if result.is_err() { std::future::pending().await },
-        _ = term.recv() => {}
-    }
-}
-
-#[cfg(not(unix))]
-async fn signal() {
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending().await
-    }
 }
 
 #[cfg(test)]

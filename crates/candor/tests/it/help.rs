@@ -2,7 +2,7 @@
 
 use crate::program::{Place, assert_snapshot};
 
-const COMMANDS: [&str; 19] = [
+const COMMANDS: [&str; 20] = [
     "serve",
     "chat",
     "generate",
@@ -17,6 +17,7 @@ const COMMANDS: [&str; 19] = [
     "mcp",
     "eval",
     "inspect",
+    "quantize",
     "bench",
     "doctor",
     "config",

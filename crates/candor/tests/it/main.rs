@@ -17,6 +17,7 @@ mod help;
 mod models;
 mod pipes;
 mod program;
+mod quantizing;
 mod serving;
 mod sources;
 mod web;

@@ -128,11 +128,18 @@ pub(crate) trait Quant {
     const LAYOUT: Layout;
     /// Takes a block of `BYTES` bytes apart.
     fn read(block: &[u8], parts: &mut Parts);
+    /// Puts a block of `BYTES` bytes together: the inverse of `read`. Integers must fit their bits.
+    fn write(parts: &Parts, block: &mut [u8]);
 }
 
 /// Reads an f16 at byte `at`.
 pub(crate) fn half_at(block: &[u8], at: usize) -> f16 {
     f16::from_le_bytes([block[at], block[at + 1]])
+}
+
+/// Writes an f16 at byte `at`.
+pub(crate) fn set_half(block: &mut [u8], at: usize, value: f16) {
+    block[at..at + 2].copy_from_slice(&value.to_le_bytes());
 }
 
 /// The scale and minimum of a scale group.

@@ -1,6 +1,7 @@
-//! Weight formats of GGUF files. One file per quantized format says how a file's block reads; everything else
-//! (dequantizing, repacking, kernels) is written once over `Quant`. Adding a format: a file with `read`, a line in
-//! `Format` and in `with_quant!`.
+//! Weight formats of GGUF files. One file per quantized format says how a file's block is read and written; everything
+//! else (dequantizing, repacking, kernels) is written once over `Quant`. How scales are found for weights that are not
+//! quantized yet stands in `quantize`. Adding a format: a file with `read` and `write`, its `Fit`, a line in `Format` and
+//! in `with_quant!`.
 
 mod float;
 mod layout;
@@ -10,6 +11,7 @@ mod q3_k;
 mod q4_k;
 mod q5_k;
 mod q6_k;
+pub mod quantize;
 
 pub(crate) use layout::{Layout, Parts, Planes, Quant, Scales, scale_and_min, value};
 pub(crate) use legacy::{Q4_0, Q4_1, Q5_0, Q5_1, Q8_0};
@@ -171,6 +173,26 @@ impl Format {
         })
     }
 
+    /// ggml's number of the tensor type, the inverse of `from_ggml`.
+    #[must_use]
+    pub fn to_ggml(self) -> u32 {
+        match self {
+            Format::F32 => 0,
+            Format::F16 => 1,
+            Format::Q4_0 => 2,
+            Format::Q4_1 => 3,
+            Format::Q5_0 => 6,
+            Format::Q5_1 => 7,
+            Format::Q8_0 => 8,
+            Format::Q2K => 10,
+            Format::Q3K => 11,
+            Format::Q4K => 12,
+            Format::Q5K => 13,
+            Format::Q6K => 14,
+            Format::BF16 => 30,
+        }
+    }
+
     /// Whether the weights are plain floats.
     #[must_use]
     pub fn is_float(self) -> bool {
@@ -245,10 +267,28 @@ mod tests {
     }
 
     #[test]
+    fn a_block_that_is_taken_apart_and_put_together_is_the_same_bytes() {
+        fn again<Q: Quant>(block: &[u8]) -> Vec<u8> {
+            let (mut parts, mut out) = (Parts::default(), vec![0xa5; block.len()]);
+            for (block, out) in block.chunks(Q::BYTES).zip(out.chunks_mut(Q::BYTES)) {
+                Q::read(block, &mut parts);
+                Q::write(&parts, out);
+            }
+            out
+        }
+        for (format, fixture) in FIXTURES.into_iter().filter(|(format, _)| !format.is_float()) {
+            let (blocks, _) = fixture.split_at(format.row_bytes(512).unwrap());
+            let out = with_quant!(format, Q => again::<Q>(blocks), _ => unreachable!());
+            assert_eq!(out, blocks, "{}", format.name());
+        }
+    }
+
+    #[test]
     fn numbers_of_ggml_name_the_formats_and_nothing_else() {
         let known: Vec<Format> = (0..64).filter_map(Format::from_ggml).collect();
         assert_eq!(known.len(), Format::ALL.len());
         assert!(Format::ALL.iter().all(|f| known.contains(f)));
+        assert!(Format::ALL.iter().all(|f| Format::from_ggml(f.to_ggml()) == Some(*f)));
         assert_eq!(Format::Q6K.row_bytes(512), Some(420));
         assert_eq!(Format::Q6K.row_bytes(500), None);
     }

@@ -4,8 +4,8 @@
 //! the third bit of weight `32 j + i`. Scales: low nibbles of bytes 0..8 are scales 0..8 and their high nibbles scales
 //! 8..16; the upper two bits of scale `s` are bits `2 (s / 4)` of byte `8 + s % 4`.
 
-use super::layout::{Layout, Parts, Planes, Quant, Scales, half_at};
-use super::q2_k::two_bits;
+use super::layout::{Layout, Parts, Planes, Quant, Scales, half_at, set_half};
+use super::q2_k::{set_two_bits, two_bits};
 
 /// w = (d (sc - 32)) (q - 4).
 pub(crate) struct Q3K;
@@ -33,5 +33,21 @@ impl Quant for Q3K {
             *sc = (low | high << 4) as i8 - 32;
         }
         parts.d = half_at(block, 108);
+    }
+    fn write(parts: &Parts, block: &mut [u8]) {
+        block.fill(0);
+        set_two_bits(&mut block[32..96], &parts.q);
+        for (run, q) in parts.q.as_chunks::<32>().0.iter().enumerate() {
+            for (b, q) in block[..32].iter_mut().zip(q) {
+                *b |= (q >> 2 & 1) << run;
+            }
+        }
+        let scales = &mut block[96..108];
+        for (s, sc) in parts.sc.iter().enumerate() {
+            let sc = (sc + 32) as u8;
+            scales[s % 8] |= (sc & 15) << (4 * (s / 8));
+            scales[8 + s % 4] |= (sc >> 4 & 3) << (2 * (s / 4));
+        }
+        set_half(block, 108, parts.d);
     }
 }

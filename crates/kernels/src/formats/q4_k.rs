@@ -3,7 +3,7 @@
 //! Block: `d: f16, dmin: f16`, `scales: [u8; 12]`, `q: [u8; 128]`. Each run of 64 weights has 32 bytes: low halves are its
 //! first 32 weights, high halves the others.
 
-use super::layout::{Layout, Parts, Planes, Quant, Scales, half_at};
+use super::layout::{Layout, Parts, Planes, Quant, Scales, half_at, set_half};
 
 /// w = (d sc) q - dmin m.
 pub(crate) struct Q4K;
@@ -29,6 +29,25 @@ pub(super) fn four_bits(q: &mut [u8; 256], packed: &[u8]) {
     }
 }
 
+/// Packs eight 6-bit scales and minima into 12 bytes, as `scales_and_mins` reads them.
+pub(super) fn set_scales_and_mins(b: &mut [u8], parts: &Parts) {
+    for s in 0..4 {
+        let [sc, mn, sc4, mn4] = [parts.sc[s], parts.mn[s], parts.sc[s + 4], parts.mn[s + 4]].map(|v| v as u8 & 63);
+        b[s] = sc | sc4 >> 4 << 6;
+        b[s + 4] = mn | mn4 >> 4 << 6;
+        b[s + 8] = sc4 & 15 | mn4 << 4;
+    }
+}
+
+/// Packs the low four bits of 256 integers into 128 bytes.
+pub(super) fn set_four_bits(packed: &mut [u8], q: &[u8; 256]) {
+    for (pair, bytes) in packed.as_chunks_mut::<32>().0.iter_mut().enumerate() {
+        for (i, b) in bytes.iter_mut().enumerate() {
+            *b = q[pair * 64 + i] & 15 | q[pair * 64 + 32 + i] << 4;
+        }
+    }
+}
+
 impl Quant for Q4K {
     const BLOCK: usize = 256;
     const BYTES: usize = 144;
@@ -43,5 +62,11 @@ impl Quant for Q4K {
         parts.m = half_at(block, 2);
         scales_and_mins(parts, &block[4..16]);
         four_bits(&mut parts.q, &block[16..144]);
+    }
+    fn write(parts: &Parts, block: &mut [u8]) {
+        set_half(block, 0, parts.d);
+        set_half(block, 2, parts.m);
+        set_scales_and_mins(&mut block[4..16], parts);
+        set_four_bits(&mut block[16..144], &parts.q);
     }
 }

@@ -4,7 +4,7 @@
 //! nibbles (weights 0..64 in the low halves, 64..128 in the high ones) and 32 bytes whose bits 2j, 2j+1 belong to
 //! weights 32 j ...
 
-use super::layout::{Layout, Parts, Planes, Quant, Scales, half_at};
+use super::layout::{Layout, Parts, Planes, Quant, Scales, half_at, set_half};
 
 /// w = (d sc) (q - 32).
 pub(crate) struct Q6K;
@@ -31,5 +31,19 @@ impl Quant for Q6K {
             *sc = *b as i8;
         }
         parts.d = half_at(block, 208);
+    }
+    fn write(parts: &Parts, block: &mut [u8]) {
+        block.fill(0);
+        for (run, q) in parts.q.as_chunks::<32>().0.iter().enumerate() {
+            let (half, j) = (run / 4, run % 4);
+            for (i, q) in q.iter().enumerate() {
+                block[half * 64 + j % 2 * 32 + i] |= (q & 15) << (4 * (j / 2));
+                block[128 + half * 32 + i] |= (q >> 4 & 3) << (2 * j);
+            }
+        }
+        for (b, sc) in block[192..208].iter_mut().zip(&parts.sc) {
+            *b = *sc as u8;
+        }
+        set_half(block, 208, parts.d);
     }
 }

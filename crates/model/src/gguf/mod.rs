@@ -6,8 +6,10 @@
 
 mod cursor;
 mod value;
+mod write;
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use candor_kernels::formats::Format;
@@ -17,12 +19,15 @@ use crate::mmap::Mapped;
 use crate::weights::{Tensor, TensorSummary};
 use cursor::{Cursor, Fault};
 pub use value::{Array, Kind, Strings, Value};
+pub use write::{Metadata, NewTensor, Writer};
 
 const MAX_TENSORS: u64 = 1 << 20;
 const MAX_METADATA: u64 = 1 << 16;
 const MAX_KEY: u64 = 1 << 16;
 const MAX_TENSOR_NAME: u64 = 1 << 10;
 const MAX_DIMENSIONS: u32 = 4;
+/// What `general.alignment` is where nobody says.
+const DEFAULT_ALIGNMENT: u64 = 32;
 
 /// Where a tensor lies and what it is.
 #[derive(Debug, Clone)]
@@ -43,6 +48,8 @@ pub struct Gguf {
     metadata: HashMap<String, Value>,
     /// Keys in the order of the file.
     keys: Vec<String>,
+    /// Where each of their entries lies, key and value.
+    entries: Vec<Range<usize>>,
     tensors: HashMap<String, TensorInfo>,
     /// Names in the order of the file.
     names: Vec<String>,
@@ -60,6 +67,7 @@ impl Gguf {
             version,
             metadata,
             keys,
+            entries,
             tensors,
             names,
         } = header;
@@ -69,6 +77,7 @@ impl Gguf {
             version,
             metadata,
             keys,
+            entries,
             tensors,
             names,
         })
@@ -104,6 +113,17 @@ impl Gguf {
         self.keys
             .iter()
             .filter_map(|key| Some((key.as_str(), self.metadata.get(key)?)))
+    }
+
+    /// All metadata as it stands in the file: each key with the bytes of its entry (key, type, value).
+    pub fn entries(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        let bytes = self.entries.iter().filter_map(|range| self.map.get(range.clone()));
+        self.keys.iter().map(String::as_str).zip(bytes)
+    }
+
+    /// To what tensors are aligned, in bytes.
+    pub fn alignment(&self) -> u64 {
+        self.u64("general.alignment").unwrap_or(DEFAULT_ALIGNMENT)
     }
 
     /// The value of `key`.
@@ -233,6 +253,7 @@ struct Header {
     version: u32,
     metadata: HashMap<String, Value>,
     keys: Vec<String>,
+    entries: Vec<Range<usize>>,
     tensors: HashMap<String, TensorInfo>,
     names: Vec<String>,
 }
@@ -271,6 +292,7 @@ impl Header {
             version,
             metadata: HashMap::new(),
             keys: Vec::new(),
+            entries: Vec::new(),
             tensors: HashMap::new(),
             names: Vec::new(),
         };
@@ -286,6 +308,7 @@ impl Header {
     }
 
     fn metadata_entry(&mut self, cursor: &mut Cursor<'_>) -> Result<(), Fault> {
+        let start = cursor.position();
         let key = cursor.string(MAX_KEY, "a metadata key")?;
         let key = std::str::from_utf8(key)
             .map_err(|_| "has a metadata key that is not UTF-8; the file is damaged, get it again".to_owned())?;
@@ -298,6 +321,7 @@ impl Header {
             ));
         }
         self.keys.push(key.to_owned());
+        self.entries.push(start..cursor.position());
         Ok(())
     }
 
@@ -348,7 +372,7 @@ impl Header {
     /// Checks every tensor's range against the file.
     fn place(&mut self, file_len: u64, header_end: u64, offsets: &[u64]) -> Result<(), Fault> {
         let alignment = match self.metadata.get("general.alignment") {
-            None => 32,
+            None => DEFAULT_ALIGNMENT,
             Some(value) => value
                 .as_u64()
                 .filter(|a| a.is_power_of_two() && (8..=1 << 20).contains(a))

@@ -40,6 +40,11 @@ impl Kind {
             .copied()
     }
 
+    /// The code of this type, the inverse of `from_code`.
+    pub(super) fn code(self) -> u32 {
+        self as u32
+    }
+
     /// Bytes per value; `None` where that depends on the value.
     pub(super) fn fixed_size(self) -> Option<u64> {
         match self {

@@ -7,6 +7,7 @@ mod folder;
 mod greedy;
 mod hostile;
 mod paths;
+mod quantize;
 mod same_bits;
 mod template;
 mod tiny;
