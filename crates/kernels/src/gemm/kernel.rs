@@ -116,9 +116,15 @@ unsafe fn two_quads<L: Tile, Q: Quant, const N: usize, const FIRST: usize, const
 /// Asks for the memory that a stream of weights reaches after `AHEAD` more bytes. The processor does so by itself, but not far
 /// enough: a core then reads half of what the third-level cache gives.
 #[inline(always)]
-fn ahead<L: Tile>(at: *const u8, bytes: usize) {
+pub(super) fn ahead<L: Tile>(at: *const u8, bytes: usize) {
+    ask::<L>(at.wrapping_add(AHEAD), bytes);
+}
+
+/// Asks for the lines of `bytes` bytes at `at`, which may be anywhere.
+#[inline(always)]
+pub(super) fn ask<L: Tile>(at: *const u8, bytes: usize) {
     for line in 0..bytes.div_ceil(64) {
-        L::prefetch(at.wrapping_add(AHEAD + line * 64));
+        L::prefetch(at.wrapping_add(line * 64));
     }
 }
 

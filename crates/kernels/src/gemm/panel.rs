@@ -2,7 +2,7 @@
 //! Where there are registers enough, each pair of activations is loaded once for all groups.
 
 use super::activations::Integers;
-use super::kernel::{Token, finish, start, tokens};
+use super::kernel::{Token, ahead, finish, start, tokens};
 use super::pack::ROWS;
 use super::tile::Tile;
 use super::unpack::{header, quad, scales};
@@ -85,6 +85,7 @@ fn unpack<L: Tile, Q: Quant>(group: &[u8], (from, count): (usize, usize), to: us
             let step = unit
                 .as_ptr()
                 .add(layout.header() + at % layout.steps() * layout.step_bytes());
+            ahead::<L>(step, layout.step_bytes());
             put::<L>(quad::<L, Q, 0>(step), &mut lines[..4]);
             put::<L>(quad::<L, Q, 1>(step), &mut lines[4..8]);
             put::<L>(quad::<L, Q, 2>(step), &mut lines[8..12]);

@@ -169,6 +169,19 @@ mod x86 {
         }
     }
 
+    /// As the intrinsic, but one instruction: of that the compiler makes a product and a sum, which shortens a chain that
+    /// waits and doubles the work of all others (the kernels here have many chains).
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512vnni")]
+    fn vpdpwssd(mut acc: __m512i, w: __m512i, a: __m512i) -> __m512i {
+        // SAFETY: registers only, and the processor has the instruction.
+        unsafe {
+            std::arch::asm!("vpdpwssd {acc}, {w}, {a}", acc = inout(zmm_reg) acc, w = in(zmm_reg) w, a = in(zmm_reg) a,
+                options(pure, nomem, nostack, preserves_flags));
+        }
+        acc
+    }
+
     impl Tile for Avx512 {
         type Int = __m512i;
         #[inline(always)]
@@ -205,7 +218,7 @@ mod x86 {
         }
         #[inline(always)]
         fn dot(acc: Self::Int, w: Self::Int, a: Self::Int) -> Self::Int {
-            unsafe { _mm512_dpwssd_epi32(acc, w, a) }
+            unsafe { vpdpwssd(acc, w, a) }
         }
         #[inline(always)]
         fn plus(a: Self::Int, b: Self::Int) -> Self::Int {

@@ -17,6 +17,7 @@ use std::ops::Range;
 use tiles::Block;
 pub(super) use tiles::Tiles;
 
+use super::kernel::ask;
 use super::pack::{ROWS, Weights};
 use super::unpack::{header, quad, scales};
 use crate::formats::Quant;
@@ -25,6 +26,8 @@ use crate::shared::Shared;
 
 /// Tokens of a tile.
 pub(super) const TOKENS: usize = 16;
+/// So few tokens go through tiles of half the height, in little more than half the time.
+const FEW: usize = 8;
 /// Steps of 32 inputs by 16 rows that are unpacked at a time: 32 KiB of bytes, which many tiles run over.
 const STRETCH: usize = 64;
 /// Lines of 64 bytes of an unpacked step: four inputs of 16 rows each.
@@ -53,15 +56,15 @@ pub(super) struct Config {
 }
 
 impl Config {
-    /// For products of `depth` inputs.
-    pub(super) const fn new(depth: u8) -> Self {
+    /// For products of `depth` inputs of `n` tokens.
+    pub(super) const fn new(depth: u8, n: u8) -> Self {
         let (d, q) = (depth as u16, depth / 4);
         Config {
             palette: 1,
             start: 0,
             reserved: [0; 14],
             row_bytes: [64, 64, 64, 64, d, d, 64, 64, 0, 0, 0, 0, 0, 0, 0, 0],
-            rows: [16, 16, 16, 16, 16, 16, q, q, 0, 0, 0, 0, 0, 0, 0, 0],
+            rows: [n, n, n, n, n, n, q, q, 0, 0, 0, 0, 0, 0, 0, 0],
         }
     }
 }
@@ -136,9 +139,11 @@ pub(super) unsafe fn product<Q: Quant>(
         at: g * ROWS,
         count: (w.rows() - g * ROWS).min(ROWS),
     };
+    // For a single tile nothing is gained from groups side by side, and one panel stays in the first-level cache.
+    let together = if range.len() > 1 { GROUPS } else { 1 };
     PANELS.with_borrow_mut(|panels| {
-        for first in groups.clone().step_by(GROUPS) {
-            let few = first..(first + GROUPS).min(groups.end);
+        for first in groups.clone().step_by(together) {
+            let few = first..(first + together).min(groups.end);
             // SAFETY: as promised.
             unsafe { panel::<Q>(w, few, tiles, range.clone(), &results, panels) };
         }
@@ -161,7 +166,9 @@ unsafe fn panel<'a, Q: Quant>(
     let layout = Q::LAYOUT;
     let steps = w.group(0).len() / layout.unit_bytes() * layout.steps();
     assert_eq!(steps, tiles.steps, "same inputs");
-    let config = Config::new((32 / layout.groups) as u8);
+    // Few tokens leave rows of the unit's tiles out, and what follows for them.
+    let few = range.len() == 1 && tiles.tokens - range.start * TOKENS <= FEW;
+    let config = Config::new((32 / layout.groups) as u8, if few { FEW } else { TOKENS } as u8);
     for from in (0..steps).step_by(STRETCH) {
         let count = STRETCH.min(steps - from);
         for (g, panel) in groups.clone().zip(panels.iter_mut()) {
@@ -173,8 +180,22 @@ unsafe fn panel<'a, Q: Quant>(
         for i in range.clone() {
             let acts = &tiles.tile(i)[from..][..count];
             for (g, panel) in groups.clone().zip(panels.iter()) {
+                // What is unpacked next, while the unit is at work: the groups after these.
+                let bytes = w.group(g).len() / steps;
+                let next = w
+                    .group(g)
+                    .as_ptr()
+                    .wrapping_add(groups.len() * w.group(g).len() + from * bytes);
+                let next = (i == range.start).then_some((next, bytes));
                 // SAFETY: as promised; `unpack` wrote all that `tile` reads of these steps.
-                unsafe { tile::<Q>(panel.as_ptr(), acts, from == 0, i * TOKENS, &results(g)) };
+                unsafe {
+                    let panel = panel.as_ptr();
+                    if few {
+                        tile::<Q, FEW>(panel, acts, from == 0, i * TOKENS, &results(g), next);
+                    } else {
+                        tile::<Q, TOKENS>(panel, acts, from == 0, i * TOKENS, &results(g), next);
+                    }
+                }
             }
         }
         // SAFETY: likewise.
@@ -229,16 +250,23 @@ unsafe fn bytes<Q: Quant>(w: [__m512i; 4], lines: *mut [u8; 64]) {
     }
 }
 
-/// One tile of tokens, from token `t` on, by the unpacked steps.
+/// One tile of up to N tokens, from token `t` on, by the unpacked steps; asks for memory at `next`, some bytes a step.
 ///
 /// # Safety
 /// The unit is configured for Q, the panel holds as many steps as `acts` has blocks, and nobody else uses the results.
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512vbmi")]
-unsafe fn tile<Q: Quant>(panel: *const Panel, acts: &[Block], first: bool, t: usize, results: &Results<'_>) {
+unsafe fn tile<Q: Quant, const N: usize>(
+    panel: *const Panel,
+    acts: &[Block],
+    first: bool,
+    t: usize,
+    results: &Results<'_>,
+    next: Option<(*const u8, usize)>,
+) {
     let groups = Q::LAYOUT.groups;
-    let count = TOKENS.min(results.tokens - t);
-    let mut acc = [_mm512_setzero_ps(); TOKENS];
+    let count = N.min(results.tokens - t);
+    let mut acc = [_mm512_setzero_ps(); N];
     if !first {
         for (i, acc) in acc.iter_mut().enumerate().take(count) {
             // SAFETY: as promised.
@@ -262,9 +290,12 @@ unsafe fn tile<Q: Quant>(panel: *const Panel, acts: &[Block], first: bool, t: us
             if k + 1 < all {
                 multiply(k + 1, dots[(k + 1) % 2].as_mut_ptr());
             }
+            if let (Some((next, bytes)), 0) = (next, k % groups) {
+                ask::<Avx512>(next.wrapping_add(k / groups * bytes), bytes);
+            }
             let scale = _mm512_loadu_ps((*panel).scales[k].as_ptr());
             let min = _mm512_loadu_ps((*panel).mins[k].as_ptr());
-            finish::<Q>(
+            finish::<Q, N>(
                 &mut acc,
                 dots[k % 2].as_ptr(),
                 (scale, min),
@@ -310,8 +341,8 @@ unsafe fn multiply(a: *const u8, w: *const u8, to: *mut Dots) {
 /// `dots` hold what `multiply` wrote.
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512vbmi")]
-unsafe fn finish<Q: Quant>(
-    acc: &mut [__m512; TOKENS],
+unsafe fn finish<Q: Quant, const N: usize>(
+    acc: &mut [__m512; N],
     dots: *const Dots,
     (scale, min): (__m512, __m512),
     acts: &Block,
@@ -320,7 +351,7 @@ unsafe fn finish<Q: Quant>(
     let which = if Q::LAYOUT.groups == 1 { 0 } else { 1 + g };
     // Written out: the compiler keeps sums in registers only where it needs no loop.
     macro_rules! tokens {
-        ($($t:literal)*) => {$({
+        ($($t:literal)*) => {$(if $t < N {
             // SAFETY: as promised.
             let part = |i: usize| unsafe { _mm512_loadu_si512((*dots).0[i][$t].as_ptr().cast()) };
             let dot = _mm512_add_epi32(_mm512_slli_epi32::<8>(part(0)), part(1));

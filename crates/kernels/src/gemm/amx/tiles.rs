@@ -23,6 +23,7 @@ pub(super) struct Block {
 /// Activations as the unit takes them: for each 16 tokens, their blocks one after another. Missing tokens are zero.
 pub(in crate::gemm) struct Tiles {
     pub(super) steps: usize,
+    pub(super) tokens: usize,
     blocks: Vec<Block>,
 }
 
@@ -50,7 +51,11 @@ impl Tiles {
         });
         // SAFETY: `round` wrote each of them.
         unsafe { blocks.set_len(count * steps) };
-        Tiles { steps, blocks }
+        Tiles {
+            steps,
+            tokens: x.len() / cols.max(1),
+            blocks,
+        }
     }
 
     pub(super) fn tile(&self, i: usize) -> &[Block] {

@@ -69,7 +69,7 @@ pub(super) unsafe fn round(x: &[f32], cols: usize, out: &mut [MaybeUninit<Block>
 /// The processor is an `Isa::Amx`.
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512vbmi")]
 pub(super) unsafe fn part(acts: &Activations, w: &WholeRows, place: &Place<'_>) {
-    let config = Config::new(STEP as u8);
+    let config = Config::new(STEP as u8, TOKENS as u8);
     let mut sums = MaybeUninit::<Sums>::uninit();
     // SAFETY: as promised.
     unsafe { asm!("ldtilecfg [{}]", in(reg) &raw const config, options(nostack, readonly)) };
