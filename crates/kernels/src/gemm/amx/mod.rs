@@ -180,20 +180,21 @@ unsafe fn panel<'a, Q: Quant>(
         for i in range.clone() {
             let acts = &tiles.tile(i)[from..][..count];
             for (g, panel) in groups.clone().zip(panels.iter()) {
-                // What is unpacked next, while the unit is at work: the groups after these.
+                let (panel, results) = (panel.as_ptr(), results(g));
+                let (first, t) = (from == 0, i * TOKENS);
+                // What is unpacked next: the groups after these.
                 let bytes = w.group(g).len() / steps;
-                let next = w
-                    .group(g)
-                    .as_ptr()
-                    .wrapping_add(groups.len() * w.group(g).len() + from * bytes);
-                let next = (i == range.start).then_some((next, bytes));
+                let next = w.group(g).as_ptr();
+                let next = next.wrapping_add(groups.len() * w.group(g).len() + from * bytes);
                 // SAFETY: as promised; `unpack` wrote all that `tile` reads of these steps.
                 unsafe {
-                    let panel = panel.as_ptr();
                     if few {
-                        tile::<Q, FEW>(panel, acts, from == 0, i * TOKENS, &results(g), next);
+                        tile::<Q, FEW, true>(panel, acts, (first, t), &results, (next, bytes));
+                    } else if range.len() == 1 {
+                        tile::<Q, TOKENS, true>(panel, acts, (first, t), &results, (next, bytes));
                     } else {
-                        tile::<Q, TOKENS>(panel, acts, from == 0, i * TOKENS, &results(g), next);
+                        // Of many tiles, unpacking is a small part, and asking would hold up the others.
+                        tile::<Q, TOKENS, false>(panel, acts, (first, t), &results, (next, bytes));
                     }
                 }
             }
@@ -250,19 +251,20 @@ unsafe fn bytes<Q: Quant>(w: [__m512i; 4], lines: *mut [u8; 64]) {
     }
 }
 
-/// One tile of up to N tokens, from token `t` on, by the unpacked steps; asks for memory at `next`, some bytes a step.
+/// One tile of up to N tokens, from token `t` on, by the unpacked steps; where ASK, asks for memory at `next`, so many bytes a step.
+///
+/// Not inlined: with its three forms in one function the compiler makes each slower.
 ///
 /// # Safety
 /// The unit is configured for Q, the panel holds as many steps as `acts` has blocks, and nobody else uses the results.
-#[inline]
+#[inline(never)]
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512vbmi")]
-unsafe fn tile<Q: Quant, const N: usize>(
+unsafe fn tile<Q: Quant, const N: usize, const ASK: bool>(
     panel: *const Panel,
     acts: &[Block],
-    first: bool,
-    t: usize,
+    (first, t): (bool, usize),
     results: &Results<'_>,
-    next: Option<(*const u8, usize)>,
+    (next, bytes): (*const u8, usize),
 ) {
     let groups = Q::LAYOUT.groups;
     let count = N.min(results.tokens - t);
@@ -290,7 +292,7 @@ unsafe fn tile<Q: Quant, const N: usize>(
             if k + 1 < all {
                 multiply(k + 1, dots[(k + 1) % 2].as_mut_ptr());
             }
-            if let (Some((next, bytes)), 0) = (next, k % groups) {
+            if ASK && k % groups == 0 {
                 ask::<Avx512>(next.wrapping_add(k / groups * bytes), bytes);
             }
             let scale = _mm512_loadu_ps((*panel).scales[k].as_ptr());
