@@ -10,6 +10,7 @@ use super::pack::ROWS;
 use super::tile::Tile;
 use super::unpack::{header, quad, scales};
 use crate::formats::{Format, Layout, Quant};
+use crate::lanes::ask;
 
 /// How far ahead weights are asked for. 1, 2, 4 and 8 KiB gave 22, 28, 31 and 31 GB/s (docs/log.md).
 const AHEAD: usize = 4096;
@@ -118,14 +119,6 @@ unsafe fn two_quads<L: Tile, Q: Quant, const N: usize, const FIRST: usize, const
 #[inline(always)]
 pub(super) fn ahead<L: Tile>(at: *const u8, bytes: usize) {
     ask::<L>(at.wrapping_add(AHEAD), bytes);
-}
-
-/// Asks for the lines of `bytes` bytes at `at`, which may be anywhere.
-#[inline(always)]
-pub(super) fn ask<L: Tile>(at: *const u8, bytes: usize) {
-    for line in 0..bytes.div_ceil(64) {
-        L::prefetch(at.wrapping_add(line * 64));
-    }
 }
 
 /// acc = fma(dot, w_scale a_scale, acc), and the minimum's part.

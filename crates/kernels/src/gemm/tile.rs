@@ -18,8 +18,6 @@ pub(super) trait Tile: Lanes {
     /// # Safety
     /// 64 bytes at `to` are writable.
     unsafe fn put(line: Self::Int, to: *mut u8);
-    /// Asks for the cache line at `at`, which may be anywhere: a hint that never faults.
-    fn prefetch(at: *const u8);
     /// The same 32 bits 16 times.
     fn bits(v: i32) -> Self::Int;
     fn and(a: Self::Int, b: Self::Int) -> Self::Int;
@@ -84,10 +82,6 @@ mod x86 {
                 _mm256_storeu_si256(p, line.0);
                 _mm256_storeu_si256(p.add(1), line.1);
             }
-        }
-        #[inline(always)]
-        fn prefetch(at: *const u8) {
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) };
         }
         #[inline(always)]
         fn bits(v: i32) -> Self::Int {
@@ -191,10 +185,6 @@ mod x86 {
         #[inline(always)]
         unsafe fn put(line: Self::Int, to: *mut u8) {
             unsafe { _mm512_storeu_si512(to.cast(), line) }
-        }
-        #[inline(always)]
-        fn prefetch(at: *const u8) {
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) };
         }
         #[inline(always)]
         fn bits(v: i32) -> Self::Int {

@@ -11,6 +11,14 @@ use half::f16;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use x86::{Avx2, Avx512};
 
+/// Asks for the lines of `bytes` bytes at `at`, which may be anywhere.
+#[inline(always)]
+pub(crate) fn ask<L: Lanes>(at: *const u8, bytes: usize) {
+    for line in 0..bytes.div_ceil(64) {
+        L::prefetch(at.wrapping_add(line * 64));
+    }
+}
+
 /// 16 lanes of f32.
 ///
 /// The AVX types' methods call their instructions without asking the processor: values of these types are made in
@@ -18,6 +26,9 @@ pub(crate) use x86::{Avx2, Avx512};
 pub(crate) trait Lanes: Copy {
     /// Whether there are registers for twice as many values side by side as 16 of 256 bits hold.
     const WIDE: bool = false;
+    /// Asks for the cache line at `at`, which may be anywhere: a hint that never faults.
+    #[inline(always)]
+    fn prefetch(_at: *const u8) {}
     fn splat(v: f32) -> Self;
     fn load(from: &[f32; 16]) -> Self;
     fn store(self, to: &mut [f32; 16]);

@@ -46,6 +46,10 @@ macro_rules! fold {
 
 impl Lanes for Avx2 {
     #[inline(always)]
+    fn prefetch(at: *const u8) {
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) };
+    }
+    #[inline(always)]
     fn splat(v: f32) -> Self {
         unsafe { Avx2(_mm256_set1_ps(v), _mm256_set1_ps(v)) }
     }
@@ -182,6 +186,10 @@ impl Lanes for Avx2 {
 
 impl Lanes for Avx512 {
     const WIDE: bool = true;
+    #[inline(always)]
+    fn prefetch(at: *const u8) {
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) };
+    }
     #[inline(always)]
     fn splat(v: f32) -> Self {
         unsafe { Avx512(_mm512_set1_ps(v)) }

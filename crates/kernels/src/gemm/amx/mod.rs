@@ -17,11 +17,10 @@ use std::ops::Range;
 use tiles::Block;
 pub(super) use tiles::Tiles;
 
-use super::kernel::ask;
 use super::pack::{ROWS, Weights};
 use super::unpack::{header, quad, scales};
 use crate::formats::Quant;
-use crate::lanes::{Avx512, Lanes};
+use crate::lanes::{Avx512, Lanes, ask};
 use crate::shared::Shared;
 
 /// Tokens of a tile.

@@ -7,7 +7,7 @@ use half::f16;
 
 use super::{KvLayer, PAGE_TOKENS, Params};
 use crate::cpu::Isa;
-use crate::lanes::{Lanes, dispatch};
+use crate::lanes::{Lanes, ask, dispatch};
 use crate::ops::{maths, softmax};
 use crate::shared::Shared;
 
@@ -101,6 +101,7 @@ fn attend_block<L: Lanes>(out: &Shared<'_, f32>, q: &[f32], block: &Block<'_>, p
     let mut page = first_page;
     while page < last_page {
         let two = L::WIDE && page + 1 < last_page;
+        view.ask_for_keys::<L>(page + 2..(page + if two { 4 } else { 3 }).min(last_page));
         let scores = &mut scores[(page - first_page) * PAGE_TOKENS..];
         match block.source.layer {
             KvLayer::F32 { keys, .. } if two => {
@@ -128,11 +129,13 @@ fn attend_block<L: Lanes>(out: &Shared<'_, f32>, q: &[f32], block: &Block<'_>, p
         }
         page += if two { 2 } else { 1 };
     }
+    view.ask_for_values::<L>(first_page..(first_page + 2).min(last_page));
     let mut sums = vec![0.0; rows];
     for (row, sum) in scores.chunks_exact_mut(stride).zip(&mut sums) {
         *sum = softmax::unnormalized::<L>(row);
     }
     for page in first_page..last_page {
+        view.ask_for_values::<L>(page + 2..(page + 3).min(last_page));
         let column = (page - first_page) * PAGE_TOKENS;
         let weights = &scores[column..];
         match block.source.layer {
@@ -232,6 +235,32 @@ impl View<'_> {
     fn of<'s, T>(&self, all: &'s [T], page: usize) -> &'s [T] {
         let len = self.dim * PAGE_TOKENS;
         &all[(self.block.source.pages[page] as usize * self.params.kv_heads + self.block.kv_head) * len..][..len]
+    }
+
+    /// Asks for the keys of pages that come next: pages lie anywhere, so the processor cannot know.
+    #[inline(always)]
+    fn ask_for_keys<L: Lanes>(&self, pages: std::ops::Range<usize>) {
+        for page in pages {
+            match self.block.source.layer {
+                KvLayer::F16 { keys, .. } => ask::<L>(self.of(keys, page).as_ptr().cast(), self.dim * PAGE_TOKENS * 2),
+                KvLayer::F32 { keys, .. } => ask::<L>(self.of(keys, page).as_ptr().cast(), self.dim * PAGE_TOKENS * 4),
+            }
+        }
+    }
+
+    /// As `ask_for_keys`, for values.
+    #[inline(always)]
+    fn ask_for_values<L: Lanes>(&self, pages: std::ops::Range<usize>) {
+        for page in pages {
+            match self.block.source.layer {
+                KvLayer::F16 { values, .. } => {
+                    ask::<L>(self.of(values, page).as_ptr().cast(), self.dim * PAGE_TOKENS * 2)
+                }
+                KvLayer::F32 { values, .. } => {
+                    ask::<L>(self.of(values, page).as_ptr().cast(), self.dim * PAGE_TOKENS * 4)
+                }
+            }
+        }
     }
 
     /// Scores of all rows with the keys of PAGES pages, `[dim][16]` each; `scores` begins at the first page's column.
