@@ -5,6 +5,7 @@
 
 use half::f16;
 
+use super::products::{Stored, dots, pad, weighted, widen_all};
 use super::{KvLayer, PAGE_TOKENS, Params};
 use crate::cpu::Isa;
 use crate::lanes::{Lanes, ask, dispatch};
@@ -12,7 +13,7 @@ use crate::ops::{maths, softmax};
 use crate::shared::Shared;
 
 /// Rows side by side.
-const TILE: usize = 6;
+pub(super) const TILE: usize = 6;
 /// Rows of a task: enough to pay for widening a page.
 const ROWS: usize = 48;
 /// Scores kept by a task: 64 Ki f32 stay in the second-level cache.
@@ -182,26 +183,6 @@ impl Block<'_> {
     }
 }
 
-/// Elements of a page: f32 or f16.
-trait Stored: Copy {
-    /// Loads 16 elements as f32.
-    fn load<L: Lanes>(from: &[Self; 16]) -> L;
-}
-
-impl Stored for f32 {
-    #[inline(always)]
-    fn load<L: Lanes>(from: &[f32; 16]) -> L {
-        L::load(from)
-    }
-}
-
-impl Stored for f16 {
-    #[inline(always)]
-    fn load<L: Lanes>(from: &[f16; 16]) -> L {
-        L::load_half(from)
-    }
-}
-
 /// A task's shapes. Few rows read f16 pages directly; many rows read a page widened to f32 once.
 struct View<'a> {
     rows: usize,
@@ -348,117 +329,10 @@ fn in_tile<L: Lanes, const PAGES: usize, const N: usize>(lanes: [[L; N]; PAGES])
 }
 
 #[inline(always)]
-fn widen_all<L: Lanes>(to: &mut [f32], from: &[f16]) {
-    for (to, from) in to.as_chunks_mut::<16>().0.iter_mut().zip(from.as_chunks::<16>().0) {
-        L::load_half(from).store(to);
-    }
-}
-
-/// Copies rows of `dim` to rows of `padded`.
-fn pad<T: Copy>(to: &mut [f32], padded: usize, from: &[T], dim: usize, wide: impl Fn(T) -> f32) {
-    for (to, from) in to.chunks_exact_mut(padded).zip(from.chunks_exact(dim)) {
-        to.iter_mut().zip(from).for_each(|(to, from)| *to = wide(*from));
-    }
-}
-
-#[inline(always)]
 fn score<L: Lanes>(dot: L, params: &Params) -> L {
     let score = dot.mul(L::splat(params.scale));
     match params.softcap {
         Some(cap) => maths::tanh(score.div(L::splat(cap))).mul(L::splat(cap)),
         None => score,
-    }
-}
-
-/// Dots of N queries of a tile with the 16 keys of each of PAGES pages, `[dim][16]`.
-#[inline(always)]
-fn dots<L: Lanes, T: Stored, const PAGES: usize, const N: usize>(
-    keys: [&[T]; PAGES],
-    queries: &[[f32; TILE]],
-) -> [[L; N]; PAGES] {
-    let mut acc = [[L::splat(0.0); N]; PAGES];
-    let mut lines = [keys[0].as_chunks::<16>().0; PAGES];
-    for j in 0..PAGES {
-        lines[j] = &keys[j].as_chunks::<16>().0[..queries.len()];
-    }
-    for (d, q) in queries.iter().enumerate() {
-        for j in 0..PAGES {
-            let key = T::load::<L>(&lines[j][d]);
-            for i in 0..N {
-                acc[j][i] = key.fma(L::splat(q[i]), acc[j][i]);
-            }
-        }
-    }
-    acc
-}
-
-/// acc += weights x values, for N rows over the slots of a page; `values` `[16][padded]`, `acc` `[N][padded]`.
-#[inline(always)]
-fn weighted<L: Lanes, T: Stored, const N: usize>(
-    acc: &mut [f32],
-    values: &[T],
-    weights: &[f32],
-    stride: usize,
-    slots: std::ops::Range<usize>,
-) {
-    let chunks = values.len() / PAGE_TOKENS / 16;
-    let values = &values.as_chunks::<16>().0[..PAGE_TOKENS * chunks];
-    let acc = &mut acc.as_chunks_mut::<16>().0[..N * chunks];
-    let mut rows = [&[0.0; PAGE_TOKENS]; N];
-    for i in 0..N {
-        if let Some(row) = weights[i * stride..].first_chunk() {
-            rows[i] = row;
-        }
-    }
-    let mut c = 0;
-    while c < chunks {
-        if L::WIDE && c + 2 <= chunks {
-            weighted_chunks::<L, T, 2, N>(acc, values, rows, (c, chunks), slots.clone());
-            c += 2;
-        } else {
-            weighted_chunks::<L, T, 1, N>(acc, values, rows, (c, chunks), slots.clone());
-            c += 1;
-        }
-    }
-}
-
-/// `weighted` of C vectors of 16 elements from `c` on.
-#[inline(always)]
-fn weighted_chunks<L: Lanes, T: Stored, const C: usize, const N: usize>(
-    acc: &mut [[f32; 16]],
-    values: &[[T; 16]],
-    rows: [&[f32; PAGE_TOKENS]; N],
-    (c, chunks): (usize, usize),
-    slots: std::ops::Range<usize>,
-) {
-    let mut lanes = [[L::splat(0.0); N]; C];
-    for j in 0..C {
-        for i in 0..N {
-            lanes[j][i] = L::load(&acc[i * chunks + c + j]);
-        }
-    }
-    if slots.len() == PAGE_TOKENS {
-        for p in 0..PAGE_TOKENS {
-            for j in 0..C {
-                let value = T::load::<L>(&values[p * chunks + c + j]);
-                for i in 0..N {
-                    lanes[j][i] = value.fma(L::splat(rows[i][p]), lanes[j][i]);
-                }
-            }
-        }
-    } else {
-        for p in slots.start..slots.end.min(PAGE_TOKENS) {
-            for j in 0..C {
-                let value = T::load::<L>(&values[p * chunks + c + j]);
-                for i in 0..N {
-                    lanes[j][i] = value.fma(L::splat(rows[i][p]), lanes[j][i]);
-                }
-            }
-        }
-    }
-    for j in 0..C {
-        for i in 0..N {
-            lanes[j][i].store(&mut acc[i * chunks + c + j]);
-        }
     }
 }

@@ -13,6 +13,7 @@
 //! Nothing depends on where a page or chunk begins. Queries that share a key/value head are computed together.
 
 mod kernel;
+mod products;
 mod store;
 #[cfg(test)]
 mod tests;
