@@ -20,6 +20,7 @@ import json
 import os
 import platform
 import shlex
+import signal
 import statistics
 import subprocess
 import sys
@@ -151,7 +152,16 @@ def theirs(options, model, flash):
     command = [options.llama_python, __file__, "--worker", "--threads", str(options.threads), "--flash", str(flash)]
     command += ["--generate", str(options.generate), "--prompts", *map(str, options.prompts), "--depths", *map(str, options.depths)]
     command += ["--parallel-prompt", str(options.parallel_prompt), "--parallel", *map(str, options.parallel), "--", model]
-    report = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout.splitlines()[-1])
+    ran = subprocess.run(command, stdout=subprocess.PIPE)
+    if ran.returncode < 0:
+        sys.exit(
+            f"llama-cpp-python ended by {signal.Signals(-ran.returncode).name}. As gcc 12.2 builds its AMX kernels they do that; build it with another "
+            "compiler (CC and CXX), or without AMX: remove the environment, and give this again with CMAKE_ARGS='-DGGML_NATIVE=OFF -DGGML_AVX2=ON "
+            "-DGGML_FMA=ON -DGGML_F16C=ON -DGGML_AVX512=ON -DGGML_AVX512_VNNI=ON'"
+        )
+    if ran.returncode:
+        sys.exit("llama-cpp-python failed; what it said stands above")
+    report = json.loads(ran.stdout.splitlines()[-1])
     return report["version"], report["rates"]
 
 
