@@ -88,10 +88,10 @@ fn the_largest_integers_over_the_most_inputs_do_not_overflow() {
     let team = Team::new(1);
     for (x, w) in [(1.0, 1.0), (-1.0, 1.0), (-1.0, -1.0)] {
         let case = Case {
-            rows: 3,
+            rows: 33,
             cols: super::MOST_INPUTS,
             x: vec![x; 2 * super::MOST_INPUTS],
-            w: vec![w; 3 * super::MOST_INPUTS],
+            w: vec![w; 33 * super::MOST_INPUTS],
             bias: None,
         };
         for isa in cpu::available() {
@@ -139,4 +139,20 @@ fn weights_that_cannot_be_integers_are_refused() {
     assert!(WholeRows::new(&[0.5; 8000], 2, 4000, &team).unwrap().is_some());
     assert!(WholeRows::new(&[0.5; 8200], 2, 4100, &team).unwrap().is_none());
     assert!(WholeRows::new(&[0.5; 3], 2, 2, &team).is_err());
+}
+
+#[test]
+fn deep_rows_of_an_odd_number_of_groups_have_the_bits_of_the_scalar_twin() {
+    let team = Team::new(2);
+    for (rows, cols, tokens) in [(40, 773, 33), (80, 1536, 5), (200, 768, 40)] {
+        let case = Case::new(rows, cols, tokens, 9);
+        let twin = case.product(Isa::Scalar, &team, &case.x);
+        for isa in cpu::available() {
+            assert_eq!(
+                bits(&case.product(isa, &team, &case.x)),
+                bits(&twin),
+                "{isa:?}, [{rows}, {cols}]"
+            );
+        }
+    }
 }
