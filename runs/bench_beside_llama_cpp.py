@@ -155,8 +155,8 @@ def theirs(options, model, flash):
     ran = subprocess.run(command, stdout=subprocess.PIPE)
     if ran.returncode < 0:
         sys.exit(
-            f"llama-cpp-python ended by {signal.Signals(-ran.returncode).name}. As gcc 12.2 builds its AMX kernels they do that; build it with another "
-            "compiler (CC and CXX), or without AMX: remove the environment, and give this again with CMAKE_ARGS='-DGGML_NATIVE=OFF -DGGML_AVX2=ON "
+            f"llama-cpp-python ended by {signal.Signals(-ran.returncode).name}. As gcc 12.2 builds its AMX kernels they do that (docs/performance.md); "
+            "build it without AMX, or with another compiler: remove the environment, and give this again with, for example, CMAKE_ARGS='-DGGML_NATIVE=OFF -DGGML_AVX2=ON "
             "-DGGML_FMA=ON -DGGML_F16C=ON -DGGML_AVX512=ON -DGGML_AVX512_VNNI=ON'"
         )
     if ran.returncode:
