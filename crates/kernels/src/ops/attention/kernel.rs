@@ -221,26 +221,26 @@ impl View<'_> {
     /// Asks for the keys of pages that come next: pages lie anywhere, so the processor cannot know.
     #[inline(always)]
     fn ask_for_keys<L: Lanes>(&self, pages: std::ops::Range<usize>) {
-        for page in pages {
-            match self.block.source.layer {
-                KvLayer::F16 { keys, .. } => ask::<L>(self.of(keys, page).as_ptr().cast(), self.dim * PAGE_TOKENS * 2),
-                KvLayer::F32 { keys, .. } => ask::<L>(self.of(keys, page).as_ptr().cast(), self.dim * PAGE_TOKENS * 4),
-            }
+        match self.block.source.layer {
+            KvLayer::F16 { keys, .. } => self.ask_for::<L, f16>(keys, pages),
+            KvLayer::F32 { keys, .. } => self.ask_for::<L, f32>(keys, pages),
         }
     }
 
     /// As `ask_for_keys`, for values.
     #[inline(always)]
     fn ask_for_values<L: Lanes>(&self, pages: std::ops::Range<usize>) {
+        match self.block.source.layer {
+            KvLayer::F16 { values, .. } => self.ask_for::<L, f16>(values, pages),
+            KvLayer::F32 { values, .. } => self.ask_for::<L, f32>(values, pages),
+        }
+    }
+
+    #[inline(always)]
+    fn ask_for<L: Lanes, T>(&self, all: &[T], pages: std::ops::Range<usize>) {
         for page in pages {
-            match self.block.source.layer {
-                KvLayer::F16 { values, .. } => {
-                    ask::<L>(self.of(values, page).as_ptr().cast(), self.dim * PAGE_TOKENS * 2)
-                }
-                KvLayer::F32 { values, .. } => {
-                    ask::<L>(self.of(values, page).as_ptr().cast(), self.dim * PAGE_TOKENS * 4)
-                }
-            }
+            let part = self.of(all, page);
+            ask::<L>(part.as_ptr().cast(), size_of_val(part));
         }
     }
 
