@@ -13,7 +13,7 @@
 
 mod activations;
 #[cfg(target_arch = "x86_64")]
-mod amx;
+pub(crate) mod amx;
 mod buffer;
 mod kernel;
 mod pack;
@@ -22,9 +22,9 @@ mod run;
 mod scalar;
 #[cfg(test)]
 pub(crate) mod tests;
-mod tile;
+pub(crate) mod tile;
 mod unpack;
-mod whole;
+pub(crate) mod whole;
 
 pub use activations::Quantized;
 pub use pack::Weights;

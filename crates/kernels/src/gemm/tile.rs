@@ -5,7 +5,7 @@
 use crate::lanes::Lanes;
 
 /// `Lanes` with integers. Pointers: callers pass addresses of whole lines, as each method says.
-pub(super) trait Tile: Lanes {
+pub(crate) trait Tile: Lanes {
     /// 64 bytes: 32 u16 words (row-major pairs of 16 rows), or 16 i32.
     type Int: Copy;
     /// Loads 64 bytes.

@@ -4,8 +4,9 @@ use super::maths;
 use crate::cpu::{Isa, isa};
 use crate::lanes::{Lanes, dispatch};
 
+/// The largest of `x`.
 #[inline(always)]
-fn largest<L: Lanes>(x: &[f32]) -> f32 {
+pub(crate) fn largest<L: Lanes>(x: &[f32]) -> f32 {
     let (blocks, tail) = x.as_chunks::<16>();
     let mut max = L::splat(f32::NEG_INFINITY);
     for block in blocks {

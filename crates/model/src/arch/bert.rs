@@ -4,13 +4,14 @@
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use candor_kernels::ops::attention::whole::{Heads, MOST_TOKENS, attend_whole};
 use candor_kernels::ops::attention::{Pages, Params as Shape, attend_all};
 use candor_kernels::ops::{add, gelu_erf};
 use candor_kernels::team::Team;
 
 use crate::Error;
 use crate::encoder::Encoder;
-use crate::linear::{Linear, Loader, Norm};
+use crate::linear::{Linear, Loader, Norm, Precision};
 use crate::params::Pooling;
 
 /// Tokens of a group: enough to read the weights seldom, few enough for the cache.
@@ -24,6 +25,8 @@ struct Bert {
     norm: Norm,
     layers: Vec<Layer>,
     shape: Shape,
+    /// Attention in integers, like the linear layers.
+    whole: Option<Heads>,
     dim: usize,
     max_tokens: usize,
     pooling: Pooling,
@@ -59,6 +62,8 @@ pub(super) fn load(loader: &Loader<'_>) -> Result<Arc<dyn Encoder>, Error> {
     let vocab = loader.rows("token_embd.weight", p.dim)?;
     let positions = loader.rows("position_embd.weight", p.dim)?;
     let kinds = loader.rows("token_types.weight", p.dim)?;
+    let max_tokens = p.context.min(positions);
+    let compact = loader.precision == Precision::Compact && p.kv_heads == p.heads && max_tokens <= MOST_TOKENS;
     let all = |name: &str, rows: usize| Ok::<_, Error>(loader.linear(name, rows, p.dim)?.rows(0..rows));
     Ok(Arc::new(Bert {
         words: loader.linear("token_embd", vocab, p.dim)?,
@@ -74,8 +79,13 @@ pub(super) fn load(loader: &Loader<'_>) -> Result<Arc<dyn Encoder>, Error> {
             window: None,
             softcap: None,
         },
+        whole: compact.then_some(Heads {
+            count: p.heads,
+            dim: p.head_dim,
+            scale: p.query_scale,
+        }),
         dim: p.dim,
-        max_tokens: p.context.min(positions),
+        max_tokens,
         pooling: p.pooling,
     }))
 }
@@ -110,7 +120,10 @@ impl Bert {
             layer.q.apply_to(team, &prepared, &mut q);
             layer.k.apply_to(team, &prepared, &mut k);
             layer.v.apply_to(team, &prepared, &mut v);
-            attend_all(team, &mut mixed, (&q, &k, &v), &lengths, &self.shape, &mut pages);
+            match &self.whole {
+                Some(heads) => attend_whole(team, &mut mixed, [&q, &k, &v], &lengths, heads),
+                None => attend_all(team, &mut mixed, (&q, &k, &v), &lengths, &self.shape, &mut pages),
+            }
             layer.out.apply_to(team, &layer.out.prepare(team, &mixed), &mut h);
             add(team, &mut h, &x);
             layer.after_attn.apply_to(team, &h, &mut x);

@@ -46,7 +46,7 @@ struct Dots([[[i32; ROWS]; TOKENS]; 2]);
 
 /// The unit's settings (Intel, table 3-1): dots in tiles 0 to 3, activations in 4 and 5, weights in 6 and 7.
 #[repr(C, align(64))]
-pub(super) struct Config {
+pub(crate) struct Config {
     palette: u8,
     start: u8,
     reserved: [u8; 14],
@@ -56,7 +56,7 @@ pub(super) struct Config {
 
 impl Config {
     /// For products of `depth` inputs of `n` tokens.
-    pub(super) const fn new(depth: u8, n: u8) -> Self {
+    pub(crate) const fn new(depth: u8, n: u8) -> Self {
         let (d, q) = (depth as u16, depth / 4);
         Config {
             palette: 1,

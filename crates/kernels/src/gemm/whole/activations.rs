@@ -64,7 +64,7 @@ impl Activations {
                     // SAFETY: each tile is one task's own; weights lie so only where the processor has the matrix unit.
                     unsafe {
                         let scales = shared_scales.slice(i * TILE, x.len() / cols);
-                        super::amx::round(x, cols, free.slice(i * depth / STEP, depth / STEP), scales);
+                        super::amx::round(x, (cols, cols), free.slice(i * depth / STEP, depth / STEP), scales);
                     }
                 });
                 // SAFETY: `round` wrote each of them.

@@ -67,7 +67,7 @@ impl Place<'_> {
 
 /// f32(2^14 high + low), rounded once: both parts are whole numbers below 2^24, so exact in f32.
 #[inline(always)]
-pub(super) fn value<L: Tile>(high: L::Int, low: L::Int) -> L {
+pub(crate) fn value<L: Tile>(high: L::Int, low: L::Int) -> L {
     L::float(high).fma(L::splat(16384.0), L::float(low))
 }
 
@@ -112,15 +112,38 @@ fn products<L: Tile, const G: usize, const N: usize>(
         assert!(w.group(g + j).len() == depth * ROWS * 2, "same inputs");
         lines[j] = w.group(g + j).as_ptr();
     }
+    // SAFETY: every token has `depth` inputs and every group a line for each two of them (asserted).
+    let (high, low) = unsafe { dots::<L, G, N>(a, lines, depth) };
+    for j in 0..G {
+        let end = place.end::<L>(w, g + j);
+        for i in 0..N {
+            place.put(&end, t + i, value::<L>(high[j][i], low[j][i]), acts.scale(t + i));
+        }
+    }
+    N
+}
+
+/// Dots of N rows of `depth` integers with the 16 rows of each of G groups, `[depth / 2][16 rows][2]`, in the two parts
+/// that `value` takes. What is beyond a multiple of 32 integers is left out.
+///
+/// # Safety
+/// At each of `a` are `depth` integers, at each of `groups` 16 times as many.
+#[inline(always)]
+#[allow(clippy::type_complexity)] // two parts of every dot
+pub(crate) unsafe fn dots<L: Tile, const G: usize, const N: usize>(
+    a: [*const i32; N],
+    groups: [*const u8; G],
+    depth: usize,
+) -> ([[L::Int; N]; G], [[L::Int; N]; G]) {
     let (mut high, mut low) = ([[L::bits(0); N]; G], [[L::bits(0); N]; G]);
     for block in 0..depth / 2 / PAIRS {
         let mut dots = [[L::bits(0); N]; G];
         for pair in block * PAIRS..(block + 1) * PAIRS {
-            // SAFETY: every token has `depth` inputs and every group a line for each two of them (asserted).
+            // SAFETY: as promised.
             unsafe {
                 let mut w = [L::bits(0); G];
                 for j in 0..G {
-                    w[j] = L::line(lines[j].add(pair * ROWS * 4));
+                    w[j] = L::line(groups[j].add(pair * ROWS * 4));
                 }
                 for i in 0..N {
                     let a = L::bits(a[i].add(pair).read_unaligned());
@@ -137,13 +160,7 @@ fn products<L: Tile, const G: usize, const N: usize>(
             }
         }
     }
-    for j in 0..G {
-        let end = place.end::<L>(w, g + j);
-        for i in 0..N {
-            place.put(&end, t + i, value::<L>(high[j][i], low[j][i]), acts.scale(t + i));
-        }
-    }
-    N
+    (high, low)
 }
 
 /// The scalar twin: it defines the bits.

@@ -14,11 +14,11 @@
 
 mod activations;
 #[cfg(target_arch = "x86_64")]
-mod amx;
-mod kernel;
+pub(crate) mod amx;
+pub(crate) mod kernel;
 #[cfg(test)]
 mod tests;
-mod weights;
+pub(crate) mod weights;
 
 pub(super) use activations::Activations;
 pub(super) use weights::Layout;
@@ -31,13 +31,13 @@ use crate::team::Team;
 use kernel::{Place, scalar};
 
 /// The largest magnitude of an integer.
-const MOST: f32 = 8191.0;
+pub(crate) const MOST: f32 = 8191.0;
 /// Magnitudes below count as zero: their inverse would not be finite.
 const LEAST: f32 = 1e-30;
 /// Inputs that `f32(dot)` is exact in two parts for: see `kernel::value`.
-const MOST_INPUTS: usize = 4032;
+pub(crate) const MOST_INPUTS: usize = 4032;
 /// Inputs of a step; rows are filled up to whole steps with zeros.
-const STEP: usize = 64;
+pub(crate) const STEP: usize = 64;
 /// Rows per group.
 const ROWS: usize = super::pack::ROWS;
 /// Tokens of a task: their activations stay in the second-level cache.

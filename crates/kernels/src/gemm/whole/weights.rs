@@ -185,9 +185,14 @@ pub(super) fn whole_row_on(isa: Isa, x: &[f32], q: &mut [i16]) -> f32 {
 
 /// The scale of a row, and what its values are multiplied by: zero where they are too small, NaN where one is not finite.
 #[inline(always)]
-pub(super) fn scale_of(x: &[f32]) -> (f32, f32) {
+pub(crate) fn scale_of(x: &[f32]) -> (f32, f32) {
     // As integers, magnitudes order like the numbers, with infinity and NaN above all others.
-    let largest = x.iter().fold(0, |a, v| a.max(v.to_bits() & 0x7fff_ffff));
+    scale_for(x.iter().fold(0, |a, v| a.max(v.to_bits() & 0x7fff_ffff)))
+}
+
+/// `scale_of` a row whose largest magnitude has these bits.
+#[inline(always)]
+pub(crate) fn scale_for(largest: u32) -> (f32, f32) {
     let most = f32::from_bits(largest);
     if largest >= 0x7f80_0000 {
         (f32::NAN, 0.0)
@@ -198,8 +203,9 @@ pub(super) fn scale_of(x: &[f32]) -> (f32, f32) {
     }
 }
 
+/// Rounds a row; what `q` has beyond it stays. Returns the scale.
 #[inline(always)]
-fn whole_row<L: Lanes>(x: &[f32], q: &mut [i16]) -> f32 {
+pub(crate) fn whole_row<L: Lanes>(x: &[f32], q: &mut [i16]) -> f32 {
     let (scale, inverse) = scale_of(x);
     if scale.is_nan() || scale == 0.0 {
         q[..x.len()].fill(0);

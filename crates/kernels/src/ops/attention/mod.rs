@@ -17,6 +17,7 @@ mod products;
 mod store;
 #[cfg(test)]
 mod tests;
+pub mod whole;
 
 use half::f16;
 
