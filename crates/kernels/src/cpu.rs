@@ -114,3 +114,16 @@ pub fn describe() -> String {
         format!("{arch}, {used} kernels (CANDOR_ISA; {best} is there), {threads} threads")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_rise_from_the_scalar_one_to_the_best() {
+        let paths = available();
+        assert!(paths.is_sorted_by(|a, b| a < b));
+        assert_eq!((paths[0], paths[paths.len() - 1]), (Isa::Scalar, best()));
+        assert!(paths.contains(&isa()));
+    }
+}
