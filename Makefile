@@ -18,7 +18,7 @@ build: web          ## build the program with the page in it
 test:               ## everything: crates, page, clients, browser; installs what it needs
 	@python3 scripts/test.py
 
-test-neon:          ## the kernels on 64-bit ARM, in emulation elsewhere; part of `make test`
+test-neon:          ## kernels and hashes of models on 64-bit ARM, in emulation elsewhere; part of `make test`
 	@python3 scripts/test.py --only neon
 
 test-slow:          ## what takes long or much to install: evaluation harness, more clients, another server

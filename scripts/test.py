@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs every test there is and counts: crates, kernels on 64-bit ARM, page, clients from outside, browser.
+"""Runs every test there is and counts: crates, 64-bit ARM, page, clients from outside, browser.
 
     python3 scripts/test.py            what `make test` runs
     python3 scripts/test.py --slow     what `make test-slow` runs
@@ -156,20 +156,23 @@ def rust_suites(tally):
 
 
 def neon_suites(tally):
-    """The kernels on 64-bit ARM, in emulation on any other processor: NEON must have the bits of the scalar twin."""
-    target, env = [], {}
-    if platform.machine() not in ("aarch64", "arm64"):
-        if missing := missing_arm_tools():
-            packages = " ".join(sum(ARM_TOOLS.values(), []))
-            how = f"on Debian: apt-get install {packages}; rustup target add {ARM}"
-            tally.broken("neon", f"NEON is tested in emulation, which needs {' and '.join(missing)}: install that ({how}) and run this again")
-            return
-        target = ["--target", ARM]
-        env = {
-            "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER": "aarch64-linux-gnu-gcc",
-            "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER": "qemu-aarch64 -L /usr/aarch64-linux-gnu",
-        }
-    tally.suite("neon", cargo_counts, [*cargo_test(), "--release", "--locked", *target, "-p", "candor-kernels"], env=env)
+    """64-bit ARM, in emulation on any other processor: the kernels, and the committed hashes of whole models."""
+    suite = lambda name, what, env: tally.suite(name, cargo_counts, [*cargo_test(), "--release", "--locked", *what], env=env)
+    if platform.machine() in ("aarch64", "arm64"):
+        suite("neon", ["-p", "candor-kernels"], {})
+        return
+    if missing := missing_arm_tools():
+        packages = " ".join(sum(ARM_TOOLS.values(), []))
+        how = f"on Debian: apt-get install {packages}; rustup target add {ARM}"
+        tally.broken("neon", f"NEON is tested in emulation, which needs {' and '.join(missing)}: install that ({how}) and run this again")
+        return
+    env = {
+        "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER": "aarch64-linux-gnu-gcc",
+        "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER": "qemu-aarch64 -L /usr/aarch64-linux-gnu",
+    }
+    suite("neon", ["--target", ARM, "-p", "candor-kernels"], env)
+    # The variable has the test compute in its own process: an emulated one cannot start itself again.
+    suite("neon models", ["--target", ARM, "-p", "candor-model", "--test", "it", "paths::"], {**env, "CANDOR_TEST_PATH": "neon"})
 
 
 def page_suites(tally):
@@ -206,7 +209,7 @@ def main():
     wanted = lambda name: options.only in (None, name)
     tally = Tally()
 
-    if options.only == "neon":  # needs neither page nor program nor models
+    if options.only == "neon":  # needs neither page nor program; hashes are of the models that are there already
         neon_suites(tally)
         return tally.finish()
     if (ROOT / "web" / "package.json").exists():
