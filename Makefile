@@ -4,7 +4,7 @@ CARGO ?= cargo
 CANDOR := target/release/candor
 FUZZ_SECONDS ?= 60
 
-.PHONY: help run web build test test-slow check bench fuzz fixtures screenshots clean
+.PHONY: help run web build test test-neon test-slow check bench fuzz fixtures screenshots clean
 
 run: build          ## build everything, get the default model, serve on 127.0.0.1:8080
 	@$(CANDOR) serve $(ARGS)
@@ -17,6 +17,9 @@ build: web          ## build the program with the page in it
 
 test:               ## everything: crates, page, clients, browser; installs what it needs
 	@python3 scripts/test.py
+
+test-neon:          ## kernels and hashes of models on 64-bit ARM, in emulation elsewhere; part of `make test`
+	@python3 scripts/test.py --only neon
 
 test-slow:          ## what takes long or much to install: evaluation harness, more clients, another server
 	@python3 scripts/test.py --slow

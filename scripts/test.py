@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs every test there is and counts: crates, page, clients from outside, browser.
+"""Runs every test there is and counts: crates, 64-bit ARM, page, clients from outside, browser.
 
     python3 scripts/test.py            what `make test` runs
     python3 scripts/test.py --slow     what `make test-slow` runs
@@ -7,10 +7,12 @@
 
 Each suite says how many of its tests passed and failed; the last line adds them up. A suite that cannot even start
 counts as one failure. Uses the standard library only. It changes nothing outside the repository, the data directory
-(the three test models) and, for Debian's Chromium and missing rustup components, the system's packages.
+(the three test models) and, where this may be done, what the system lacks: Debian's Chromium, its compiler and emulator
+for ARM, rustup's target.
 """
 import argparse
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -22,6 +24,9 @@ ROOT = Path(__file__).resolve().parent.parent
 LOGS = ROOT / "target" / "test-logs"
 CANDOR = ROOT / "target" / "release" / ("candor.exe" if os.name == "nt" else "candor")
 MODELS = ["smollm2-135m-instruct", "all-minilm-l6-v2", "gemma3-270m"]
+ARM = "aarch64-unknown-linux-gnu"
+# What runs ARM programs on another processor, and the Debian packages of it; the linker wants the C library besides.
+ARM_TOOLS = {"aarch64-linux-gnu-gcc": ["gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"], "qemu-aarch64": ["qemu-user"]}
 ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
@@ -107,22 +112,67 @@ class Tally:
         return 1 if failed else 0
 
 
-def chromium():
-    """Debian's Chromium; installed where this may be done."""
-    for name in ("chromium", "chromium-browser", "google-chrome"):
-        if path := shutil.which(name):
-            return path
+def apt_install(name, packages):
+    """Installs Debian packages where this may be done."""
     if shutil.which("apt-get") and hasattr(os, "geteuid") and os.geteuid() == 0:
         env = {"DEBIAN_FRONTEND": "noninteractive"}
         stream("apt update", ["apt-get", "update", "-qq"], env=env)
-        stream("apt chromium", ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium", "fonts-noto-cjk"], env=env)
-        return shutil.which("chromium")
-    return None
+        stream(f"apt {name}", ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages], env=env)
+
+
+def chromium():
+    """Debian's Chromium; installed where this may be done."""
+    find = lambda: next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if find() is None:
+        apt_install("chromium", ["chromium", "fonts-noto-cjk"])
+    return find()
+
+
+def has_arm_target():
+    """Whether the Rust compiler has the standard library for ARM."""
+    try:
+        found = subprocess.run(["rustc", "--print", "target-libdir", "--target", ARM], capture_output=True, text=True, check=False)
+    except OSError:
+        return False
+    return found.returncode == 0 and Path(found.stdout.strip()).is_dir()
+
+
+def missing_arm_tools():
+    """What this machine lacks to build and run ARM programs, after installing what may be installed."""
+    missing = lambda: [tool for tool in ARM_TOOLS if shutil.which(tool) is None]
+    if tools := missing():
+        apt_install("arm", [package for tool in tools for package in ARM_TOOLS[tool]])
+    if not has_arm_target() and shutil.which("rustup"):
+        stream("rustup arm", ["rustup", "target", "add", ARM])
+    return missing() + ([] if has_arm_target() else [f"Rust's target {ARM}"])
+
+
+def cargo_test():
+    return ["cargo", "nextest", "run", "--no-fail-fast"] if shutil.which("cargo-nextest") else ["cargo", "test", "--no-fail-fast"]
 
 
 def rust_suites(tally):
-    command = ["cargo", "nextest", "run", "--no-fail-fast"] if shutil.which("cargo-nextest") else ["cargo", "test", "--no-fail-fast"]
-    tally.suite("crates", cargo_counts, [*command, "--release", "--locked", "--workspace"])
+    tally.suite("crates", cargo_counts, [*cargo_test(), "--release", "--locked", "--workspace"])
+
+
+def neon_suites(tally):
+    """64-bit ARM, in emulation on any other processor: the kernels, and the committed hashes of whole models."""
+    suite = lambda name, what, env: tally.suite(name, cargo_counts, [*cargo_test(), "--release", "--locked", *what], env=env)
+    if platform.machine() in ("aarch64", "arm64"):
+        suite("neon", ["-p", "candor-kernels"], {})
+        return
+    if missing := missing_arm_tools():
+        packages = " ".join(sum(ARM_TOOLS.values(), []))
+        how = f"on Debian: apt-get install {packages}; rustup target add {ARM}"
+        tally.broken("neon", f"NEON is tested in emulation, which needs {' and '.join(missing)}: install that ({how}) and run this again")
+        return
+    env = {
+        "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER": "aarch64-linux-gnu-gcc",
+        "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER": "qemu-aarch64 -L /usr/aarch64-linux-gnu",
+    }
+    suite("neon", ["--target", ARM, "-p", "candor-kernels"], env)
+    # The variable has the test compute in its own process: an emulated one cannot start itself again.
+    suite("neon models", ["--target", ARM, "-p", "candor-model", "--test", "it", "paths::"], {**env, "CANDOR_TEST_PATH": "neon"})
 
 
 def page_suites(tally):
@@ -154,11 +204,14 @@ def client_suites(tally, slow):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--slow", action="store_true", help="the slow suites instead of the usual ones")
-    parser.add_argument("--only", choices=["crates", "page", "clients", "browser"], help="one suite")
+    parser.add_argument("--only", choices=["crates", "neon", "page", "clients", "browser"], help="one suite")
     options = parser.parse_args()
     wanted = lambda name: options.only in (None, name)
     tally = Tally()
 
+    if options.only == "neon":  # needs neither page nor program; hashes are of the models that are there already
+        neon_suites(tally)
+        return tally.finish()
     if (ROOT / "web" / "package.json").exists():
         status, _ = stream("page build", ["bash", "scripts/build_page.sh"])
         if status != 0:
@@ -177,6 +230,8 @@ def main():
         return tally.finish()
     if wanted("crates"):
         rust_suites(tally)
+    if wanted("neon"):
+        neon_suites(tally)
     if wanted("page"):
         page_suites(tally)
     if wanted("clients"):

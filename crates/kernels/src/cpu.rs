@@ -1,5 +1,5 @@
-//! What this machine's processor can do, asked once. `CANDOR_ISA=scalar|avx2|avx512|amx` forces a lower path (never a
-//! higher one than the processor has), which tests and `candor doctor` use.
+//! What this machine's processor can do, asked once. `CANDOR_ISA=scalar|neon|avx2|avx512|amx` forces a lower path
+//! (never one that the processor has not), which tests and `candor doctor` use.
 
 use std::sync::OnceLock;
 
@@ -8,6 +8,8 @@ use std::sync::OnceLock;
 pub enum Isa {
     /// Plain Rust; runs everywhere and defines the bits of all others.
     Scalar,
+    /// 64-bit ARM: Advanced SIMD, which all of them have.
+    Neon,
     /// x86-64 with AVX2, FMA and F16C.
     Avx2,
     /// x86-64 with AVX-512 F, BW, VL, DQ and VNNI besides.
@@ -22,6 +24,7 @@ impl Isa {
     pub fn name(self) -> &'static str {
         match self {
             Isa::Scalar => "scalar",
+            Isa::Neon => "neon",
             Isa::Avx2 => "avx2",
             Isa::Avx512 => "avx512",
             Isa::Amx => "amx",
@@ -48,6 +51,10 @@ pub fn best() -> Isa {
             return Isa::Avx2;
         }
     }
+    #[cfg(target_arch = "aarch64")]
+    if std::arch::is_aarch64_feature_detected!("neon") {
+        return Isa::Neon;
+    }
     Isa::Scalar
 }
 
@@ -72,28 +79,27 @@ fn amx() -> bool {
     false
 }
 
-/// The path in use: the best one, or a lower one that `CANDOR_ISA` names. Fixed at the first call.
+/// The path in use: the best one, or another of this processor that `CANDOR_ISA` names. Fixed at the first call.
 #[must_use]
 pub fn isa() -> Isa {
     static CHOSEN: OnceLock<Isa> = OnceLock::new();
     *CHOSEN.get_or_init(|| {
-        let wanted = match std::env::var("CANDOR_ISA").as_deref() {
-            Ok("scalar") => Isa::Scalar,
-            Ok("avx2") => Isa::Avx2,
-            Ok("avx512") => Isa::Avx512,
-            _ => Isa::Amx,
-        };
-        wanted.min(best())
+        let wanted = std::env::var("CANDOR_ISA").unwrap_or_default();
+        let named = available().into_iter().find(|isa| isa.name() == wanted);
+        named.unwrap_or_else(best)
     })
 }
 
 /// Every path that this processor has, lowest first: what tests compare.
 #[must_use]
 pub fn available() -> Vec<Isa> {
-    [Isa::Scalar, Isa::Avx2, Isa::Avx512, Isa::Amx]
-        .into_iter()
-        .filter(|isa| *isa <= best())
-        .collect()
+    let paths: &[Isa] = if cfg!(target_arch = "aarch64") {
+        &[Isa::Scalar, Isa::Neon]
+    } else {
+        &[Isa::Scalar, Isa::Avx2, Isa::Avx512, Isa::Amx]
+    };
+    let best = best();
+    paths.iter().copied().filter(|isa| *isa <= best).collect()
 }
 
 /// One line for people: the path in use and what the processor has.
@@ -106,5 +112,18 @@ pub fn describe() -> String {
         format!("{arch}, {used} kernels, {threads} threads")
     } else {
         format!("{arch}, {used} kernels (CANDOR_ISA; {best} is there), {threads} threads")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_rise_from_the_scalar_one_to_the_best() {
+        let paths = available();
+        assert!(paths.is_sorted_by(|a, b| a < b));
+        assert_eq!((paths[0], paths[paths.len() - 1]), (Isa::Scalar, best()));
+        assert!(paths.contains(&isa()));
     }
 }

@@ -45,6 +45,9 @@ fn dots_on(isa: Isa, out: &mut [i32], rows: &[i8], query: &[i16]) {
         // SAFETY: likewise.
         #[cfg(target_arch = "x86_64")]
         Isa::Avx512 | Isa::Amx => unsafe { avx512(out, rows, query) },
+        // SAFETY: likewise.
+        #[cfg(target_arch = "aarch64")]
+        Isa::Neon => unsafe { neon(out, rows, query) },
         _ => scalar(out, rows, query),
     }
 }
@@ -106,6 +109,34 @@ fn avx512(out: &mut [i32], rows: &[i8], query: &[i16]) {
             sums[i % 2] = _mm512_dpwssd_epi32(sums[i % 2], _mm512_cvtepi8_epi16(r), q);
         }
         *out = _mm512_reduce_add_epi32(_mm512_add_epi32(sums[0], sums[1])) + dot(tail, query_tail);
+    }
+}
+
+#[cfg(target_arch = "aarch64")]
+#[target_feature(enable = "neon")]
+fn neon(out: &mut [i32], rows: &[i8], query: &[i16]) {
+    use std::arch::aarch64::*;
+    let (queries, query_tail) = query.as_chunks::<16>();
+    for (out, row) in out.iter_mut().zip(rows.chunks_exact(query.len())) {
+        let (blocks, tail) = row.as_chunks::<16>();
+        let mut sums = [vdupq_n_s32(0); 4]; // four, so that no addition waits for the one before it
+        for (block, query) in blocks.iter().zip(queries) {
+            // SAFETY: a block is 16 bytes, a query twice 8 words.
+            let (r, low, high) = unsafe {
+                (
+                    vld1q_s8(block.as_ptr()),
+                    vld1q_s16(query.as_ptr()),
+                    vld1q_s16(query.as_ptr().add(8)),
+                )
+            };
+            let (a, b) = (vmovl_s8(vget_low_s8(r)), vmovl_high_s8(r));
+            sums[0] = vmlal_s16(sums[0], vget_low_s16(a), vget_low_s16(low));
+            sums[1] = vmlal_high_s16(sums[1], a, low);
+            sums[2] = vmlal_s16(sums[2], vget_low_s16(b), vget_low_s16(high));
+            sums[3] = vmlal_high_s16(sums[3], b, high);
+        }
+        let sum = vaddq_s32(vaddq_s32(sums[0], sums[1]), vaddq_s32(sums[2], sums[3]));
+        *out = vaddvq_s32(sum) + dot(tail, query_tail);
     }
 }
 

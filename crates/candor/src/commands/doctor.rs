@@ -164,7 +164,7 @@ fn kernels() -> Check {
         (Isa::Scalar, _) => warn(
             "cpu",
             found,
-            "this processor has neither AVX2 nor AVX-512: everything works, slowly",
+            "this processor has none of AVX2, AVX-512 and NEON: everything works, slowly",
         ),
         _ => ok("cpu", found),
     }

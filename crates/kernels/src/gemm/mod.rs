@@ -16,7 +16,7 @@ mod activations;
 pub(crate) mod amx;
 mod buffer;
 mod kernel;
-mod pack;
+pub(crate) mod pack;
 mod panel;
 mod run;
 mod scalar;

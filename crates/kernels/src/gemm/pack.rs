@@ -2,9 +2,9 @@
 //!
 //! Quantized: a group is a run of units (`Layout`), a unit a header of super-block scales and steps of 32 inputs. A
 //! step's integers lie in planes of b bits (8, 4, 2 or 1). A plane is a run of 64-byte lines of 32 little-endian u16
-//! words, word `2 row + parity`; the word of line u holds inputs `2 (u n + j) + parity` for j in 0..n, n = 16 / b, from the
-//! lowest bits up. One shift and mask of a line thus gives a pair of inputs for 16 rows as 16-bit integers, in
-//! just the order that `pmaddwd` and `vpdpwssd` want. Scales follow the planes: `[16]` per scale group.
+//! words, one for each row and parity (`word`); the word of line u holds inputs `2 (u n + j) + parity` for j in 0..n,
+//! n = 16 / b, from the lowest bits up. One shift and mask of a line thus gives a pair of inputs for 16 rows as 16-bit
+//! integers, in just the order that the processor's products want. Scales follow the planes: `[16]` per scale group.
 //!
 //! Float: `[cols][16]` of the file's own type. Rows that are missing in the last group are zero.
 
@@ -18,6 +18,18 @@ use crate::team::Team;
 
 /// Rows per group.
 pub(crate) const ROWS: usize = 16;
+
+/// Which of a line's 32 words holds an input of row `r`: the even one of a pair (`parity` 0) or the odd one (1). Side by
+/// side for `pmaddwd` and `vpdpwssd`, which add both products; on ARM the even ones of all rows come first, as `smlal`
+/// multiplies several rows by one activation.
+#[inline(always)]
+pub(crate) const fn word(r: usize, parity: usize) -> usize {
+    if cfg!(target_arch = "aarch64") {
+        parity * ROWS + r
+    } else {
+        2 * r + parity
+    }
+}
 
 /// The weights of a linear layer, repacked; owns its memory.
 pub struct Weights {
@@ -221,7 +233,7 @@ fn pack_floats<const SIZE: usize>(group: &mut [u8], rows: &[u8], cols: usize) {
 fn place(bits: usize, k: usize, r: usize) -> (usize, usize) {
     let n = 16 / bits;
     let (pair, parity) = (k / 2, k % 2);
-    (pair / n * 64 + (2 * r + parity) * 2, pair % n * bits)
+    (pair / n * 64 + word(r, parity) * 2, pair % n * bits)
 }
 
 /// Repacks up to 16 rows of `row_bytes` each.
@@ -264,8 +276,8 @@ fn pack_integers(kind: Planes, packed: &mut [u8], r: usize, q: &[u8]) {
                 words[0] |= (u16::from(pair[0]) >> low & mask) << (j * bits);
                 words[1] |= (u16::from(pair[1]) >> low & mask) << (j * bits);
             }
-            line[4 * r..][..2].copy_from_slice(&words[0].to_le_bytes());
-            line[4 * r + 2..][..2].copy_from_slice(&words[1].to_le_bytes());
+            line[2 * word(r, 0)..][..2].copy_from_slice(&words[0].to_le_bytes());
+            line[2 * word(r, 1)..][..2].copy_from_slice(&words[1].to_le_bytes());
         }
         low += bits;
     }

@@ -26,11 +26,12 @@ const TASK_TOKENS: usize = 128;
 /// Tokens for each thread from which on threads take tokens of their own.
 const SPLIT_FROM: usize = 64;
 /// Tokens of one task of the matrix unit, which is quicker than unpacking the weights anew.
+#[cfg(target_arch = "x86_64")]
 const AMX_TASK_TOKENS: usize = 256;
 /// A decode task reads at least about this much.
 const TASK_BYTES: usize = 16 << 10;
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 macro_rules! path {
     ($path:ident, $lanes:ty, $features:literal, $groups:literal by $panel:literal, $float:literal) => {
         /// The kernels compiled for one instruction set.
@@ -85,9 +86,11 @@ path!(
     2 by 6,
     12
 );
+#[cfg(target_arch = "aarch64")]
+path!(neon, crate::lanes::Neon, "neon", 1 by 4, 6);
 
 /// Calls `$each(first token, rows of results)` for all of `$count` tokens, by kernels of up to four tokens.
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 macro_rules! by_four {
     ($first:expr, $count:expr, $kernel:expr, $path:ident, $each:expr) => {{
         let mut t = 0;
@@ -275,7 +278,7 @@ fn integers(isa: Isa, outputs: &Outputs<'_>, groups: Range<usize>, acts: &Intege
     let w = outputs.w;
     // SAFETY: as said.
     let store = |g, first, results: &[[f32; ROWS]]| unsafe { outputs.store(g, first, results) };
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
     macro_rules! on {
         ($path:ident) => {
             with_quant!(w.format(), Q => {
@@ -316,6 +319,8 @@ fn integers(isa: Isa, outputs: &Outputs<'_>, groups: Range<usize>, acts: &Intege
         Isa::Avx2 => on!(avx2),
         #[cfg(target_arch = "x86_64")]
         Isa::Avx512 | Isa::Amx => on!(avx512),
+        #[cfg(target_arch = "aarch64")]
+        Isa::Neon => on!(neon),
         _ => {
             for g in groups {
                 for t in first..first + count {
@@ -335,7 +340,7 @@ fn floats(isa: Isa, outputs: &Outputs<'_>, g: usize, x: &Quantized<'_>, first: u
     // SAFETY: as said.
     let store = |first, results: &[[f32; ROWS]]| unsafe { outputs.store(g, first, results) };
     let (group, cols, format) = (w.group(g), w.cols(), w.format());
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
     macro_rules! on {
         ($path:ident) => {{
             let mut t = first;
@@ -358,6 +363,8 @@ fn floats(isa: Isa, outputs: &Outputs<'_>, g: usize, x: &Quantized<'_>, first: u
         Isa::Avx2 => on!(avx2),
         #[cfg(target_arch = "x86_64")]
         Isa::Avx512 | Isa::Amx => on!(avx512),
+        #[cfg(target_arch = "aarch64")]
+        Isa::Neon => on!(neon),
         _ => {
             for t in first..first + count {
                 store(t, &[scalar::float(format, group, &x.floats_from(t)[..cols])]);

@@ -4,10 +4,16 @@
 //! one place that chooses. Only operations whose result IEEE 754 fixes to the bit are here: add, multiply, fused
 //! multiply-add, divide, square root, rounding, comparison, conversion.
 
+#[cfg(target_arch = "aarch64")]
+mod neon;
+#[cfg(test)]
+mod tests;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
 use half::f16;
+#[cfg(target_arch = "aarch64")]
+pub(crate) use neon::Neon;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use x86::{Avx2, Avx512};
 
@@ -21,7 +27,7 @@ pub(crate) fn ask<L: Lanes>(at: *const u8, bytes: usize) {
 
 /// 16 lanes of f32.
 ///
-/// The AVX types' methods call their instructions without asking the processor: values of these types are made in
+/// The vector types' methods call their instructions without asking the processor: values of these types are made in
 /// functions that `dispatch!` wrote only, and that enters them only where `cpu` found the instruction set.
 pub(crate) trait Lanes: Copy {
     /// Whether there are registers for twice as many values side by side as 16 of 256 bits hold.
@@ -114,6 +120,12 @@ macro_rules! dispatch {
         fn avx512($($arg: $ty),*) $(-> $ret)? {
             $f::<$crate::lanes::Avx512>($($arg),*)
         }
+        #[cfg(target_arch = "aarch64")]
+        #[target_feature(enable = "neon")]
+        #[allow(clippy::too_many_arguments)]
+        fn neon($($arg: $ty),*) $(-> $ret)? {
+            $f::<$crate::lanes::Neon>($($arg),*)
+        }
         match $isa {
             // SAFETY: `cpu` names Avx2 only where the processor has it.
             #[cfg(target_arch = "x86_64")]
@@ -121,6 +133,9 @@ macro_rules! dispatch {
             // SAFETY: likewise.
             #[cfg(target_arch = "x86_64")]
             $crate::cpu::Isa::Avx512 | $crate::cpu::Isa::Amx => unsafe { avx512($($arg),*) },
+            // SAFETY: likewise.
+            #[cfg(target_arch = "aarch64")]
+            $crate::cpu::Isa::Neon => unsafe { neon($($arg),*) },
             _ => $f::<$crate::lanes::Scalar>($($arg),*),
         }
     }};

@@ -13,6 +13,7 @@ use std::ops::AddAssign;
 
 use super::{Format, Parts, Quant, check, dequantize, float, with_quant};
 use crate::KernelError;
+#[cfg(target_arch = "x86_64")]
 use crate::cpu::{self, Isa};
 use crate::shared::Shared;
 use crate::team::Team;
@@ -208,14 +209,13 @@ impl Rows {
 
 /// Writes a row; lengths were checked.
 fn encode(to: Format, x: &[f32], out: &mut [u8]) {
-    match cpu::isa() {
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx2 | Isa::Avx512 | Isa::Amx => {
-            // SAFETY: `isa()` answers these only on a CPU that reports AVX2.
-            with_quant!(to, Q => unsafe { blocks_avx2::<Q>(x, out) }, _ => float::narrow(to, x, out));
-        }
-        _ => with_quant!(to, Q => blocks::<Q>(x, out), _ => float::narrow(to, x, out)),
+    #[cfg(target_arch = "x86_64")]
+    if cpu::isa() >= Isa::Avx2 {
+        // SAFETY: `isa()` answers these only on a CPU that reports AVX2.
+        with_quant!(to, Q => unsafe { blocks_avx2::<Q>(x, out) }, _ => float::narrow(to, x, out));
+        return;
     }
+    with_quant!(to, Q => blocks::<Q>(x, out), _ => float::narrow(to, x, out));
 }
 
 /// The same code, for the compiler to use vectors of 8: nothing in it fuses or reorders, so the bits are the same.

@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::ROWS;
 use super::activations::Activations;
 use super::weights::WholeRows;
+use crate::gemm::pack::word;
 use crate::gemm::tile::Tile;
 use crate::shared::Shared;
 
@@ -71,7 +72,7 @@ pub(crate) fn value<L: Tile>(high: L::Int, low: L::Int) -> L {
     L::float(high).fma(L::splat(16384.0), L::float(low))
 }
 
-/// A task's products, N tokens at a time: 4 where there are 32 vector registers, 2 where there are 16.
+/// A task's products, N tokens at a time: 4 where 32 registers hold 16 rows each, 2 where it takes two of 16 or four of 32.
 #[inline(always)]
 pub(super) fn part<L: Tile, const N: usize>(acts: &Activations, w: &WholeRows, place: &Place<'_>) {
     let mut g = place.groups.start;
@@ -113,7 +114,7 @@ fn products<L: Tile, const G: usize, const N: usize>(
         lines[j] = w.group(g + j).as_ptr();
     }
     // SAFETY: every token has `depth` inputs and every group a line for each two of them (asserted).
-    let (high, low) = unsafe { dots::<L, G, N>(a, lines, depth) };
+    let [high, low] = unsafe { dots::<L, G, N>(a, lines, depth) };
     for j in 0..G {
         let end = place.end::<L>(w, g + j);
         for i in 0..N {
@@ -123,18 +124,19 @@ fn products<L: Tile, const G: usize, const N: usize>(
     N
 }
 
-/// Dots of N rows of `depth` integers with the 16 rows of each of G groups, `[depth / 2][16 rows][2]`, in the two parts
-/// that `value` takes. What is beyond a multiple of 32 integers is left out.
+/// Dots of N rows with the rows of G groups, in the two parts that `value` takes: high, then low.
+pub(crate) type Parts<L, const G: usize, const N: usize> = [[[<L as Tile>::Int; N]; G]; 2];
+
+/// Dots of N rows of `depth` integers with the 16 rows of each of G groups, lines as of `Layout::Pairs`. What is beyond a multiple of 32 integers is left out.
 ///
 /// # Safety
 /// At each of `a` are `depth` integers, at each of `groups` 16 times as many.
 #[inline(always)]
-#[allow(clippy::type_complexity)] // two parts of every dot
 pub(crate) unsafe fn dots<L: Tile, const G: usize, const N: usize>(
     a: [*const i32; N],
     groups: [*const u8; G],
     depth: usize,
-) -> ([[L::Int; N]; G], [[L::Int; N]; G]) {
+) -> Parts<L, G, N> {
     let (mut high, mut low) = ([[L::bits(0); N]; G], [[L::bits(0); N]; G]);
     for block in 0..depth / 2 / PAIRS {
         let mut dots = [[L::bits(0); N]; G];
@@ -160,18 +162,18 @@ pub(crate) unsafe fn dots<L: Tile, const G: usize, const N: usize>(
             }
         }
     }
-    (high, low)
+    [high, low]
 }
 
 /// The scalar twin: it defines the bits.
 pub(super) fn scalar(acts: &Activations, w: &WholeRows, place: &Place<'_>) {
     for g in place.groups.clone() {
-        let pairs = w.group(g).as_chunks::<4>().0;
+        let lines = w.group(g).as_chunks::<2>().0.as_chunks::<{ 2 * ROWS }>().0;
         for t in place.tokens.clone() {
             let mut dots = [0i64; ROWS];
-            for (line, a) in pairs.chunks_exact(ROWS).zip(acts.token(t).as_chunks::<2>().0) {
-                for (dot, w) in dots.iter_mut().zip(line) {
-                    let w = [i16::from_ne_bytes([w[0], w[1]]), i16::from_ne_bytes([w[2], w[3]])];
+            for (line, a) in lines.iter().zip(acts.token(t).as_chunks::<2>().0) {
+                for (r, dot) in dots.iter_mut().enumerate() {
+                    let w = [0, 1].map(|parity| i16::from_ne_bytes(line[word(r, parity)]));
                     *dot += i64::from(w[0]) * i64::from(a[0]) + i64::from(w[1]) * i64::from(a[1]);
                 }
             }

@@ -91,6 +91,9 @@ fn part_on(isa: Isa, acts: &Activations, w: &WholeRows, place: &Place<'_>) {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: likewise.
         Layout::Pairs if isa == Isa::Avx2 => unsafe { avx2(acts, w, place) },
+        #[cfg(target_arch = "aarch64")]
+        // SAFETY: likewise.
+        Layout::Pairs if isa == Isa::Neon => unsafe { neon(acts, w, place) },
         Layout::Pairs => scalar(acts, w, place),
     }
 }
@@ -105,4 +108,10 @@ fn avx2(acts: &Activations, w: &WholeRows, place: &Place<'_>) {
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
 fn avx512(acts: &Activations, w: &WholeRows, place: &Place<'_>) {
     kernel::part::<crate::lanes::Avx512, 4>(acts, w, place);
+}
+
+#[cfg(target_arch = "aarch64")]
+#[target_feature(enable = "neon")]
+fn neon(acts: &Activations, w: &WholeRows, place: &Place<'_>) {
+    kernel::part::<crate::lanes::Neon, 2>(acts, w, place);
 }

@@ -4,7 +4,7 @@ use super::{LEAST, MOST, MOST_INPUTS, ROWS, STEP};
 use crate::KernelError;
 use crate::cpu::{Isa, isa};
 use crate::gemm::buffer::Buffer;
-use crate::gemm::pack::check_floats;
+use crate::gemm::pack::{check_floats, word};
 use crate::lanes::{Lanes, dispatch};
 use crate::shared::Shared;
 use crate::team::Team;
@@ -12,7 +12,7 @@ use crate::team::Team;
 /// How integers lie in memory, groups of 16 rows one after another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::gemm) enum Layout {
-    /// `[pair of inputs][16 rows][2]` of i16.
+    /// Of each pair of inputs a line of 32 i16, placed by `pack::word`.
     Pairs,
     /// For the matrix unit, in digits of 7 bits, q = 128 high + low with low in -64 ..= 63: of each step of 64 inputs the
     /// high digits, `[16][16 rows][4]` of i8, then the low ones. Four inputs from 4 j on lie at 4 (j mod 4) + j / 4, the
@@ -146,7 +146,7 @@ impl Layout {
     /// Where in a group the integer of row `r`, input `k` begins.
     fn at(self, r: usize, k: usize) -> usize {
         match self {
-            Layout::Pairs => (k / 2 * ROWS + r) * 4 + k % 2 * 2,
+            Layout::Pairs => k / 2 * ROWS * 4 + word(r, k % 2) * 2,
             #[cfg(target_arch = "x86_64")]
             Layout::Bytes => {
                 let four = k % STEP / 4;

@@ -2,8 +2,9 @@
 
 use super::Head;
 use crate::cpu::Isa;
+use crate::gemm::pack::word;
 use crate::gemm::tile::Tile;
-use crate::gemm::whole::kernel::{dots, value};
+use crate::gemm::whole::kernel::{Parts, dots, value};
 use crate::gemm::whole::weights::{scale_for, whole_row};
 use crate::lanes::{Lanes, Scalar};
 use crate::ops::softmax;
@@ -19,7 +20,10 @@ pub(super) fn attend_on(isa: Isa, head: &Head<'_>) {
         // SAFETY: likewise.
         #[cfg(target_arch = "x86_64")]
         Isa::Avx2 => unsafe { avx2(head) },
-        Isa::Scalar => scalar(head),
+        // SAFETY: likewise.
+        #[cfg(target_arch = "aarch64")]
+        Isa::Neon => unsafe { neon(head) },
+        _ => scalar(head),
     }
 }
 
@@ -35,6 +39,12 @@ fn avx512(head: &Head<'_>) {
     attend::<crate::lanes::Avx512, 2, 4>(head);
 }
 
+#[cfg(target_arch = "aarch64")]
+#[target_feature(enable = "neon")]
+fn neon(head: &Head<'_>) {
+    attend::<crate::lanes::Neon, 1, 2>(head);
+}
+
 /// The scale of each element over all positions, and what values are multiplied by, both zero beyond `dim`.
 #[inline(always)]
 pub(super) fn value_scales(head: &Head<'_>) -> (Vec<f32>, Vec<f32>) {
@@ -47,17 +57,20 @@ pub(super) fn value_scales(head: &Head<'_>) -> (Vec<f32>, Vec<f32>) {
     largest.into_iter().map(scale_for).unzip()
 }
 
+/// Pairs of integers of 16 rows, each placed by `word`.
+type Line = [i16; 32];
+
 /// A head's keys and values, rounded.
 struct Packed {
     /// Integers of a key, in whole steps.
     depth: usize,
     /// Positions, in whole steps.
     positions: usize,
-    /// `[positions / 16][depth / 2][16]`
-    keys: Vec<[i16; 2]>,
+    /// `[positions / 16][depth / 2]`
+    keys: Vec<Line>,
     key_scales: Vec<f32>,
-    /// `[dim / 16][positions / 2][16]`
-    values: Vec<[i16; 2]>,
+    /// `[dim / 16][positions / 2]`
+    values: Vec<Line>,
     value_scales: Vec<f32>,
 }
 
@@ -65,20 +78,20 @@ impl Packed {
     #[inline(always)]
     fn new<L: Lanes>(head: &Head<'_>) -> Self {
         let (depth, positions) = (head.dim.next_multiple_of(STEP), head.len.next_multiple_of(STEP));
-        let mut keys = vec![[0; 2]; positions * depth / 2];
+        let mut keys = vec![[0; 32]; positions / 16 * depth / 2];
         let mut key_scales = vec![0.0; positions];
         let mut row = vec![0; depth];
         for p in 0..head.len {
             key_scales[p] = whole_row::<L>(head.key(p), &mut row);
-            let group = &mut keys[p / 16 * 16 * depth / 2..];
-            for (line, pair) in group.as_chunks_mut::<16>().0.iter_mut().zip(row.as_chunks::<2>().0) {
-                line[p % 16] = *pair;
+            let group = &mut keys[p / 16 * depth / 2..];
+            for (line, pair) in group.iter_mut().zip(row.as_chunks::<2>().0) {
+                (line[word(p % 16, 0)], line[word(p % 16, 1)]) = (pair[0], pair[1]);
             }
         }
         let (value_scales, inverses) = value_scales(head);
-        let mut values = vec![[0; 2]; value_scales.len() * positions / 2];
+        let mut values = vec![[0; 32]; value_scales.len() / 16 * positions / 2];
         for (group, inverses) in inverses.as_chunks::<16>().0.iter().enumerate() {
-            let lines = values[group * 16 * positions / 2..].as_chunks_mut::<16>().0;
+            let lines = &mut values[group * positions / 2..];
             for (p, line) in (0..head.len).step_by(2).zip(lines) {
                 let mut both = [[0; 16]; 2];
                 for (p, row) in (p..head.len).zip(&mut both) {
@@ -88,7 +101,9 @@ impl Packed {
                     // What is not finite has no inverse, and a scale of NaN.
                     zero.less(inverse, value.mul(inverse).round(), zero).integers(row);
                 }
-                *line = std::array::from_fn(|i| [both[0][i], both[1][i]]);
+                for i in 0..16 {
+                    (line[word(i, 0)], line[word(i, 1)]) = (both[0][i], both[1][i]);
+                }
             }
         }
         Packed {
@@ -103,13 +118,13 @@ impl Packed {
 
     /// The keys of 16 positions.
     fn key_group(&self, g: usize) -> *const u8 {
-        let len = 16 * self.depth / 2;
+        let len = self.depth / 2;
         self.keys[g * len..][..len].as_ptr().cast()
     }
 
     /// 16 elements of all values.
     fn value_group(&self, g: usize) -> *const u8 {
-        let len = 16 * self.positions / 2;
+        let len = self.positions / 2;
         self.values[g * len..][..len].as_ptr().cast()
     }
 }
@@ -150,7 +165,7 @@ fn rows<L: Tile, const G: usize, const N: usize>(
     for g in (0..positions / 16).step_by(G) {
         let groups = std::array::from_fn(|j| packed.key_group(g + j));
         // SAFETY: `starts` and `key_group` checked that `depth` integers, and 16 times as many, are there.
-        let (high, low) = unsafe { dots::<L, G, N>(queries, groups, depth) };
+        let [high, low] = unsafe { dots::<L, G, N>(queries, groups, depth) };
         for j in 0..G {
             let scales = L::load(&packed.key_scales.as_chunks::<16>().0[g + j]);
             for i in 0..N {
@@ -193,7 +208,7 @@ unsafe fn results<L: Tile, const G: usize, const N: usize>(
     head: &Head<'_>,
     packed: &Packed,
     (t, g): (usize, usize),
-    (high, low): ([[L::Int; N]; G], [[L::Int; N]; G]),
+    [high, low]: Parts<L, G, N>,
     factors: &[f32; N],
 ) {
     for j in 0..G {

@@ -1,0 +1,67 @@
+//! What a quantized product needs besides `Lanes`: 16 rows x 2 inputs of 16-bit integers side by side, and their dots.
+//!
+//! The kernels (`kernel`) are written once over this trait; here lie all instructions that differ.
+
+#[cfg(target_arch = "aarch64")]
+mod neon;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+use crate::lanes::Lanes;
+
+/// `Lanes` with integers. Pointers: callers pass addresses of whole lines, as each method says.
+pub(crate) trait Tile: Lanes {
+    /// 64 bytes: 32 u16 words (pairs of inputs of 16 rows, placed by `pack::word`), or 16 i32.
+    type Int: Copy;
+    /// Loads 64 bytes.
+    ///
+    /// # Safety
+    /// 64 bytes at `from` are readable.
+    unsafe fn line(from: *const u8) -> Self::Int;
+    /// Stores 64 bytes.
+    ///
+    /// # Safety
+    /// 64 bytes at `to` are writable.
+    unsafe fn put(line: Self::Int, to: *mut u8);
+    /// The same 32 bits 16 times.
+    fn bits(v: i32) -> Self::Int;
+    fn and(a: Self::Int, b: Self::Int) -> Self::Int;
+    fn or(a: Self::Int, b: Self::Int) -> Self::Int;
+    /// Shifts words right, zeros come in.
+    fn right(a: Self::Int, by: i32) -> Self::Int;
+    /// Shifts words left.
+    fn left(a: Self::Int, by: i32) -> Self::Int;
+    /// Of each row `acc + w_even a_even + w_odd a_odd`, as 32-bit integers; `a` is `bits` of a pair of activations, the even
+    /// one in the low half.
+    fn dot(acc: Self::Int, w: Self::Int, a: Self::Int) -> Self::Int;
+    /// Sums of 32-bit integers.
+    fn plus(a: Self::Int, b: Self::Int) -> Self::Int;
+    /// Shifts 32-bit integers right; the sign stays.
+    fn shifted(a: Self::Int, by: i32) -> Self::Int;
+    /// 32-bit integers to f32, to the nearest.
+    fn float(a: Self::Int) -> Self;
+    /// 16 f32.
+    ///
+    /// # Safety
+    /// 64 bytes at `from` are readable.
+    #[inline(always)]
+    unsafe fn float32(from: *const u8) -> Self {
+        // SAFETY: as promised; an array of bytes may lie anywhere.
+        Self::load(&unsafe { from.cast::<[f32; 16]>().read_unaligned() })
+    }
+    /// 16 f16.
+    ///
+    /// # Safety
+    /// 32 bytes at `from` are readable.
+    unsafe fn halves(from: *const u8) -> Self;
+    /// 16 bf16.
+    ///
+    /// # Safety
+    /// 32 bytes at `from` are readable.
+    unsafe fn brains(from: *const u8) -> Self;
+    /// 16 i8.
+    ///
+    /// # Safety
+    /// 16 bytes at `from` are readable.
+    unsafe fn bytes(from: *const u8) -> Self;
+}
