@@ -106,7 +106,7 @@ pub(crate) enum Kv {
     F16,
     /// Single precision: twice the memory, exact
     F32,
-    /// 8 bits and a scale for each head and token: little more than half the memory, slightly less exact
+    /// 8 bits: little more than half the memory, slightly less exact
     Q8,
 }
 
