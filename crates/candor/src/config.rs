@@ -106,6 +106,8 @@ pub(crate) enum Kv {
     F16,
     /// Single precision: twice the memory, exact
     F32,
+    /// 8 bits: little more than half the memory, slightly less exact
+    Q8,
 }
 
 /// How weights are multiplied.

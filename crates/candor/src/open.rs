@@ -155,6 +155,7 @@ pub(crate) fn load_options(context: &Context, args: &EngineArgs) -> LoadOptions 
         kv: match args.kv.unwrap_or(engine.kv) {
             Kv::F16 => candor_model::KvFormat::F16,
             Kv::F32 => candor_model::KvFormat::F32,
+            Kv::Q8 => candor_model::KvFormat::Q8,
         },
         threads: threads(context, args),
     }

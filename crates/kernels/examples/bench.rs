@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use candor_kernels::formats::{Format, dequantize};
 use candor_kernels::gemm::{Quantized, Weights, WholeRows, matmul, matmul_whole};
-use candor_kernels::ops::attention::{KvLayer, PAGE_TOKENS, Params, Segment, attend};
+use candor_kernels::ops::attention::{Bytes, KvLayer, PAGE_TOKENS, Params, Segment, attend};
 use candor_kernels::{cpu, team::Team};
 use half::f16;
 
@@ -187,12 +187,24 @@ fn attention(team: &Team, rounds: usize, n: &mut Numbers) {
     };
     let pages: Vec<u32> = (0..64).collect();
     let size = pages.len() * PAGE_TOKENS * params.kv_heads * params.head_dim;
-    let keys: Vec<f16> = (0..size).map(|_| f16::from_f32(n.float())).collect();
-    let values = keys.clone();
-    let layer = KvLayer::F16 {
-        keys: &keys,
-        values: &values,
+    let x: Vec<f32> = (0..size).map(|_| n.float()).collect();
+    let halves: Vec<f16> = x.iter().map(|x| f16::from_f32(*x)).collect();
+    let numbers: Vec<i8> = x.iter().map(|x| (x * 127.0) as i8).collect();
+    let scales = vec![1.0 / 127.0; size / params.head_dim];
+    let bytes = Bytes {
+        numbers: &numbers,
+        scales: &scales,
     };
+    let layers = [
+        KvLayer::F16 {
+            keys: &halves,
+            values: &halves,
+        },
+        KvLayer::Q8 {
+            keys: bytes,
+            values: bytes,
+        },
+    ];
     for (past, len) in [(1023, 1), (0, 512), (512, 512)] {
         let q: Vec<f32> = (0..len * 576).map(|_| n.float()).collect();
         let mut out = vec![0.0; q.len()];
@@ -201,14 +213,19 @@ fn attention(team: &Team, rounds: usize, n: &mut Numbers) {
             len,
             pages: &pages,
         }];
-        let seconds = fastest(rounds, || attend(team, &mut out, &q, &segments, &layer, &params));
         let pairs: usize = (0..len).map(|t| past + t + 1).sum();
         let macs = (pairs * params.heads * params.head_dim * 2) as f64;
-        println!(
-            "attention, 9 heads on 3, {len} tokens after {past}: {:.1} us, {:.1} GMAC/s, {:.1} GB/s",
-            seconds * 1e6,
-            macs / seconds / 1e9,
-            ((past + len) * params.kv_heads * params.head_dim * 4) as f64 / seconds / 1e9
-        );
+        for (layer, kept, bytes) in [
+            (&layers[0], "f16", 4 * params.head_dim),
+            (&layers[1], "q8", 2 * params.head_dim + 8),
+        ] {
+            let seconds = fastest(rounds, || attend(team, &mut out, &q, &segments, layer, &params));
+            println!(
+                "attention in {kept}, 9 heads on 3, {len} tokens after {past}: {:.1} us, {:.1} GMAC/s, {:.1} GB/s",
+                seconds * 1e6,
+                macs / seconds / 1e9,
+                ((past + len) * params.kv_heads * bytes) as f64 / seconds / 1e9
+            );
+        }
     }
 }

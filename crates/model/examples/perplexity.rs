@@ -1,20 +1,34 @@
 //! Perplexity of GGUF files on a text, in windows of 512 tokens of which the second halves are scored: how a quantized
-//! file compares with what it was made from. `cargo run --release -p candor-model --example perplexity TEXT FILE…`
+//! file compares with what it was made from, and keys and values in 8 bits (`--kv q8`) or f32 with those in f16.
+//! `cargo run --release -p candor-model --example perplexity [--kv FORMAT] TEXT FILE…`
 #![allow(clippy::print_stdout, clippy::expect_used)]
 
 use std::path::Path;
 
 use candor_kernels::ops::log_sum_exp;
 use candor_kernels::team::Team;
-use candor_model::{LoadOptions, Model, PAGE_TOKENS, Segment, Step};
+use candor_model::{KvFormat, LoadOptions, Model, PAGE_TOKENS, Segment, Step};
 
 const WINDOW: usize = 512;
 
 fn main() {
-    let mut arguments = std::env::args().skip(1);
+    let mut arguments = std::env::args().skip(1).peekable();
+    let kv = match arguments
+        .next_if(|first| first == "--kv")
+        .and_then(|_| arguments.next())
+        .as_deref()
+    {
+        None | Some("f16") => KvFormat::F16,
+        Some("f32") => KvFormat::F32,
+        Some("q8") => KvFormat::Q8,
+        Some(other) => panic!("--kv takes f16, f32 or q8, and not {other}"),
+    };
     let text = arguments.next().expect("the first argument is a text file");
     let text = std::fs::read_to_string(text).expect("the text can be read");
-    let options = LoadOptions::default();
+    let options = LoadOptions {
+        kv,
+        ..LoadOptions::default()
+    };
     let team = Team::new(options.threads);
     for file in arguments {
         let model = Model::open(Path::new(&file), &options).expect("the model can be opened");

@@ -1,7 +1,7 @@
 //! Paged key/value memory: the pages of every layer, allocated once. Which page belongs to which sequence is the
 //! scheduler's affair.
 
-use candor_kernels::ops::attention::{self, KvLayer, KvLayerMut};
+use candor_kernels::ops::attention::{self, Bytes, BytesMut, KvLayer, KvLayerMut};
 use candor_kernels::team::Team;
 use half::f16;
 
@@ -16,14 +16,17 @@ pub enum KvFormat {
     F16,
     /// Single precision: twice the memory, no rounding.
     F32,
+    /// Whole numbers of 8 bits under one scale for each head at each position: little more than half the memory.
+    Q8,
 }
 
 impl KvFormat {
-    /// Bytes per element.
-    pub fn bytes(self) -> usize {
+    /// Bytes of a head's key, or of its value, at one position.
+    fn bytes(self, head_dim: usize) -> usize {
         match self {
-            Self::F16 => 2,
-            Self::F32 => 4,
+            Self::F16 => head_dim * 2,
+            Self::F32 => head_dim * 4,
+            Self::Q8 => head_dim + size_of::<f32>(),
         }
     }
 }
@@ -44,7 +47,7 @@ pub struct KvShape {
 impl KvShape {
     /// Bytes of one page, all layers, keys and values.
     pub fn page_bytes(&self) -> usize {
-        2 * self.layers * self.kv_heads * self.head_dim * PAGE_TOKENS * self.format.bytes()
+        2 * self.layers * self.kv_heads * PAGE_TOKENS * self.format.bytes(self.head_dim)
     }
 }
 
@@ -52,6 +55,38 @@ impl KvShape {
 enum Layer {
     F16 { keys: Box<[f16]>, values: Box<[f16]> },
     F32 { keys: Box<[f32]>, values: Box<[f32]> },
+    Q8 { keys: Scaled, values: Scaled },
+}
+
+/// Keys or values as bytes.
+#[derive(Debug)]
+struct Scaled {
+    numbers: Box<[i8]>,
+    scales: Box<[f32]>,
+}
+
+impl Scaled {
+    /// `len` elements in heads of `head_dim`.
+    fn zeroed(len: usize, head_dim: usize) -> Option<Self> {
+        Some(Self {
+            numbers: zeroed(len)?,
+            scales: zeroed(len / head_dim)?,
+        })
+    }
+
+    fn get(&self) -> Bytes<'_> {
+        Bytes {
+            numbers: &self.numbers,
+            scales: &self.scales,
+        }
+    }
+
+    fn get_mut(&mut self) -> BytesMut<'_> {
+        BytesMut {
+            numbers: &mut self.numbers,
+            scales: &mut self.scales,
+        }
+    }
 }
 
 /// Keys and values of every layer, in pages.
@@ -88,6 +123,10 @@ impl KvPages {
                     keys: zeroed(len).ok_or_else(too_much)?,
                     values: zeroed(len).ok_or_else(too_much)?,
                 },
+                KvFormat::Q8 => Layer::Q8 {
+                    keys: Scaled::zeroed(len, shape.head_dim).ok_or_else(too_much)?,
+                    values: Scaled::zeroed(len, shape.head_dim).ok_or_else(too_much)?,
+                },
             })
         });
         Ok(Self {
@@ -112,6 +151,10 @@ impl KvPages {
         let layer = match &mut self.layers[layer] {
             Layer::F16 { keys, values } => KvLayerMut::F16 { keys, values },
             Layer::F32 { keys, values } => KvLayerMut::F32 { keys, values },
+            Layer::Q8 { keys, values } => KvLayerMut::Q8 {
+                keys: keys.get_mut(),
+                values: values.get_mut(),
+            },
         };
         attention::store(team, layer, segments, k, v, self.shape.kv_heads, self.shape.head_dim);
     }
@@ -121,6 +164,10 @@ impl KvPages {
         match &self.layers[layer] {
             Layer::F16 { keys, values } => KvLayer::F16 { keys, values },
             Layer::F32 { keys, values } => KvLayer::F32 { keys, values },
+            Layer::Q8 { keys, values } => KvLayer::Q8 {
+                keys: keys.get(),
+                values: values.get(),
+            },
         }
     }
 
@@ -129,15 +176,25 @@ impl KvPages {
     /// # Panics
     /// If a page does not exist.
     pub fn copy_page(&mut self, from: PageId, to: PageId) {
-        let len = self.shape.kv_heads * self.shape.head_dim * PAGE_TOKENS;
-        let (from, to) = (from as usize * len, to as usize * len);
+        let pages = self.pages;
         for layer in &mut self.layers {
             match layer {
-                Layer::F16 { keys, values } => [keys, values].map(|x| x.copy_within(from..from + len, to)),
-                Layer::F32 { keys, values } => [keys, values].map(|x| x.copy_within(from..from + len, to)),
+                Layer::F16 { keys, values } => [keys, values].map(|all| copy(all, pages, from, to)),
+                Layer::F32 { keys, values } => [keys, values].map(|all| copy(all, pages, from, to)),
+                Layer::Q8 { keys, values } => [keys, values].map(|all| {
+                    copy(&mut all.numbers, pages, from, to);
+                    copy(&mut all.scales, pages, from, to);
+                }),
             };
         }
     }
+}
+
+/// Copies one of `pages` equal parts to another.
+fn copy<T: Copy>(all: &mut [T], pages: usize, from: PageId, to: PageId) {
+    let len = all.len() / pages;
+    let (from, to) = (from as usize * len, to as usize * len);
+    all.copy_within(from..from + len, to);
 }
 
 fn zeroed<T: bytemuck::Zeroable>(len: usize) -> Option<Box<[T]>> {
@@ -145,4 +202,68 @@ fn zeroed<T: bytemuck::Zeroable>(len: usize) -> Option<Box<[T]>> {
     len.checked_mul(size_of::<T>())
         .filter(|&bytes| isize::try_from(bytes).is_ok())?;
     bytemuck::try_zeroed_slice_box(len).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    const SHAPE: KvShape = KvShape {
+        layers: 2,
+        kv_heads: 3,
+        head_dim: 8,
+        format: KvFormat::F16,
+    };
+
+    /// All bytes of a layer, as bits that can be compared.
+    fn contents(layer: &KvLayer<'_>) -> Vec<Vec<u32>> {
+        let floats = |x: &[f32]| x.iter().map(|x| x.to_bits()).collect::<Vec<u32>>();
+        let halves = |x: &[f16]| x.iter().map(|x| u32::from(x.to_bits())).collect::<Vec<u32>>();
+        let bytes = |x: &[i8]| x.iter().map(|x| *x as u32).collect::<Vec<u32>>();
+        match layer {
+            KvLayer::F16 { keys, values } => vec![halves(keys), halves(values)],
+            KvLayer::F32 { keys, values } => vec![floats(keys), floats(values)],
+            KvLayer::Q8 { keys, values } => [keys, values]
+                .iter()
+                .flat_map(|all| [bytes(all.numbers), floats(all.scales)])
+                .collect(),
+        }
+    }
+
+    #[test]
+    fn a_page_takes_the_bytes_that_are_counted_and_all_of_it_is_copied() {
+        for (format, element) in [(KvFormat::F16, 2), (KvFormat::F32, 4), (KvFormat::Q8, 1)] {
+            let shape = KvShape { format, ..SHAPE };
+            let mut kv = KvPages::new(shape, 4).unwrap();
+            let tokens = 2 * PAGE_TOKENS;
+            let x: Vec<f32> = (0..tokens * 24).map(|i| (i as f32 * 0.7).sin()).collect();
+            let segment = Segment {
+                past: 0,
+                len: tokens,
+                pages: &[2, 0],
+            };
+            for layer in 0..2 {
+                kv.append(&Team::new(1), layer, &[segment], &x, &x);
+            }
+            kv.copy_page(2, 1);
+            let mut counted = 0;
+            for layer in 0..2 {
+                for (i, part) in contents(&kv.layer(layer)).iter().enumerate() {
+                    let page = part.len() / 4;
+                    assert_eq!(part[2 * page..3 * page], part[page..2 * page], "{format:?}");
+                    assert_ne!(part[..page], part[page..2 * page], "{format:?}");
+                    assert!(part[3 * page..].iter().all(|x| *x == 0), "{format:?}");
+                    counted += page
+                        * if format == KvFormat::Q8 && i % 2 == 1 {
+                            4
+                        } else {
+                            element
+                        };
+                }
+            }
+            assert_eq!(counted, shape.page_bytes(), "{format:?}");
+        }
+    }
 }

@@ -70,7 +70,7 @@ fn a_mistake_in_the_environment_names_the_variable() {
     let err = String::from_utf8(ran.stderr).unwrap();
     assert_eq!(
         err,
-        "error: CANDOR_ENGINE_KV: `engine.kv` is \"f8\"; it takes f16 or f32\n"
+        "error: CANDOR_ENGINE_KV: `engine.kv` is \"f8\"; it takes f16 or f32 or q8\n"
     );
 }
 

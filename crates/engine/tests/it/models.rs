@@ -48,10 +48,19 @@ fn data_folder() -> Option<PathBuf> {
 pub(crate) fn smollm2(precision: Precision) -> Option<&'static Model> {
     static QUANTIZED: OnceLock<Option<Model>> = OnceLock::new();
     static EXACT: OnceLock<Option<Model>> = OnceLock::new();
-    let (cell, kv) = match precision {
-        Precision::Quantized | Precision::Compact => (&QUANTIZED, KvFormat::F16),
-        Precision::F32 => (&EXACT, KvFormat::F32),
-    };
+    match precision {
+        Precision::Quantized | Precision::Compact => opened(&QUANTIZED, precision, KvFormat::F16),
+        Precision::F32 => opened(&EXACT, precision, KvFormat::F32),
+    }
+}
+
+/// The small model with keys and values in 8 bits, opened once.
+pub(crate) fn smollm2_in_bytes() -> Option<&'static Model> {
+    static OPENED: OnceLock<Option<Model>> = OnceLock::new();
+    opened(&OPENED, Precision::Quantized, KvFormat::Q8)
+}
+
+fn opened(cell: &'static OnceLock<Option<Model>>, precision: Precision, kv: KvFormat) -> Option<&'static Model> {
     static OPENING: Mutex<()> = Mutex::new(());
     let _opening = OPENING.lock().unwrap();
     cell.get_or_init(|| {

@@ -1,9 +1,9 @@
 //! A request's log-probabilities depend on the model and the request alone, to the bit.
 
 use candor_engine::{EngineOptions, GenerateRequest, Generator, Prompt};
-use candor_model::Precision;
+use candor_model::{Model, Precision};
 
-use crate::models::{TURN, Whole, collect, engine, request, smollm2};
+use crate::models::{TURN, Whole, collect, engine, request, smollm2, smollm2_in_bytes};
 
 const PROMPT: &str = "The lighthouse stood at the end of the pier, where the wind from the north met the slow water of the bay. \
     Every evening at six the keeper climbed its one hundred and twelve steps, lit the lamp, and wrote a line in the book:";
@@ -18,9 +18,9 @@ fn other(i: u32) -> GenerateRequest {
     request(Prompt::Tokens(tokens), 3 + i as usize % 5)
 }
 
-async fn the_bits_stay(precision: Precision) {
+async fn the_bits_stay(model: Option<&Model>) {
     let _turn = TURN.lock().await;
-    let Some(model) = smollm2(precision) else { return };
+    let Some(model) = model else { return };
     let settings = EngineOptions {
         threads: 1,
         prefix_cache: false,
@@ -72,12 +72,32 @@ async fn the_bits_stay(precision: Precision) {
 
 #[tokio::test]
 async fn quantized_answers_have_the_same_bits_alone_in_a_batch_in_chunks_after_a_cache_hit_and_on_two_threads() {
-    the_bits_stay(Precision::Quantized).await;
+    the_bits_stay(smollm2(Precision::Quantized)).await;
 }
 
 #[tokio::test]
 async fn exact_answers_have_the_same_bits_alone_in_a_batch_in_chunks_after_a_cache_hit_and_on_two_threads() {
-    the_bits_stay(Precision::F32).await;
+    the_bits_stay(smollm2(Precision::F32)).await;
+}
+
+#[tokio::test]
+async fn answers_over_keys_and_values_in_8_bits_have_the_same_bits_in_all_of_these() {
+    the_bits_stay(smollm2_in_bytes()).await;
+}
+
+#[tokio::test]
+async fn the_same_memory_holds_a_longer_context_in_8_bits() {
+    let _turn = TURN.lock().await;
+    let (Some(halves), Some(bytes)) = (smollm2(Precision::Quantized), smollm2_in_bytes()) else {
+        return;
+    };
+    let options = EngineOptions {
+        kv_bytes: Some(32 << 20),
+        ..EngineOptions::default()
+    };
+    let context = |model| engine(model, &options).card().context.unwrap();
+    // 30 layers of 3 heads of 64: 46,080 bytes a token in f16, and 24,480 with a scale of 4 bytes a head.
+    assert_eq!((context(halves), context(bytes)), (728 / 16 * 16, 1370 / 16 * 16));
 }
 
 #[tokio::test]

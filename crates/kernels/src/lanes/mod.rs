@@ -41,6 +41,9 @@ pub(crate) trait Lanes: Copy {
     fn load_half(from: &[f16; 16]) -> Self;
     /// To the nearest f16, ties to even.
     fn store_half(self, to: &mut [f16; 16]);
+    fn load_bytes(from: &[i8; 16]) -> Self;
+    /// Whole numbers of at most 127 either way, as bytes.
+    fn store_bytes(self, to: &mut [i8; 16]);
     fn add(self, o: Self) -> Self;
     fn sub(self, o: Self) -> Self;
     fn mul(self, o: Self) -> Self;
@@ -172,6 +175,12 @@ impl Lanes for Scalar {
     }
     fn store_half(self, to: &mut [f16; 16]) {
         *to = self.0.map(f16::from_f32_const);
+    }
+    fn load_bytes(from: &[i8; 16]) -> Self {
+        Scalar(from.map(f32::from))
+    }
+    fn store_bytes(self, to: &mut [i8; 16]) {
+        *to = self.0.map(|v| v as i8);
     }
     fn add(self, o: Self) -> Self {
         self.zip(o, |a, b| a + b)

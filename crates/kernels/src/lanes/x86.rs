@@ -83,6 +83,26 @@ impl Lanes for Avx2 {
         }
     }
     #[inline(always)]
+    fn load_bytes(from: &[i8; 16]) -> Self {
+        unsafe {
+            let bytes = _mm_loadu_si128(from.as_ptr().cast());
+            Avx2(
+                _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes)),
+                _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128::<8>(bytes))),
+            )
+        }
+    }
+    #[inline(always)]
+    fn store_bytes(self, to: &mut [i8; 16]) {
+        unsafe {
+            let (low, high) = (_mm256_cvttps_epi32(self.0), _mm256_cvttps_epi32(self.1));
+            // The pack takes 128 bits of each in turn; the permutation puts them in order.
+            let words = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packs_epi32(low, high));
+            let bytes = _mm_packs_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256::<1>(words));
+            _mm_storeu_si128(to.as_mut_ptr().cast(), bytes);
+        }
+    }
+    #[inline(always)]
     fn add(self, o: Self) -> Self {
         both!(self, o, _mm256_add_ps)
     }
@@ -209,6 +229,23 @@ impl Lanes for Avx512 {
     #[inline(always)]
     fn store_half(self, to: &mut [f16; 16]) {
         unsafe { _mm256_storeu_si256(to.as_mut_ptr().cast(), _mm512_cvtps_ph::<NEAREST>(self.0)) }
+    }
+    #[inline(always)]
+    fn load_bytes(from: &[i8; 16]) -> Self {
+        unsafe {
+            Avx512(_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(
+                from.as_ptr().cast(),
+            ))))
+        }
+    }
+    #[inline(always)]
+    fn store_bytes(self, to: &mut [i8; 16]) {
+        unsafe {
+            _mm_storeu_si128(
+                to.as_mut_ptr().cast(),
+                _mm512_cvtepi32_epi8(_mm512_cvttps_epi32(self.0)),
+            )
+        }
     }
     #[inline(always)]
     fn add(self, o: Self) -> Self {

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use candor_kernels::cpu;
 use candor_kernels::team::Team;
-use candor_model::{LoadOptions, Precision};
+use candor_model::{KvFormat, LoadOptions, Precision};
 
 use crate::greedy::{logprobs, open};
 
@@ -31,16 +31,22 @@ fn found(long: bool) -> Vec<(&'static str, u64)> {
     let team = Team::new(2);
     let mut found = Vec::new();
     // Few enough tokens for the kernels of decoding, and enough for those of prompts.
-    for (name, text, tokens) in [
-        ("smollm2", "smollm2, 3 tokens", 3),
-        ("gemma3", "gemma3, 2 tokens", 2),
-        ("smollm2", "smollm2, 150 tokens", 150),
-        ("gemma3", "gemma3, 40 tokens", 40),
+    for (name, text, tokens, kv) in [
+        ("smollm2", "smollm2, 3 tokens", 3, KvFormat::F16),
+        ("smollm2", "smollm2, 3 tokens, q8", 3, KvFormat::Q8),
+        ("gemma3", "gemma3, 2 tokens", 2, KvFormat::F16),
+        ("smollm2", "smollm2, 150 tokens", 150, KvFormat::F16),
+        ("smollm2", "smollm2, 150 tokens, q8", 150, KvFormat::Q8),
+        ("gemma3", "gemma3, 40 tokens", 40, KvFormat::F16),
     ] {
         if !long && tokens > 3 {
             continue;
         }
-        let Some(model) = open(name, &LoadOptions::default()) else {
+        let options = LoadOptions {
+            kv,
+            ..LoadOptions::default()
+        };
+        let Some(model) = open(name, &options) else {
             continue;
         };
         let ids: Vec<u32> = (0..tokens as u32).map(|i| 100 + i * 97 % 5000).collect();
@@ -63,10 +69,12 @@ fn found(long: bool) -> Vec<(&'static str, u64)> {
     found
 }
 
-const HASHES: [(&str, u64); 6] = [
+const HASHES: [(&str, u64); 8] = [
     ("smollm2, 3 tokens", 0x1850_1dec_4758_fb8e),
+    ("smollm2, 3 tokens, q8", 0x6ec0_886a_dfad_9ff3),
     ("gemma3, 2 tokens", 0x9cbf_1510_3dbe_b011),
     ("smollm2, 150 tokens", 0x16e4_5b09_ed77_7247),
+    ("smollm2, 150 tokens, q8", 0x5348_7900_3018_4720),
     ("gemma3, 40 tokens", 0xe8a6_edcf_a285_2f66),
     ("minilm, 6 tokens", 0x4fcd_bed8_2d21_454a),
     ("minilm, 100 tokens", 0x6a2e_2e4e_1ffb_5fc6),

@@ -96,6 +96,12 @@ fn same_bits(model: &Model, len: usize) {
     }
 }
 
+const KINDS: [(Precision, KvFormat); 3] = [
+    (Precision::Quantized, KvFormat::F16),
+    (Precision::Quantized, KvFormat::Q8),
+    (Precision::F32, KvFormat::F32),
+];
+
 #[test]
 fn tiny_models_give_the_same_bits_in_every_arrangement() {
     for name in [
@@ -106,8 +112,8 @@ fn tiny_models_give_the_same_bits_in_every_arrangement() {
         "qwen3_moe",
         "gemma3_text",
     ] {
-        for (precision, kv) in [(Precision::Quantized, KvFormat::F16), (Precision::F32, KvFormat::F32)] {
-            println!("{name}, {precision:?}");
+        for (precision, kv) in KINDS {
+            println!("{name}, {precision:?}, {kv:?}");
             same_bits(
                 &Model::open(
                     &fixture(name),
@@ -128,8 +134,8 @@ fn tiny_models_give_the_same_bits_in_every_arrangement() {
 fn real_models_give_the_same_bits_in_every_arrangement() {
     for name in ["smollm2", "gemma3"] {
         let Some(path) = model(name) else { return };
-        for (precision, kv) in [(Precision::Quantized, KvFormat::F16), (Precision::F32, KvFormat::F32)] {
-            println!("{name}, {precision:?}");
+        for (precision, kv) in KINDS {
+            println!("{name}, {precision:?}, {kv:?}");
             same_bits(
                 &Model::open(
                     &path,

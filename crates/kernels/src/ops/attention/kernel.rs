@@ -3,10 +3,8 @@
 //! Rows of the block are (token, query head) pairs; a page is used for all of them, six at a time, which is what 16
 //! vector registers hold. Where there are 32, two pages of keys or two vectors of values go together.
 
-use half::f16;
-
 use super::products::{Stored, dots, pad, weighted, widen_all};
-use super::{KvLayer, PAGE_TOKENS, Params};
+use super::{Bytes, KvLayer, PAGE_TOKENS, Params};
 use crate::cpu::Isa;
 use crate::lanes::{Lanes, ask, dispatch};
 use crate::ops::{maths, softmax};
@@ -67,8 +65,40 @@ impl Span {
     }
 }
 
+/// Elements as they are stored, all pages of a layer; scales where they are whole numbers, `[page][kv_head][16]`.
+#[derive(Clone, Copy)]
+struct Elements<'a, T> {
+    stored: &'a [T],
+    scales: Option<&'a [f32]>,
+}
+
 #[inline(always)]
 fn attend_block<L: Lanes>(out: &Shared<'_, f32>, q: &[f32], block: &Block<'_>, params: &Params) {
+    fn floats<T>(stored: &[T]) -> Elements<'_, T> {
+        Elements { stored, scales: None }
+    }
+    fn bytes(all: Bytes<'_>) -> Elements<'_, i8> {
+        Elements {
+            stored: all.numbers,
+            scales: Some(all.scales),
+        }
+    }
+    match block.source.layer {
+        KvLayer::Q8 { keys, values } => attend_stored::<L, _>(out, q, block, params, bytes(keys), bytes(values)),
+        KvLayer::F16 { keys, values } => attend_stored::<L, _>(out, q, block, params, floats(keys), floats(values)),
+        KvLayer::F32 { keys, values } => attend_stored::<L, _>(out, q, block, params, floats(keys), floats(values)),
+    }
+}
+
+#[inline(always)]
+fn attend_stored<L: Lanes, T: Stored>(
+    out: &Shared<'_, f32>,
+    q: &[f32],
+    block: &Block<'_>,
+    params: &Params,
+    keys: Elements<'_, T>,
+    values: Elements<'_, T>,
+) {
     let dim = params.head_dim;
     let padded = dim.next_multiple_of(16);
     let group = params.heads / params.kv_heads;
@@ -82,6 +112,7 @@ fn attend_block<L: Lanes>(out: &Shared<'_, f32>, q: &[f32], block: &Block<'_>, p
     let mut scores = vec![f32::NEG_INFINITY; rows * stride];
     let mut acc = vec![0.0; rows * padded];
     let mut room = vec![0.0; 2 * PAGE_TOKENS * padded];
+    let widened = T::NARROW && rows > TILE;
 
     // Queries tile by tile, `[dim][TILE]`: one stream to read instead of six.
     let mut queries = vec![[0.0; TILE]; rows.div_ceil(TILE) * dim];
@@ -102,65 +133,55 @@ fn attend_block<L: Lanes>(out: &Shared<'_, f32>, q: &[f32], block: &Block<'_>, p
     let mut page = first_page;
     while page < last_page {
         let two = L::WIDE && page + 1 < last_page;
-        view.ask_for_keys::<L>(page + 2..(page + if two { 4 } else { 3 }).min(last_page));
+        view.ask_for::<L, T>(keys, page + 2..(page + if two { 4 } else { 3 }).min(last_page));
         let scores = &mut scores[(page - first_page) * PAGE_TOKENS..];
-        match block.source.layer {
-            KvLayer::F32 { keys, .. } if two => {
-                view.score_pages::<L, f32, 2>(page, [view.of(keys, page), view.of(keys, page + 1)], &queries, scores);
-            }
-            KvLayer::F32 { keys, .. } => {
-                view.score_pages::<L, f32, 1>(page, [view.of(keys, page)], &queries, scores);
-            }
-            KvLayer::F16 { keys, .. } if two && rows > TILE => {
+        let one = (view.of(keys.stored, page), view.scales(keys, page));
+        if two {
+            let next = (view.of(keys.stored, page + 1), view.scales(keys, page + 1));
+            let scales = [one.1, next.1];
+            if widened {
                 let (a, b) = room.split_at_mut(dim * PAGE_TOKENS);
-                widen_all::<L>(a, view.of(keys, page));
-                widen_all::<L>(b, view.of(keys, page + 1));
-                view.score_pages::<L, f32, 2>(page, [a, &b[..dim * PAGE_TOKENS]], &queries, scores);
+                widen_all::<L, T>(a, one.0);
+                widen_all::<L, T>(b, next.0);
+                view.score_pages::<L, f32, 2>(page, [a, &b[..dim * PAGE_TOKENS]], scales, &queries, scores);
+            } else {
+                view.score_pages::<L, T, 2>(page, [one.0, next.0], scales, &queries, scores);
             }
-            KvLayer::F16 { keys, .. } if two => {
-                view.score_pages::<L, f16, 2>(page, [view.of(keys, page), view.of(keys, page + 1)], &queries, scores);
-            }
-            KvLayer::F16 { keys, .. } if rows <= TILE => {
-                view.score_pages::<L, f16, 1>(page, [view.of(keys, page)], &queries, scores);
-            }
-            KvLayer::F16 { keys, .. } => {
-                widen_all::<L>(&mut room, view.of(keys, page));
-                view.score_pages::<L, f32, 1>(page, [&room[..dim * PAGE_TOKENS]], &queries, scores);
-            }
+        } else if widened {
+            widen_all::<L, T>(&mut room, one.0);
+            view.score_pages::<L, f32, 1>(page, [&room[..dim * PAGE_TOKENS]], [one.1], &queries, scores);
+        } else {
+            view.score_pages::<L, T, 1>(page, [one.0], [one.1], &queries, scores);
         }
         page += if two { 2 } else { 1 };
     }
-    view.ask_for_values::<L>(first_page..(first_page + 2).min(last_page));
+    view.ask_for::<L, T>(values, first_page..(first_page + 2).min(last_page));
     let mut sums = vec![0.0; rows];
     for (row, sum) in scores.chunks_exact_mut(stride).zip(&mut sums) {
         *sum = softmax::unnormalized::<L>(row);
     }
     for page in first_page..last_page {
-        view.ask_for_values::<L>(page + 2..(page + 3).min(last_page));
-        let column = (page - first_page) * PAGE_TOKENS;
-        let weights = &scores[column..];
-        match block.source.layer {
-            KvLayer::F32 { values, .. } if padded == dim => {
-                view.weigh_page::<L, f32>(page, view.of(values, page), weights, &mut acc);
-            }
-            KvLayer::F32 { values, .. } => {
-                let room = &mut room[..PAGE_TOKENS * padded];
-                pad(room, padded, view.of(values, page), dim, |v| v);
-                view.weigh_page::<L, f32>(page, room, weights, &mut acc);
-            }
-            KvLayer::F16 { values, .. } if padded == dim && rows <= TILE => {
-                view.weigh_page::<L, f16>(page, view.of(values, page), weights, &mut acc);
-            }
-            KvLayer::F16 { values, .. } => {
-                let room = &mut room[..PAGE_TOKENS * padded];
-                if padded == dim {
-                    widen_all::<L>(room, view.of(values, page));
-                } else {
-                    pad(room, padded, view.of(values, page), dim, f16::to_f32);
+        view.ask_for::<L, T>(values, page + 2..(page + 3).min(last_page));
+        let weights = &mut scores[(page - first_page) * PAGE_TOKENS..];
+        if let Some(scales) = view.scales(values, page) {
+            for row in weights.chunks_mut(stride) {
+                if let Some(row) = row.first_chunk_mut() {
+                    L::load(row).mul(L::load(scales)).store(row);
                 }
-                view.weigh_page::<L, f32>(page, room, weights, &mut acc);
             }
         }
+        let stored = view.of(values.stored, page);
+        if padded == dim && !widened {
+            view.weigh_page::<L, T>(page, stored, weights, &mut acc);
+            continue;
+        }
+        let room = &mut room[..PAGE_TOKENS * padded];
+        if padded == dim {
+            widen_all::<L, T>(room, stored);
+        } else {
+            pad(room, padded, stored, dim);
+        }
+        view.weigh_page::<L, f32>(page, room, weights, &mut acc);
     }
     for ((row, acc), sum) in acc.chunks_exact(padded).enumerate().zip(&sums) {
         let factor = 1.0 / sum;
@@ -183,7 +204,7 @@ impl Block<'_> {
     }
 }
 
-/// A task's shapes. Few rows read f16 pages directly; many rows read a page widened to f32 once.
+/// A task's shapes. Few rows read narrow pages directly; many rows read a page widened to f32 once.
 struct View<'a> {
     rows: usize,
     dim: usize,
@@ -218,29 +239,22 @@ impl View<'_> {
         &all[(self.block.source.pages[page] as usize * self.params.kv_heads + self.block.kv_head) * len..][..len]
     }
 
-    /// Asks for the keys of pages that come next: pages lie anywhere, so the processor cannot know.
+    /// The scales of this head's part of a page.
     #[inline(always)]
-    fn ask_for_keys<L: Lanes>(&self, pages: std::ops::Range<usize>) {
-        match self.block.source.layer {
-            KvLayer::F16 { keys, .. } => self.ask_for::<L, f16>(keys, pages),
-            KvLayer::F32 { keys, .. } => self.ask_for::<L, f32>(keys, pages),
-        }
+    fn scales<'s, T: Copy>(&self, of: Elements<'s, T>, page: usize) -> Option<&'s [f32; PAGE_TOKENS]> {
+        let head = self.block.source.pages[page] as usize * self.params.kv_heads + self.block.kv_head;
+        of.scales.map(|scales| &scales.as_chunks().0[head])
     }
 
-    /// As `ask_for_keys`, for values.
+    /// Asks for the keys or values of pages that come next: pages lie anywhere, so the processor cannot know.
     #[inline(always)]
-    fn ask_for_values<L: Lanes>(&self, pages: std::ops::Range<usize>) {
-        match self.block.source.layer {
-            KvLayer::F16 { values, .. } => self.ask_for::<L, f16>(values, pages),
-            KvLayer::F32 { values, .. } => self.ask_for::<L, f32>(values, pages),
-        }
-    }
-
-    #[inline(always)]
-    fn ask_for<L: Lanes, T>(&self, all: &[T], pages: std::ops::Range<usize>) {
+    fn ask_for<L: Lanes, T: Copy>(&self, of: Elements<'_, T>, pages: std::ops::Range<usize>) {
         for page in pages {
-            let part = self.of(all, page);
+            let part = self.of(of.stored, page);
             ask::<L>(part.as_ptr().cast(), size_of_val(part));
+            if let Some(scales) = self.scales(of, page) {
+                ask::<L>(scales.as_ptr().cast(), size_of_val(scales));
+            }
         }
     }
 
@@ -250,6 +264,7 @@ impl View<'_> {
         &self,
         first: usize,
         keys: [&[T]; PAGES],
+        scales: [Option<&[f32; PAGE_TOKENS]>; PAGES],
         queries: &[[f32; TILE]],
         scores: &mut [f32],
     ) {
@@ -267,8 +282,8 @@ impl View<'_> {
             if whole {
                 for i in 0..n {
                     let scores = &mut scores[(row + i) * self.stride..];
-                    for (scores, dots) in scores.as_chunks_mut().0.iter_mut().zip(&dots) {
-                        score(dots[i], self.params).store(scores);
+                    for (j, scores) in scores.as_chunks_mut().0.iter_mut().take(PAGES).enumerate() {
+                        score(dots[j][i], scales[j], self.params).store(scores);
                     }
                 }
                 continue;
@@ -279,11 +294,11 @@ impl View<'_> {
                     let scores = &mut scores[(row + i) * self.stride + j * PAGE_TOKENS..][..PAGE_TOKENS];
                     if slots.len() == PAGE_TOKENS {
                         if let Some(scores) = scores.first_chunk_mut() {
-                            score(dots[j][i], self.params).store(scores);
+                            score(dots[j][i], scales[j], self.params).store(scores);
                         }
                     } else if !slots.is_empty() {
                         let mut lanes = [0.0; 16];
-                        score(dots[j][i], self.params).store(&mut lanes);
+                        score(dots[j][i], scales[j], self.params).store(&mut lanes);
                         scores[slots.clone()].copy_from_slice(&lanes[slots]);
                     }
                 }
@@ -329,7 +344,8 @@ fn in_tile<L: Lanes, const PAGES: usize, const N: usize>(lanes: [[L; N]; PAGES])
 }
 
 #[inline(always)]
-fn score<L: Lanes>(dot: L, params: &Params) -> L {
+fn score<L: Lanes>(dot: L, scales: Option<&[f32; PAGE_TOKENS]>, params: &Params) -> L {
+    let dot = scales.map_or(dot, |scales| dot.mul(L::load(scales)));
     let score = dot.mul(L::splat(params.scale));
     match params.softcap {
         Some(cap) => maths::tanh(score.div(L::splat(cap))).mul(L::splat(cap)),

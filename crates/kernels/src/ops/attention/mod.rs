@@ -10,6 +10,13 @@
 //! out[d]   = (1 / sum) * acc, acc = fma(e[p], v[p][d], acc) in order of p
 //! ```
 //!
+//! Keys and values are f32, f16, or bytes: whole numbers n of a head at one position under one scale s, so that what is
+//! stored is never written again. There dot and e[p] above are of n, and s comes in once:
+//!
+//! ```text
+//! score[p] = scale * (s_k[p] * dot)       out[d] = (1 / sum) * acc, acc = fma(s_v[p] * e[p], n_v[p][d], acc)
+//! ```
+//!
 //! Nothing depends on where a page or chunk begins. Queries that share a key/value head are computed together.
 
 mod kernel;
@@ -30,10 +37,35 @@ pub use store::store;
 /// Positions per page.
 pub const PAGE_TOKENS: usize = 16;
 
-/// One layer's keys and values, in f16 or f32; each slice is `pages * kv_heads * head_dim * PAGE_TOKENS` long.
+/// One layer's keys or values as bytes; `store` says how they are rounded.
+#[derive(Debug, Clone, Copy)]
+pub struct Bytes<'a> {
+    /// Whole numbers of -127 to 127, in the place of floats.
+    pub numbers: &'a [i8],
+    /// What they are multiplied by, `[page][kv_head][PAGE_TOKENS]`.
+    pub scales: &'a [f32],
+}
+
+/// `Bytes` to write to.
+#[derive(Debug)]
+pub struct BytesMut<'a> {
+    /// As `Bytes::numbers`.
+    pub numbers: &'a mut [i8],
+    /// As `Bytes::scales`.
+    pub scales: &'a mut [f32],
+}
+
+/// One layer's keys and values; each slice of elements is `pages * kv_heads * head_dim * PAGE_TOKENS` long.
 #[derive(Debug, Clone, Copy)]
 pub enum KvLayer<'a> {
-    /// Half the memory; values are rounded to f16.
+    /// About half the memory of f16, rounded to a 254th of a head's range.
+    Q8 {
+        /// `[page][kv_head][head_dim][PAGE_TOKENS]`
+        keys: Bytes<'a>,
+        /// `[page][kv_head][PAGE_TOKENS][head_dim]`
+        values: Bytes<'a>,
+    },
+    /// Half the memory of f32; values are rounded to f16.
     F16 {
         /// `[page][kv_head][head_dim][PAGE_TOKENS]`
         keys: &'a [f16],
@@ -52,6 +84,13 @@ pub enum KvLayer<'a> {
 /// `KvLayer` to write to.
 #[derive(Debug)]
 pub enum KvLayerMut<'a> {
+    /// As `KvLayer::Q8`.
+    Q8 {
+        /// Keys.
+        keys: BytesMut<'a>,
+        /// Values.
+        values: BytesMut<'a>,
+    },
     /// As `KvLayer::F16`.
     F16 {
         /// Keys.

@@ -1,5 +1,5 @@
-//! The products of attention, for rows side by side: queries by the keys of a page, weights by its values. f16 is widened on
-//! the way, or a page at a time where many rows read it.
+//! The products of attention, for rows side by side: queries by the keys of a page, weights by its values. What is
+//! narrower than f32 is widened on the way, or a page at a time where many rows read it.
 
 use half::f16;
 
@@ -7,13 +7,21 @@ use super::PAGE_TOKENS;
 use super::kernel::TILE;
 use crate::lanes::Lanes;
 
-/// Elements of a page: f32 or f16.
+/// Elements of a page: f32, f16, or whole numbers whose scale is somebody else's affair.
 pub(super) trait Stored: Copy {
+    /// Whether a load is more than a load, so that many rows are better off with a page widened once.
+    const NARROW: bool = true;
+    fn wide(self) -> f32;
     /// Loads 16 elements as f32.
     fn load<L: Lanes>(from: &[Self; 16]) -> L;
 }
 
 impl Stored for f32 {
+    const NARROW: bool = false;
+    #[inline(always)]
+    fn wide(self) -> f32 {
+        self
+    }
     #[inline(always)]
     fn load<L: Lanes>(from: &[f32; 16]) -> L {
         L::load(from)
@@ -22,22 +30,37 @@ impl Stored for f32 {
 
 impl Stored for f16 {
     #[inline(always)]
+    fn wide(self) -> f32 {
+        self.to_f32()
+    }
+    #[inline(always)]
     fn load<L: Lanes>(from: &[f16; 16]) -> L {
         L::load_half(from)
     }
 }
 
+impl Stored for i8 {
+    #[inline(always)]
+    fn wide(self) -> f32 {
+        f32::from(self)
+    }
+    #[inline(always)]
+    fn load<L: Lanes>(from: &[i8; 16]) -> L {
+        L::load_bytes(from)
+    }
+}
+
 #[inline(always)]
-pub(super) fn widen_all<L: Lanes>(to: &mut [f32], from: &[f16]) {
+pub(super) fn widen_all<L: Lanes, T: Stored>(to: &mut [f32], from: &[T]) {
     for (to, from) in to.as_chunks_mut::<16>().0.iter_mut().zip(from.as_chunks::<16>().0) {
-        L::load_half(from).store(to);
+        T::load::<L>(from).store(to);
     }
 }
 
 /// Copies rows of `dim` to rows of `padded`.
-pub(super) fn pad<T: Copy>(to: &mut [f32], padded: usize, from: &[T], dim: usize, wide: impl Fn(T) -> f32) {
+pub(super) fn pad<T: Stored>(to: &mut [f32], padded: usize, from: &[T], dim: usize) {
     for (to, from) in to.chunks_exact_mut(padded).zip(from.chunks_exact(dim)) {
-        to.iter_mut().zip(from).for_each(|(to, from)| *to = wide(*from));
+        to.iter_mut().zip(from).for_each(|(to, from)| *to = from.wide());
     }
 }
 

@@ -2,7 +2,7 @@
 
 use half::f16;
 
-use super::{KvLayerMut, PAGE_TOKENS, Segment};
+use super::{BytesMut, KvLayerMut, PAGE_TOKENS, Segment};
 use crate::cpu::{Isa, isa};
 use crate::lanes::{Lanes, dispatch};
 use crate::ops::activation::in_parts;
@@ -10,6 +10,9 @@ use crate::shared::Shared;
 use crate::team::Team;
 
 /// Writes this step's keys and values, `[T, kv_heads * head_dim]`, to their pages.
+///
+/// As bytes, with a the largest magnitude of a head's key or value: scale = a / 127, n = x * (127 / a) rounded to the
+/// nearest, ties to even. One whose a is below 1e-30 counts as zero; one that holds an infinity or NaN gets the scale NaN.
 ///
 /// # Panics
 /// If lengths or page numbers do not fit, or two tokens would go to one place.
@@ -22,20 +25,107 @@ pub fn store(
     kv_heads: usize,
     head_dim: usize,
 ) {
+    store_on(isa(), team, kv, segments, (k, v), (kv_heads, head_dim));
+}
+
+pub(super) fn store_on(
+    isa: Isa,
+    team: &Team,
+    kv: KvLayerMut<'_>,
+    segments: &[Segment<'_>],
+    x: (&[f32], &[f32]),
+    shape: (usize, usize),
+) {
     match kv {
-        KvLayerMut::F16 { keys, values } => rows(team, keys, values, segments, (k, v), (kv_heads, head_dim), halves_on),
+        KvLayerMut::Q8 { keys, values } => {
+            let (keys, values) = (Elements::bytes(keys), Elements::bytes(values));
+            rows(team, keys, values, segments, x, shape, |to, scales, from| {
+                bytes_on(isa, to, scales, from);
+            });
+        }
+        KvLayerMut::F16 { keys, values } => {
+            let (keys, values) = (Elements::floats(keys), Elements::floats(values));
+            rows(team, keys, values, segments, x, shape, |to, _, from| {
+                halves_on(isa, to, from)
+            });
+        }
         KvLayerMut::F32 { keys, values } => {
-            rows(
-                team,
-                keys,
-                values,
-                segments,
-                (k, v),
-                (kv_heads, head_dim),
-                |_, to, from| to.copy_from_slice(from),
-            );
+            let (keys, values) = (Elements::floats(keys), Elements::floats(values));
+            rows(team, keys, values, segments, x, shape, |to, _, from| {
+                to.copy_from_slice(from)
+            });
         }
     }
+}
+
+/// All pages of a layer's keys or values, to write to; scales where they are whole numbers.
+struct Elements<'a, T> {
+    stored: Shared<'a, T>,
+    scales: Option<Shared<'a, f32>>,
+}
+
+impl<'a, T> Elements<'a, T> {
+    fn floats(all: &'a mut [T]) -> Self {
+        Self {
+            stored: Shared::new(all),
+            scales: None,
+        }
+    }
+}
+
+impl<'a> Elements<'a, i8> {
+    fn bytes(all: BytesMut<'a>) -> Self {
+        Self {
+            stored: Shared::new(all.numbers),
+            scales: Some(Shared::new(all.scales)),
+        }
+    }
+}
+
+fn bytes_on(isa: Isa, to: &mut [i8], scales: &mut [f32], from: &[f32]) {
+    dispatch!(isa, bytes(to: &mut [i8], scales: &mut [f32], from: &[f32]));
+}
+
+/// A token's heads, a scale each.
+#[inline(always)]
+fn bytes<L: Lanes>(to: &mut [i8], scales: &mut [f32], from: &[f32]) {
+    let dim = from.len() / scales.len();
+    let heads = to.chunks_exact_mut(dim).zip(from.chunks_exact(dim));
+    for ((to, from), scale) in heads.zip(scales) {
+        let largest = magnitude::<L>(from);
+        let inverse = 127.0 / largest;
+        if largest < 1e-30 || !largest.is_finite() {
+            to.fill(0);
+            *scale = if largest.is_finite() { 0.0 } else { f32::NAN };
+            continue;
+        }
+        *scale = largest / 127.0;
+        // |x| <= the largest, so the product rounds to 127 at most.
+        let whole = |x: L| x.mul(L::splat(inverse)).round();
+        let (whole_lanes, rest) = to.as_chunks_mut::<16>();
+        let (blocks, tail) = from.as_chunks::<16>();
+        for (to, from) in whole_lanes.iter_mut().zip(blocks) {
+            whole(L::load(from)).store_bytes(to);
+        }
+        if !tail.is_empty() {
+            let mut last = [0; 16];
+            whole(L::load_tail(tail, 0.0)).store_bytes(&mut last);
+            rest.copy_from_slice(&last[..tail.len()]);
+        }
+    }
+}
+
+/// The largest magnitude; infinity and NaN are above all numbers.
+#[inline(always)]
+fn magnitude<L: Lanes>(x: &[f32]) -> f32 {
+    let (pairs, rest) = x.as_chunks::<32>();
+    let pairs = pairs.iter().map(|pair| {
+        let halves = pair.as_chunks::<16>().0;
+        L::load(&halves[0]).magnitude(L::load(&halves[1]))
+    });
+    let rest = rest.chunks(16).map(|x| L::load_tail(x, 0.0).magnitude(L::splat(0.0)));
+    // By the bits, as these are without a sign.
+    f32::from_bits(pairs.chain(rest).map(f32::to_bits).max().unwrap_or(0))
 }
 
 fn halves_on(isa: Isa, to: &mut [f16], from: &[f32]) {
@@ -56,14 +146,15 @@ fn halves<L: Lanes>(to: &mut [f16], from: &[f32]) {
     }
 }
 
+/// `narrow` turns a token's row into what is stored, with a scale per head where there are scales.
 fn rows<T: Copy + Default + Send>(
     team: &Team,
-    keys: &mut [T],
-    values: &mut [T],
+    keys: Elements<'_, T>,
+    values: Elements<'_, T>,
     segments: &[Segment<'_>],
     (k, v): (&[f32], &[f32]),
     (kv_heads, head_dim): (usize, usize),
-    narrow: impl Fn(Isa, &mut [T], &[f32]) + Sync,
+    narrow: impl Fn(&mut [T], &mut [f32], &[f32]) + Sync,
 ) {
     let width = kv_heads * head_dim;
     // Page and slot of each token.
@@ -81,22 +172,32 @@ fn rows<T: Copy + Default + Send>(
         sorted.is_sorted_by(|a, b| a != b),
         "two tokens of a step go to one place"
     );
-    let (keys, values) = (Shared::new(keys), Shared::new(values));
     in_parts(team, places.len(), width, &|part| {
         let mut row = vec![T::default(); width];
+        let mut scales = vec![0.0; kv_heads];
+        let keep_scales = |of: &Elements<'_, T>, (page, slot): (usize, usize), scales: &[f32]| {
+            let Some(all) = &of.scales else { return };
+            for (head, scale) in scales.iter().enumerate() {
+                // SAFETY: each token has a slot of its own, `[page][kv_head][slot]`.
+                let to = unsafe { all.slice((page * kv_heads + head) * PAGE_TOKENS + slot, 1) };
+                to[0] = *scale;
+            }
+        };
         for token in part {
             let (page, slot) = places[token];
-            narrow(isa(), &mut row, &k[token * width..][..width]);
+            narrow(&mut row, &mut scales, &k[token * width..][..width]);
+            keep_scales(&keys, places[token], &scales);
             for (i, x) in row.iter().enumerate() {
-                // SAFETY: each token has a slot of its own, `[page][kv_head][head_dim][slot]`.
-                let key = unsafe { keys.slice((page * width + i) * PAGE_TOKENS + slot, 1) };
+                // SAFETY: likewise, `[page][kv_head][head_dim][slot]`.
+                let key = unsafe { keys.stored.slice((page * width + i) * PAGE_TOKENS + slot, 1) };
                 key[0] = *x;
             }
-            narrow(isa(), &mut row, &v[token * width..][..width]);
+            narrow(&mut row, &mut scales, &v[token * width..][..width]);
+            keep_scales(&values, places[token], &scales);
             for (head, row) in row.chunks_exact(head_dim).enumerate() {
                 let at = ((page * kv_heads + head) * PAGE_TOKENS + slot) * head_dim;
                 // SAFETY: likewise, `[page][kv_head][slot][head_dim]`.
-                unsafe { values.slice(at, head_dim) }.copy_from_slice(row);
+                unsafe { values.stored.slice(at, head_dim) }.copy_from_slice(row);
             }
         }
     });

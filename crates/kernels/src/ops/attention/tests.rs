@@ -4,6 +4,7 @@
 use half::f16;
 use proptest::prelude::*;
 
+use super::store::store_on;
 use super::*;
 use crate::cpu;
 use crate::gemm::tests::Numbers;
@@ -19,7 +20,7 @@ struct Case {
 }
 
 fn floats(count: usize, n: &mut Numbers) -> Vec<f32> {
-    // Rounded to f16, so that both storages hold the same.
+    // Rounded to f16, so that f16 and f32 hold the same.
     (0..count).map(|_| f16::from_f32(n.float()).to_f32()).collect()
 }
 
@@ -41,13 +42,63 @@ fn case(params: Params, total: usize, n: &mut Numbers) -> Case {
     }
 }
 
+/// One layer's memory.
+enum Memory {
+    Bytes([Vec<i8>; 2], [Vec<f32>; 2]),
+    Halves([Vec<f16>; 2]),
+    Floats([Vec<f32>; 2]),
+}
+
+/// How a case is kept.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Kept {
+    Bytes,
+    Halves,
+    Floats,
+}
+
+impl Memory {
+    /// What other sequences left behind must not matter.
+    fn new(kept: Kept, pages: usize, p: &Params) -> Self {
+        let heads = pages * PAGE_TOKENS * p.kv_heads;
+        let size = heads * p.head_dim;
+        match kept {
+            Kept::Bytes => Self::Bytes(
+                [vec![3; size], vec![-5; size]],
+                [vec![f32::NAN; heads], vec![9.0; heads]],
+            ),
+            Kept::Halves => Self::Halves([3.0, -5.0].map(|x| vec![f16::from_f32(x); size])),
+            Kept::Floats => Self::Floats([3.0, -5.0].map(|x| vec![x; size])),
+        }
+    }
+
+    fn layer(&self) -> KvLayer<'_> {
+        match self {
+            Self::Bytes([k, v], [ks, vs]) => KvLayer::Q8 {
+                keys: Bytes { numbers: k, scales: ks },
+                values: Bytes { numbers: v, scales: vs },
+            },
+            Self::Halves([keys, values]) => KvLayer::F16 { keys, values },
+            Self::Floats([keys, values]) => KvLayer::F32 { keys, values },
+        }
+    }
+
+    fn layer_mut(&mut self) -> KvLayerMut<'_> {
+        match self {
+            Self::Bytes([k, v], [ks, vs]) => KvLayerMut::Q8 {
+                keys: BytesMut { numbers: k, scales: ks },
+                values: BytesMut { numbers: v, scales: vs },
+            },
+            Self::Halves([keys, values]) => KvLayerMut::F16 { keys, values },
+            Self::Floats([keys, values]) => KvLayerMut::F32 { keys, values },
+        }
+    }
+}
+
 /// Runs the case in chunks of the given lengths, each stored and then attended.
-fn chunked(isa: Isa, team: &Team, case: &Case, chunks: &[usize], half: bool) -> Vec<f32> {
+fn chunked(isa: Isa, team: &Team, case: &Case, chunks: &[usize], kept: Kept) -> Vec<f32> {
     let p = &case.params;
-    let size = case.pages.len() * PAGE_TOKENS * p.kv_heads * p.head_dim;
-    // What other sequences left behind must not matter.
-    let (mut k16, mut v16) = (vec![f16::from_f32(3.0); size], vec![f16::from_f32(-5.0); size]);
-    let (mut k32, mut v32) = (vec![3.0; size], vec![-5.0; size]);
+    let mut memory = Memory::new(kept, case.pages.len(), p);
     let mut out = vec![f32::NAN; case.q.len()];
     let (width, kv_width) = (p.heads * p.head_dim, p.kv_heads * p.head_dim);
     let mut past = 0;
@@ -61,46 +112,34 @@ fn chunked(isa: Isa, team: &Team, case: &Case, chunks: &[usize], half: bool) -> 
             &case.k[past * kv_width..][..len * kv_width],
             &case.v[past * kv_width..][..len * kv_width],
         );
-        let layer = if half {
-            store(
-                &Team::new(2),
-                KvLayerMut::F16 {
-                    keys: &mut k16,
-                    values: &mut v16,
-                },
-                &segments,
-                k,
-                v,
-                p.kv_heads,
-                p.head_dim,
-            );
-            KvLayer::F16 {
-                keys: &k16,
-                values: &v16,
-            }
-        } else {
-            store(
-                &Team::new(2),
-                KvLayerMut::F32 {
-                    keys: &mut k32,
-                    values: &mut v32,
-                },
-                &segments,
-                k,
-                v,
-                p.kv_heads,
-                p.head_dim,
-            );
-            KvLayer::F32 {
-                keys: &k32,
-                values: &v32,
-            }
-        };
+        store_on(
+            isa,
+            &Team::new(2),
+            memory.layer_mut(),
+            &segments,
+            (k, v),
+            (p.kv_heads, p.head_dim),
+        );
         let range = past * width..(past + len) * width;
-        attend_on(isa, team, &mut out[range.clone()], &case.q[range], &segments, &layer, p);
+        attend_on(
+            isa,
+            team,
+            &mut out[range.clone()],
+            &case.q[range],
+            &segments,
+            &memory.layer(),
+            p,
+        );
         past += len;
     }
     out
+}
+
+/// What is left of a head's key or value as bytes.
+fn rounded(x: &[f32]) -> Vec<f32> {
+    let largest = x.iter().fold(0f32, |most, x| most.max(x.abs()));
+    let (scale, inverse) = (largest / 127.0, 127.0 / largest);
+    x.iter().map(|x| (x * inverse).round_ties_even() * scale).collect()
 }
 
 /// Token t, head h in f64; `sees` are its positions.
@@ -163,20 +202,31 @@ proptest! {
 
     #[test]
     fn every_path_chunking_and_team_gives_the_same_bits_and_is_near_f64(
-        params in shapes(), total in 1usize..90, cut in 0usize..90, half: bool, seed in 1u64..
+        params in shapes(), total in 1usize..90, cut in 0usize..90,
+        kept in prop::sample::select(vec![Kept::Bytes, Kept::Halves, Kept::Floats]), seed in 1u64..
     ) {
         let mut n = Numbers(seed);
-        let case = case(params, total, &mut n);
+        let mut case = case(params, total, &mut n);
         let (one, three) = (Team::new(1), Team::new(3));
-        let whole = chunked(Isa::Scalar, &one, &case, &[total], half);
+        let whole = chunked(Isa::Scalar, &one, &case, &[total], kept);
         let cut = cut % total;
         for isa in cpu::available() {
-            prop_assert_eq!(bits(&chunked(isa, &three, &case, &[total], half)), bits(&whole), "{:?}", isa);
-            prop_assert_eq!(bits(&chunked(isa, &one, &case, &[cut, total - cut], half)), bits(&whole), "cut at {}", cut);
+            prop_assert_eq!(bits(&chunked(isa, &three, &case, &[total], kept)), bits(&whole), "{:?}", isa);
+            prop_assert_eq!(bits(&chunked(isa, &one, &case, &[cut, total - cut], kept)), bits(&whole), "cut at {}", cut);
         }
         let single = vec![1; total];
-        prop_assert_eq!(bits(&chunked(cpu::best(), &one, &case, &single, half)), bits(&whole));
-        prop_assert_eq!(bits(&chunked(cpu::best(), &one, &case, &[total], !half)), bits(&whole), "the other storage");
+        prop_assert_eq!(bits(&chunked(cpu::best(), &one, &case, &single, kept)), bits(&whole));
+        match kept {
+            Kept::Bytes => {
+                for x in [&mut case.k, &mut case.v] {
+                    *x = x.chunks_exact(params.head_dim).flat_map(rounded).collect();
+                }
+            }
+            Kept::Halves | Kept::Floats => {
+                let other = if kept == Kept::Halves { Kept::Floats } else { Kept::Halves };
+                prop_assert_eq!(bits(&chunked(cpu::best(), &one, &case, &[total], other)), bits(&whole), "{:?}", other);
+            }
+        }
         for t in [0, total / 2, total - 1] {
             let from = params.window.map_or(0, |w| (t + 1).saturating_sub(w));
             for h in 0..params.heads {
@@ -193,11 +243,11 @@ proptest! {
 
     #[test]
     fn sequences_of_one_step_do_not_touch_each_other(
-        params in shapes(), lens in proptest::collection::vec(1usize..40, 2..5), seed in 1u64..
+        params in shapes(), lens in proptest::collection::vec(1usize..40, 2..5),
+        kept in prop::sample::select(vec![Kept::Bytes, Kept::Floats]), seed in 1u64..
     ) {
         let mut n = Numbers(seed);
         let width = params.heads * params.head_dim;
-        let kv_width = params.kv_heads * params.head_dim;
         let cases: Vec<Case> = lens.iter().map(|&len| case(params, len, &mut n)).collect();
         let mut first = 0;
         let tables: Vec<Vec<u32>> = cases.iter().map(|c| {
@@ -205,19 +255,18 @@ proptest! {
             first += c.pages.len() as u32;
             table
         }).collect();
-        let size = first as usize * PAGE_TOKENS * kv_width;
-        let (mut keys, mut values) = (vec![0.0; size], vec![0.0; size]);
+        let mut memory = Memory::new(kept, first as usize, &params);
         let segments: Vec<Segment<'_>> =
             cases.iter().zip(&tables).map(|(c, pages)| Segment { past: 0, len: c.total, pages }).collect();
         let join = |f: fn(&Case) -> &Vec<f32>| cases.iter().flat_map(|c| f(c).clone()).collect::<Vec<f32>>();
         let (q, k, v) = (join(|c| &c.q), join(|c| &c.k), join(|c| &c.v));
-        store(&Team::new(2), KvLayerMut::F32 { keys: &mut keys, values: &mut values }, &segments, &k, &v, params.kv_heads, params.head_dim);
+        store(&Team::new(2), memory.layer_mut(), &segments, &k, &v, params.kv_heads, params.head_dim);
         let mut out = vec![0.0; q.len()];
         let team = Team::new(2);
-        attend(&team, &mut out, &q, &segments, &KvLayer::F32 { keys: &keys, values: &values }, &params);
+        attend(&team, &mut out, &q, &segments, &memory.layer(), &params);
         let mut at = 0;
         for c in &cases {
-            let alone = chunked(cpu::isa(), &team, c, &[c.total], false);
+            let alone = chunked(cpu::isa(), &team, c, &[c.total], kept);
             prop_assert_eq!(bits(&out[at..at + c.total * width]), bits(&alone));
             at += c.total * width;
         }
@@ -247,4 +296,85 @@ proptest! {
             at += c.q.len();
         }
     }
+}
+
+/// Stores one token's heads as keys and values, on every path; the numbers and scales of the keys, head by head.
+fn stored_bytes(x: &[f32], dim: usize) -> (Vec<i8>, Vec<f32>) {
+    let kv_heads = x.len() / dim;
+    let params = Params {
+        heads: kv_heads,
+        kv_heads,
+        head_dim: dim,
+        scale: 1.0,
+        window: None,
+        softcap: None,
+    };
+    let segments = [Segment {
+        past: 0,
+        len: 1,
+        pages: &[0],
+    }];
+    let mut all = cpu::available().into_iter().map(|isa| {
+        let mut memory = Memory::new(Kept::Bytes, 1, &params);
+        store_on(
+            isa,
+            &Team::new(1),
+            memory.layer_mut(),
+            &segments,
+            (x, x),
+            (kv_heads, dim),
+        );
+        let Memory::Bytes([k, v], [ks, vs]) = memory else {
+            unreachable!()
+        };
+        let keys: Vec<i8> = k.chunks_exact(PAGE_TOKENS).map(|slots| slots[0]).collect();
+        let values: Vec<i8> = v
+            .chunks_exact(PAGE_TOKENS * dim)
+            .flat_map(|head| head[..dim].to_vec())
+            .collect();
+        let [ks, vs] = [ks, vs].map(|s| s.chunks_exact(PAGE_TOKENS).map(|slots| slots[0]).collect::<Vec<f32>>());
+        assert_eq!((&keys, bits(&ks)), (&values, bits(&vs)));
+        (keys, ks)
+    });
+    let twin = all.next().unwrap();
+    for other in all {
+        assert_eq!((&other.0, bits(&other.1)), (&twin.0, bits(&twin.1)));
+    }
+    twin
+}
+
+proptest! {
+    #[test]
+    fn a_byte_is_off_by_half_a_254th_of_its_heads_range(
+        x in proptest::collection::vec(-1f32..1.0, 36), size in -80i32..80
+    ) {
+        let x: Vec<f32> = x.iter().map(|v| v * 2f32.powi(size)).collect();
+        for dim in [4, 12, 18, 36] {
+            let (numbers, scales) = stored_bytes(&x, dim);
+            for ((x, n), scale) in x.chunks_exact(dim).zip(numbers.chunks_exact(dim)).zip(scales) {
+                for (x, n) in x.iter().zip(n) {
+                    // Half a step, and three roundings of at most 127 steps by 2^-24 each; all of it where all is small.
+                    let off = (f64::from(*n) * f64::from(scale) - f64::from(*x)).abs();
+                    prop_assert!(off <= f64::from(scale) * 0.50003 || off < 1e-30 && scale == 0.0, "{x} as {n} times {scale}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_not_finite_stays_visible_and_what_is_too_small_is_zero() {
+    for broken in [f32::INFINITY, f32::NEG_INFINITY, f32::NAN, -f32::NAN] {
+        for at in [0, 19, 39] {
+            let mut x = vec![1.0; 80];
+            x[at] = broken;
+            x[40..].fill(1e-31);
+            let (numbers, scales) = stored_bytes(&x, 40);
+            assert_eq!(numbers, [0; 80]);
+            assert!(scales[0].is_nan() && scales[1] == 0.0, "{scales:?}");
+        }
+    }
+    let (numbers, scales) = stored_bytes(&[f32::MAX, f32::MIN, 0.0, -0.0], 4);
+    assert_eq!(numbers, [127, -127, 0, 0]);
+    assert!(scales[0].is_finite());
 }
