@@ -122,6 +122,28 @@ impl Lanes for Neon {
         }
     }
     #[inline(always)]
+    fn load_bytes(from: &[i8; 16]) -> Self {
+        unsafe {
+            let bytes = vld1q_s8(from.as_ptr());
+            let (low, high) = (vmovl_s8(vget_low_s8(bytes)), vmovl_high_s8(bytes));
+            Neon([
+                vcvtq_f32_s32(vmovl_s16(vget_low_s16(low))),
+                vcvtq_f32_s32(vmovl_high_s16(low)),
+                vcvtq_f32_s32(vmovl_s16(vget_low_s16(high))),
+                vcvtq_f32_s32(vmovl_high_s16(high)),
+            ])
+        }
+    }
+    #[inline(always)]
+    fn store_bytes(self, to: &mut [i8; 16]) {
+        let mut words = [0; 16];
+        self.integers(&mut words);
+        unsafe {
+            let (low, high) = (vld1q_s16(words.as_ptr()), vld1q_s16(words.as_ptr().add(8)));
+            vst1q_s8(to.as_mut_ptr(), vqmovn_high_s16(vqmovn_s16(low), high));
+        }
+    }
+    #[inline(always)]
     fn add(self, o: Self) -> Self {
         four!(vaddq_f32(self, o))
     }

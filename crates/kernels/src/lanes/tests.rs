@@ -61,6 +61,18 @@ fn whole_on(isa: Isa, a: &[f32; 16], b: &[f32; 16], c: &[f32; 16]) -> ([[f32; 16
     dispatch!(isa, whole(a: &[f32; 16], b: &[f32; 16], c: &[f32; 16]) -> ([[f32; 16]; 2], [i16; 16], i32))
 }
 
+/// Whole numbers as bytes, and back.
+fn bytes_on(isa: Isa, from: &[f32; 16]) -> ([i8; 16], [f32; 16]) {
+    #[inline(always)]
+    fn bytes<L: Lanes>(from: &[f32; 16]) -> ([i8; 16], [f32; 16]) {
+        let (mut stored, mut back) = ([0; 16], [0.0; 16]);
+        L::load(from).store_bytes(&mut stored);
+        L::load_bytes(&stored).store(&mut back);
+        (stored, back)
+    }
+    dispatch!(isa, bytes(from: &[f32; 16]) -> ([i8; 16], [f32; 16]))
+}
+
 /// Bits, those of NaN all alike: which NaN an operation gives IEEE 754 leaves open.
 fn bits(values: &[[f32; 16]]) -> Vec<u32> {
     let bits = |v: &f32| if v.is_nan() { f32::NAN.to_bits() } else { v.to_bits() };
@@ -94,6 +106,17 @@ proptest! {
         let twin = whole_on(Isa::Scalar, &a, &b, &c);
         for isa in cpu::available() {
             prop_assert_eq!(whole_on(isa, &a, &b, &c), twin, "{:?}", isa);
+        }
+    }
+}
+
+#[test]
+fn every_whole_number_that_is_a_byte_comes_back() {
+    for first in -127..=112 {
+        let from = std::array::from_fn(|i| (first + i as i32) as f32);
+        let stored = std::array::from_fn(|i| (first + i as i32) as i8);
+        for isa in cpu::available() {
+            assert_eq!(bytes_on(isa, &from), (stored, from), "{isa:?}");
         }
     }
 }
