@@ -91,6 +91,7 @@ impl From<&Model> for Parts {
             lexicon: Arc::clone(&model.tokenizer) as Arc<dyn Lexicon>,
             template,
             card,
+            draft: None,
         }
     }
 }

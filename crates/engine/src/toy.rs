@@ -196,6 +196,7 @@ pub fn engine(decoder: ToyDecoder, options: &EngineOptions) -> (Arc<ToyDecoder>,
             id: "toy".into(),
             ..ModelCard::default()
         },
+        draft: None,
     };
     (decoder, Local::from_parts(parts, options).unwrap())
 }
