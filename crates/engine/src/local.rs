@@ -347,4 +347,4 @@ impl Generator for Local {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -338,3 +338,6 @@ impl Scheduler {
         at
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -135,3 +135,6 @@ fn try_out(
         sequence.trust.expect(sequence.tokens.len(), proposal);
     }
 }
+
+#[cfg(test)]
+mod tests;

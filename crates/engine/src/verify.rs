@@ -9,13 +9,11 @@ use std::sync::{Mutex, PoisonError};
 use candor_kernels::team::Team;
 
 use crate::scheduler::{Sequence, Share};
-use crate::{EngineError, FinishReason, TokenLogprob};
+use crate::{EngineError, FinishReason};
 
 /// What a step brought for one request.
 pub(crate) struct Outcome {
     pub(crate) index: usize,
-    /// Reported prompt tokens.
-    pub(crate) prompt: Vec<TokenLogprob>,
     /// Tokens that the answer grew by.
     pub(crate) chosen: usize,
     /// Tokens that were guessed, and how many of them count.
@@ -70,7 +68,6 @@ impl Outcome {
     fn new(index: usize) -> Self {
         Self {
             index,
-            prompt: Vec::new(),
             chosen: 0,
             proposed: 0,
             accepted: 0,
@@ -80,22 +77,14 @@ impl Outcome {
 
     /// Reads a request's rows, each with its position.
     fn take(&mut self, sequence: &mut Sequence, rows: &mut [(usize, &mut [f32])], context: usize) {
-        if sequence.reported() == Some(0) {
-            self.prompt.push(sequence.answer.prompt_token(sequence.tokens[0], None));
-        }
         let known = sequence.tokens.len();
+        let predict = rows.partition_point(|(position, _)| position + 1 < known);
+        let (reported, chosen_from) = rows.split_at_mut(predict);
+        report(sequence, reported);
         let draft = std::mem::take(&mut sequence.draft);
         self.proposed = draft.len();
-        for (position, row) in rows {
-            let next = *position + 1;
-            if next < sequence.prompt && sequence.unreported() > 0 {
-                self.prompt
-                    .push(sequence.answer.prompt_token(sequence.tokens[next], Some(row)));
-            }
-            if next < known {
-                continue;
-            }
-            self.accepted = next - known;
+        for (accepted, (_, row)) in chosen_from.iter_mut().enumerate() {
+            self.accepted = accepted;
             let choice = match sequence.answer.choose(row, &sequence.tokens) {
                 Ok(choice) => choice,
                 Err(error) => {
@@ -103,14 +92,30 @@ impl Outcome {
                     break;
                 }
             };
-            let room = context - (next + 1).min(context);
+            let room = context - (sequence.tokens.len() + 1).min(context);
             let (token, reason) = sequence.answer.accept(choice, room);
             sequence.tokens.push(token);
             self.chosen += 1;
             self.end = reason.map(Ok);
-            if self.end.is_some() || draft.get(self.accepted) != Some(&token) {
+            if self.end.is_some() || draft.get(accepted) != Some(&token) {
                 break;
             }
         }
+    }
+}
+
+/// Adds to the prompt's report, and sends it when it is complete: before the answer's first token.
+fn report(sequence: &mut Sequence, rows: &mut [(usize, &mut [f32])]) {
+    let before = sequence.unreported();
+    if sequence.reported() == Some(0) {
+        let first = sequence.answer.prompt_token(sequence.tokens[0], None);
+        sequence.prompt_report.push(first);
+    }
+    for (position, row) in rows {
+        let token = sequence.answer.prompt_token(sequence.tokens[*position + 1], Some(row));
+        sequence.prompt_report.push(token);
+    }
+    if before > 0 && sequence.unreported() == 0 {
+        sequence.answer.send_prompt(sequence.prompt_report.clone());
     }
 }

@@ -173,13 +173,7 @@ impl Worker {
     fn deliver(&mut self, outcomes: Vec<Outcome>) {
         let mut over = Vec::new();
         for outcome in outcomes {
-            let sequence = &mut self.scheduler.running[outcome.index];
-            if !outcome.prompt.is_empty() {
-                sequence.prompt_report.extend(outcome.prompt);
-                if sequence.unreported() == 0 {
-                    sequence.answer.send_prompt(sequence.prompt_report.clone());
-                }
-            }
+            let sequence = &self.scheduler.running[outcome.index];
             let end = match outcome.end {
                 None if sequence.computed == sequence.tokens.len() => Some(Ok(FinishReason::Length)),
                 end => end,
