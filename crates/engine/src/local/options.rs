@@ -1,6 +1,6 @@
 //! How an engine is set up.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use candor_model::{Decoder, PAGE_TOKENS};
 
@@ -55,6 +55,14 @@ impl EngineOptions {
         match self.threads {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             threads => threads,
+        }
+    }
+
+    /// The draft model, where guesses are wanted at all.
+    pub(crate) fn draft_path(&self) -> Option<&Path> {
+        match self.speculate {
+            Speculate::Off => None,
+            Speculate::Lookup => self.draft.as_deref(),
         }
     }
 

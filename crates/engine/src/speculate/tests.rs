@@ -20,15 +20,6 @@ fn model() -> ToyDecoder {
     }
 }
 
-/// Guesses well.
-fn relative() -> ToyDecoder {
-    ToyDecoder {
-        order: Some(2),
-        poison: None,
-        ..ToyDecoder::default()
-    }
-}
-
 /// Guesses badly.
 fn stranger() -> ToyDecoder {
     ToyDecoder {
@@ -57,7 +48,7 @@ fn engines(settings: &EngineOptions) -> [Local; 4] {
     [
         with(Speculate::Off, None),
         with(Speculate::Lookup, None),
-        with(Speculate::Lookup, Some(relative())),
+        with(Speculate::Lookup, Some(model())),
         with(Speculate::Lookup, Some(stranger())),
     ]
 }
@@ -175,7 +166,7 @@ async fn the_same_bits_beside_others_with_few_pages_and_in_chunks() {
         .collect();
     let ask = |i: usize| {
         let request = request(&prompts[i], 60 + 9 * i);
-        if i % 2 == 0 { greedy(request) } else { request }
+        if i.is_multiple_of(2) { greedy(request) } else { request }
     };
     let [plain, ..] = engines(&EngineOptions {
         prefix_cache: false,
@@ -238,7 +229,7 @@ async fn the_context_ends_the_answer_at_the_same_token() {
 
 #[tokio::test]
 async fn a_cancelled_answer_that_was_guessed_ahead_frees_its_pages() {
-    for draft in [None, Some(relative())] {
+    for draft in [None, Some(model())] {
         let slow = ToyDecoder { step_ms: 1, ..model() };
         let (_, local) = engine_with_draft(slow, draft, &options(Speculate::Lookup));
         for tokens in [1, 20, 60] {
@@ -259,7 +250,7 @@ async fn a_cancelled_answer_that_was_guessed_ahead_frees_its_pages() {
 async fn a_draft_model_that_panics_is_left_out_and_the_answer_goes_on() {
     let broken = ToyDecoder {
         poison: Some(u32::from(b'!')),
-        ..relative()
+        ..model()
     };
     let (_, local) = engine_with_draft(model(), Some(broken), &options(Speculate::Lookup));
     let (_, plain) = engine_with_draft(model(), None, &options(Speculate::Off));
