@@ -96,6 +96,20 @@ impl From<&Model> for Parts {
     }
 }
 
+impl Parts {
+    /// An opened model with the draft model that the options name.
+    ///
+    /// # Errors
+    /// If the draft model cannot be read or has other tokens.
+    pub fn with_draft(model: &Model, load: &LoadOptions, options: &EngineOptions) -> Result<Self, EngineError> {
+        let mut parts = Self::from(model);
+        if let (Some(draft), Kind::Decoder(_)) = (options.draft_path(), &parts.kind) {
+            parts.draft = Some(open_draft(draft, load, model)?);
+        }
+        Ok(parts)
+    }
+}
+
 impl Local {
     /// Starts the engine of an opened model.
     ///
@@ -128,10 +142,7 @@ impl Local {
     /// With what is wrong with the file and what to do.
     pub fn open(path: &Path, load: &LoadOptions, options: &EngineOptions) -> Result<Self, EngineError> {
         let model = Model::open(path, load).map_err(unavailable)?;
-        let mut parts = Parts::from(&model);
-        if let (Some(draft), Kind::Decoder(_)) = (options.draft_path(), &parts.kind) {
-            parts.draft = Some(open_draft(draft, load, &model)?);
-        }
+        let parts = Parts::with_draft(&model, load, options)?;
         Self::start_parts(model, parts, options)
     }
 }

@@ -6,8 +6,11 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
-use candor_engine::{Constraint, EngineOptions, GenerateRequest, Local, Prompt, Sampling, Speculate as How, Stop};
+use candor_engine::{
+    Constraint, EngineOptions, GenerateRequest, Generator, Local, Parts, Prompt, Sampling, Speculate as How, Stop,
+};
 use candor_kernels::cpu;
+use candor_model::Model;
 use candor_wire::chat::{Content, Message, ToolChoice};
 use clap::Args;
 
@@ -77,10 +80,15 @@ impl Speculate {
         let runtime = crate::runtime::start()?;
         let found = runtime.block_on(open::resolve(context, self.model.as_deref()))?;
         let load = open::load_options(context, &self.engine);
+        // One copy of the weights for both, so that neither has the better place in memory.
+        let model = Model::open(&found.path, &load)?;
         let engine = |speculate| {
             let options = open::engine_options(context, &self.engine, &found.name);
             let options = open::with_draft(context, &self.engine, EngineOptions { speculate, ..options })?;
-            anyhow::Ok(Local::open(&found.path, &load, &options)?)
+            anyhow::Ok(Local::from_parts(
+                Parts::with_draft(&model, &load, &options)?,
+                &options,
+            )?)
         };
         let (off, on) = (engine(How::Off)?, engine(How::Lookup)?);
         print(&format!(
@@ -138,8 +146,14 @@ impl Speculate {
 
     async fn ask(&self, local: &Local, question: &Question, parallel: usize) -> anyhow::Result<Run> {
         let start = Instant::now();
-        let asked = (0..parallel as u64)
-            .map(|seed| answer::stream(local, self.request(question, seed), |_| Ok(()), std::future::pending()));
+        let asked = (0..parallel as u64).map(|seed| {
+            answer::stream(
+                local,
+                self.request(local, question, seed),
+                |_| Ok(()),
+                std::future::pending(),
+            )
+        });
         let answers = futures::future::try_join_all(asked).await?;
         let tokens = answers
             .iter()
@@ -152,18 +166,25 @@ impl Speculate {
         })
     }
 
-    fn request(&self, question: &Question, seed: u64) -> GenerateRequest {
-        let message = Message {
-            role: "user".into(),
-            content: Some(Content::Text(question.text.clone())),
-            ..Message::default()
-        };
-        GenerateRequest {
-            prompt: Prompt::Chat {
+    /// As a turn of a conversation; to a model that was not taught to converse, as the beginning of a text.
+    fn request(&self, local: &Local, question: &Question, seed: u64) -> GenerateRequest {
+        let text = question.text.clone();
+        let prompt = if local.abilities().chat {
+            let message = Message {
+                role: "user".into(),
+                content: Some(Content::Text(text)),
+                ..Message::default()
+            };
+            Prompt::Chat {
                 messages: vec![message],
                 tools: Vec::new(),
                 tool_choice: ToolChoice::None,
-            },
+            }
+        } else {
+            Prompt::Text(text)
+        };
+        GenerateRequest {
+            prompt,
             sampling: Sampling {
                 temperature: self.temperature,
                 seed: Some(seed),
