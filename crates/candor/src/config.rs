@@ -36,6 +36,8 @@ pub(crate) const KEYS: &[&str] = &[
     "engine.max_batch",
     "engine.queue",
     "engine.prefix_cache",
+    "engine.speculate",
+    "engine.draft",
     "sampling.temperature",
     "sampling.top_p",
     "sampling.top_k",
@@ -81,6 +83,9 @@ pub(crate) struct Engine {
     pub(crate) max_batch: usize,
     pub(crate) queue: usize,
     pub(crate) prefix_cache: bool,
+    pub(crate) speculate: Speculate,
+    /// A name or a path; empty: no draft model.
+    pub(crate) draft: String,
 }
 
 impl Default for Engine {
@@ -94,6 +99,8 @@ impl Default for Engine {
             max_batch: 16,
             queue: 64,
             prefix_cache: true,
+            speculate: Speculate::Lookup,
+            draft: String::new(),
         }
     }
 }
@@ -108,6 +115,16 @@ pub(crate) enum Kv {
     F32,
     /// 8 bits: little more than half the memory, slightly less exact
     Q8,
+}
+
+/// Whether answers are guessed ahead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Speculate {
+    /// Every token takes a step of its own
+    Off,
+    /// Guesses come from the text so far, and from the draft model if one is named: the default
+    Lookup,
 }
 
 /// How weights are multiplied.

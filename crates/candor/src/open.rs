@@ -3,14 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use candor_catalog::{Bytes, Found};
 use candor_engine::registry::Registration;
 use candor_engine::{EngineOptions, Generator, Local, Models};
 use candor_model::{LoadOptions, Model};
 use clap::Args;
 
-use crate::config::{Kv, Precision};
+use crate::config::{Kv, Precision, Speculate};
 use crate::context::Context;
 use crate::models;
 
@@ -33,6 +33,12 @@ pub(crate) struct EngineArgs {
     /// How weights are multiplied
     #[arg(long)]
     pub(crate) precision: Option<Precision>,
+    /// Whether answers are guessed ahead; they stay the same
+    #[arg(long, value_name = "HOW")]
+    pub(crate) speculate: Option<Speculate>,
+    /// A smaller model with the same tokens that guesses too
+    #[arg(long, value_name = "NAME|PATH")]
+    pub(crate) draft: Option<String>,
 }
 
 /// A model that is ready.
@@ -53,7 +59,8 @@ pub(crate) async fn resolve(context: &Context, what: Option<&str>) -> anyhow::Re
 /// Opens the model that `what` names, or the default.
 pub(crate) async fn open(context: &Context, what: Option<&str>, args: &EngineArgs) -> anyhow::Result<Opened> {
     let found = resolve(context, what).await?;
-    let (load, options) = (load_options(context, args), engine_options(context, args, &found.name));
+    let load = load_options(context, args);
+    let options = with_draft(context, args, engine_options(context, args, &found.name))?;
     fits(&found.path)?;
     let path = found.path.clone();
     // Reading a model takes a while; the runtime's threads stay free for Ctrl-C.
@@ -77,12 +84,20 @@ pub(crate) async fn generator(context: &Context, name: &str, args: &EngineArgs) 
 /// Offers a model to a server, loaded.
 pub(crate) async fn offer(context: &Context, models: &Models, found: &Found, args: &EngineArgs) -> anyhow::Result<()> {
     fits(&found.path)?;
-    models.register(registration(context, &found.name, found.path.clone(), args));
+    let options = with_draft(context, args, engine_options(context, args, &found.name))?;
+    let load = load_options(context, args);
+    models.register(candor_engine::native::from_path(
+        &found.name,
+        found.path.clone(),
+        load,
+        options,
+    ));
     let generator = models.get(&found.name).await?;
     enough_context(&found.name, generator.as_ref(), wanted_context(context, args))
 }
 
-/// A model that is loaded when someone asks for it.
+/// A model that is loaded when someone asks for it. The draft model is for the models that were named: it may have other
+/// tokens than this one.
 pub(crate) fn registration(context: &Context, name: &str, path: PathBuf, args: &EngineArgs) -> Registration {
     candor_engine::native::from_path(
         name,
@@ -171,8 +186,29 @@ pub(crate) fn engine_options(context: &Context, args: &EngineArgs, name: &str) -
         max_batch: engine.max_batch,
         queue: engine.queue,
         prefix_cache: engine.prefix_cache,
+        speculate: match args.speculate.unwrap_or(engine.speculate) {
+            Speculate::Off => candor_engine::Speculate::Off,
+            Speculate::Lookup => candor_engine::Speculate::Lookup,
+        },
         ..EngineOptions::default()
     }
+}
+
+/// Adds the draft model that was named, if any.
+pub(crate) fn with_draft(
+    context: &Context,
+    args: &EngineArgs,
+    options: EngineOptions,
+) -> anyhow::Result<EngineOptions> {
+    let draft = args.draft.as_deref().unwrap_or(&context.config.engine.draft);
+    if draft.is_empty() || options.speculate == candor_engine::Speculate::Off {
+        return Ok(options);
+    }
+    let found = models::find(context, draft).context("the draft model, `--draft` or `engine.draft`")?;
+    Ok(EngineOptions {
+        draft: Some(found.path),
+        ..options
+    })
 }
 
 /// A sentence where a model cannot hold a conversation.

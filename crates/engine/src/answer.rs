@@ -77,6 +77,12 @@ impl Answer {
         self.parts.stop.max_tokens != Some(0)
     }
 
+    /// How many tokens the request's own limit leaves.
+    pub(crate) fn left(&self) -> usize {
+        let max = self.parts.stop.max_tokens.unwrap_or(usize::MAX);
+        max.saturating_sub(self.generated)
+    }
+
     /// A prompt token as it is reported; `row` is the distribution that predicted it.
     pub(crate) fn prompt_token(&self, id: u32, row: Option<&[f32]>) -> TokenLogprob {
         let top = self.parts.logprobs.unwrap_or(0) as usize;
@@ -136,7 +142,7 @@ impl Answer {
             || self.parts.tools.is_some() && std::str::from_utf8(bytes).is_ok_and(ToolParser::is_marker);
         let released = self.text.push(if shown { bytes } else { &[] }, report);
         self.show(released, false);
-        let used_up = self.parts.stop.max_tokens.is_some_and(|max| self.generated >= max) || room == 0;
+        let used_up = self.left() == 0 || room == 0;
         let complete = self.parts.matcher.as_ref().is_some_and(Matcher::is_stopped);
         let reason = if self.text.stopped() || complete {
             Some(FinishReason::Stop)

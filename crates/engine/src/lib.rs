@@ -15,11 +15,13 @@ mod prefix;
 pub mod registry;
 mod sampling;
 mod scheduler;
+mod speculate;
 mod stop;
 pub mod tools;
 #[cfg(test)]
 mod toy;
 pub mod upstream;
+mod verify;
 mod worker;
 
 pub use error::EngineError;
@@ -28,3 +30,4 @@ pub use lexicon::{Lexicon, Template};
 pub use local::{Embedder, EngineOptions, Kind, Local, Parts};
 pub use native::from_path;
 pub use registry::Models;
+pub use speculate::Speculate;

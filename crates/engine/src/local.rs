@@ -21,6 +21,7 @@ use crate::answer::{Answer, AnswerParts};
 use crate::constraint::Compiler;
 use crate::lexicon::{Lexicon, Template};
 use crate::scheduler::{Scheduler, Sequence, StepLimits};
+use crate::speculate::{Draft, Lookup, Speculate, Speculator};
 use crate::worker::{Pulse, Worker, out_of_service};
 use crate::{
     Abilities, EmbedInput, Embeddings, EngineError, EventStream, GenerateRequest, Generator, ModelCard, Tokenized,
@@ -42,6 +43,8 @@ pub struct Parts {
     pub template: Option<Arc<dyn Template>>,
     /// What is known of it; the engine fills in the context.
     pub card: ModelCard,
+    /// A smaller model with the same tokens, which guesses ahead.
+    pub draft: Option<Arc<dyn Decoder>>,
 }
 
 /// What a model does.
@@ -89,6 +92,7 @@ impl Local {
             lexicon,
             template,
             mut card,
+            draft,
         } = parts;
         if let Some(name) = &options.name {
             card.id.clone_from(name);
@@ -96,7 +100,7 @@ impl Local {
         let team = Arc::new(Team::new(options.threads()));
         let work = match kind {
             Kind::Decoder(decoder) => {
-                let engine = Engine::start(decoder, &lexicon, team, &card.id, options)?;
+                let engine = Engine::start(decoder, draft, &lexicon, team, &card.id, options)?;
                 card.context = Some(engine.context);
                 Work::Generate(engine)
             }
@@ -125,6 +129,14 @@ impl Local {
     pub fn steps(&self) -> u64 {
         self.engine()
             .map_or(0, |engine| engine.pulse.steps.load(Ordering::Acquire))
+    }
+
+    /// Tokens that were guessed ahead and computed, and those of them that were chosen.
+    pub fn speculated(&self) -> (u64, u64) {
+        let read = |count: &AtomicU64| count.load(Ordering::Acquire);
+        self.engine().map_or((0, 0), |engine| {
+            (read(&engine.pulse.proposed), read(&engine.pulse.accepted))
+        })
     }
 
     /// Where the model file's hash goes when it is known.
@@ -159,6 +171,7 @@ impl Local {
 impl Engine {
     fn start(
         decoder: Arc<dyn Decoder>,
+        draft: Option<Arc<dyn Decoder>>,
         lexicon: &Arc<dyn Lexicon>,
         team: Arc<Team>,
         model: &str,
@@ -171,14 +184,22 @@ impl Engine {
             .unwrap_or(usize::MAX)
             .min(decoder.context())
             .min(pages * PAGE_TOKENS);
-        let kv = decoder.new_kv(pages).map_err(|error| EngineError::Memory {
+        let memory = |error: candor_model::Error| EngineError::Memory {
             message: error.to_string(),
-        })?;
+        };
+        let kv = decoder.new_kv(pages).map_err(memory)?;
         let limits = StepLimits {
             max_batch: options.max_batch.max(1),
             chunk: options.chunk.max(1),
             reported_chunk: (ROWS / vocab.max(1)).max(1),
         };
+        let mut speculator = Speculator::default();
+        if options.speculate == Speculate::Lookup {
+            speculator.rows = limits.reported_chunk;
+            speculator.lookup = Some(Lookup);
+            let draft = draft.map(|decoder| Draft::new(decoder, pages, limits.chunk));
+            speculator.draft = draft.transpose().map_err(memory)?;
+        }
         let pulse = Arc::new(Pulse::default());
         let worker = Worker {
             model: model.to_string(),
@@ -186,6 +207,7 @@ impl Engine {
             team,
             kv,
             scheduler: Scheduler::new(pages, options.prefix_cache, limits),
+            speculator,
             context,
             pulse: Arc::clone(&pulse),
             failures: 0,
@@ -325,4 +347,4 @@ impl Generator for Local {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -12,6 +12,10 @@ pub const PROMPT_TOKENS: &str = "candor_prompt_tokens_total";
 pub const CACHED_TOKENS: &str = "candor_prefix_cache_hit_tokens_total";
 /// Tokens generated.
 pub const GENERATED_TOKENS: &str = "candor_generated_tokens_total";
+/// Tokens that were guessed ahead and computed with a step.
+pub const PROPOSED_TOKENS: &str = "candor_speculation_proposed_tokens_total";
+/// Of those, the ones that were chosen: each spared a step.
+pub const ACCEPTED_TOKENS: &str = "candor_speculation_accepted_tokens_total";
 /// Requests that ended, by `reason`.
 pub const REQUESTS: &str = "candor_requests_total";
 /// Seconds from a request's arrival to its first token.
@@ -34,6 +38,8 @@ pub fn describe() {
     describe_counter!(PROMPT_TOKENS, "Prompt tokens read");
     describe_counter!(CACHED_TOKENS, "Prompt tokens taken from the prefix cache");
     describe_counter!(GENERATED_TOKENS, "Tokens generated");
+    describe_counter!(PROPOSED_TOKENS, "Tokens guessed ahead and computed with a step");
+    describe_counter!(ACCEPTED_TOKENS, "Guessed tokens that were chosen");
     describe_counter!(REQUESTS, "Requests that ended, by reason");
     describe_histogram!(FIRST_TOKEN, Unit::Seconds, "Time from arrival to the first token");
     describe_histogram!(INTER_TOKEN, Unit::Seconds, "Time between two tokens of a request");

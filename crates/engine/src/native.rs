@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use candor_kernels::team::Team;
-use candor_model::{ChatTemplate, Encoder, LoadOptions, Model, Tokenizer};
+use candor_model::{ChatTemplate, Decoder, Encoder, LoadOptions, Model, Tokenizer};
 use serde_json::Value;
 
 use crate::{Embedder, EngineError, EngineOptions, Generator, Kind, Lexicon, Local, ModelCard, Parts, Template};
@@ -91,7 +91,22 @@ impl From<&Model> for Parts {
             lexicon: Arc::clone(&model.tokenizer) as Arc<dyn Lexicon>,
             template,
             card,
+            draft: None,
         }
+    }
+}
+
+impl Parts {
+    /// An opened model with the draft model that the options name.
+    ///
+    /// # Errors
+    /// If the draft model cannot be read or has other tokens.
+    pub fn with_draft(model: &Model, load: &LoadOptions, options: &EngineOptions) -> Result<Self, EngineError> {
+        let mut parts = Self::from(model);
+        if let (Some(draft), Kind::Decoder(_)) = (options.draft_path(), &parts.kind) {
+            parts.draft = Some(open_draft(draft, load, model)?);
+        }
+        Ok(parts)
     }
 }
 
@@ -101,7 +116,12 @@ impl Local {
     /// # Errors
     /// `Memory` if there is not enough for its key/value pages.
     pub fn start(model: Model, options: &EngineOptions) -> Result<Self, EngineError> {
-        let local = Self::from_parts(Parts::from(&model), options)?;
+        let parts = Parts::from(&model);
+        Self::start_parts(model, parts, options)
+    }
+
+    fn start_parts(model: Model, parts: Parts, options: &EngineOptions) -> Result<Self, EngineError> {
+        let local = Self::from_parts(parts, options)?;
         let (hash, now) = (local.hash(), model.info.bytes <= HASH_AT_ONCE);
         let work = move || {
             if let Some(sha256) = model.sha256() {
@@ -121,13 +141,42 @@ impl Local {
     /// # Errors
     /// With what is wrong with the file and what to do.
     pub fn open(path: &Path, load: &LoadOptions, options: &EngineOptions) -> Result<Self, EngineError> {
-        let model = Model::open(path, load).map_err(|error| match error {
-            candor_model::Error::Memory(message) => EngineError::Memory { message },
-            error => EngineError::Unavailable {
-                message: error.to_string(),
-            },
-        })?;
-        Self::start(model, options)
+        let model = Model::open(path, load).map_err(unavailable)?;
+        let parts = Parts::with_draft(&model, load, options)?;
+        Self::start_parts(model, parts, options)
+    }
+}
+
+/// The decoder of a draft model, whose proposals must mean the same tokens.
+fn open_draft(path: &Path, load: &LoadOptions, model: &Model) -> Result<Arc<dyn Decoder>, EngineError> {
+    let draft = Model::open(path, load).map_err(unavailable)?;
+    let refuse = |what: &str| EngineError::Unavailable {
+        message: format!(
+            "{} cannot guess for {}: {what}; choose a smaller model of the same family as `engine.draft`, or none",
+            path.display(),
+            model.info.name
+        ),
+    };
+    if !same_tokens(&draft.tokenizer, &model.tokenizer) {
+        return Err(refuse("its vocabulary is another one"));
+    }
+    draft
+        .decoder()
+        .cloned()
+        .ok_or_else(|| refuse("it makes embeddings and writes no text"))
+}
+
+fn same_tokens(a: &Tokenizer, b: &Tokenizer) -> bool {
+    let same = |id| a.bytes(id) == b.bytes(id) && a.is_special(id) == b.is_special(id);
+    a.vocab() == b.vocab() && (0..a.vocab() as u32).all(same)
+}
+
+fn unavailable(error: candor_model::Error) -> EngineError {
+    match error {
+        candor_model::Error::Memory(message) => EngineError::Memory { message },
+        error => EngineError::Unavailable {
+            message: error.to_string(),
+        },
     }
 }
 
@@ -138,7 +187,7 @@ pub fn from_path(
     load: LoadOptions,
     options: EngineOptions,
 ) -> crate::registry::Registration {
-    let size = size_of(&path);
+    let size = size_of(&path) + options.draft_path().map_or(0, size_of);
     let options = EngineOptions {
         name: Some(name.to_string()),
         ..options

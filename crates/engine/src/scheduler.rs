@@ -1,6 +1,7 @@
 //! Which requests take part in the next step, and with how many tokens.
 //!
-//! Running answers come first, one token each; what is left of the step's budget goes to prompts, in chunks. When pages
+//! Running answers come first, one token each and what is guessed ahead of it where pages allow; what is left of the step's
+//! budget goes to prompts, in chunks. When pages
 //! run out, cached pages that nobody uses are evicted, then the youngest request loses its pages and goes back to the
 //! queue with the tokens it has; later it is computed again, and since results have the same bits, its answer goes on as
 //! if nothing had happened. The oldest request is never held up by younger ones, so every step makes progress.
@@ -15,6 +16,7 @@ use crate::TokenLogprob;
 use crate::answer::Answer;
 use crate::pages::PagePool;
 use crate::prefix::{NodeId, PrefixTree, ROOT};
+use crate::speculate::Trust;
 
 /// A request in the engine.
 pub(crate) struct Sequence {
@@ -32,6 +34,10 @@ pub(crate) struct Sequence {
     /// Prompt tokens that came from the prefix tree when the request started.
     pub(crate) cached: Option<usize>,
     pub(crate) answer: Answer,
+    /// Guesses of what follows, computed with the last token.
+    pub(crate) draft: Vec<u32>,
+    /// How far guesses were right.
+    pub(crate) trust: Trust,
     /// The prompt's log-probabilities so far, when asked for.
     pub(crate) prompt_report: Vec<TokenLogprob>,
     pub(crate) arrived: Instant,
@@ -54,6 +60,8 @@ impl Sequence {
             node: ROOT,
             cached: None,
             answer,
+            draft: Vec::new(),
+            trust: Trust::default(),
             prompt_report: Vec::new(),
             arrived: Instant::now(),
             last: None,
@@ -61,8 +69,15 @@ impl Sequence {
         }
     }
 
-    fn pending(&self) -> usize {
+    /// Tokens that are still to be computed; one while the answer is written.
+    pub(crate) fn pending(&self) -> usize {
         self.tokens.len() - self.computed
+    }
+
+    /// The most tokens that may be guessed: all of them and one more must have room in answer and context.
+    pub(crate) fn room(&self, context: usize) -> usize {
+        let left = context.saturating_sub(self.tokens.len()).min(self.answer.left());
+        left.saturating_sub(1)
     }
 
     /// Prompt tokens that are still to be reported with log-probabilities.
@@ -103,7 +118,7 @@ pub(crate) struct StepLimits {
 pub(crate) struct Share {
     /// Which of the running requests.
     pub(crate) index: usize,
-    /// How many of its tokens.
+    /// How many of its tokens, guesses included.
     pub(crate) len: usize,
 }
 
@@ -160,13 +175,16 @@ impl Scheduler {
         let mut budget = self.limits.chunk.max(1);
         let mut shares = Vec::new();
         self.make_room_for_answers();
-        for (index, sequence) in self.running.iter().enumerate() {
-            if sequence.pending() == 1 {
-                shares.push(Share { index, len: 1 });
+        for index in 0..self.running.len() {
+            if self.running[index].pending() == 1 {
+                self.fit_draft(index);
+                let len = 1 + self.running[index].draft.len();
+                shares.push(Share { index, len });
             }
         }
         // Answers never starve prompts wholly.
-        budget = budget.saturating_sub(shares.len()).max(PAGE_TOKENS.min(budget));
+        let taken = shares.iter().map(|share| share.len).sum();
+        budget = budget.saturating_sub(taken).max(PAGE_TOKENS.min(budget));
         for index in 0..self.running.len() {
             if self.running[index].pending() > 1 {
                 self.share_prompt(index, &mut budget, &mut shares);
@@ -181,11 +199,16 @@ impl Scheduler {
         shares
     }
 
-    /// Records that shares of a step were computed, and makes full pages known to the prefix tree.
-    pub(crate) fn advance(&mut self, share: Share) {
+    /// Records that a request's share was computed without the last `dropped` guesses, and makes full pages known to the
+    /// prefix tree. Pages that only these guesses needed go back.
+    pub(crate) fn advance(&mut self, share: Share, dropped: usize) {
         let sequence = &mut self.running[share.index];
         let before = sequence.computed / PAGE_TOKENS;
-        sequence.computed += share.len;
+        sequence.computed += share.len - dropped;
+        if dropped > 0 {
+            let needs = sequence.tokens.len().div_ceil(PAGE_TOKENS).min(sequence.pages.len());
+            sequence.pages.drain(needs..).for_each(|page| self.pool.release(page));
+        }
         for page in before..sequence.computed / PAGE_TOKENS {
             let key = &sequence.tokens.as_chunks::<PAGE_TOKENS>().0[page];
             let (node, shared) = self
@@ -208,6 +231,7 @@ impl Scheduler {
         sequence.pages.drain(..).for_each(|page| self.pool.release(page));
         sequence.computed = 0;
         sequence.node = ROOT;
+        sequence.draft.clear();
     }
 
     /// Gives every answer a page for its next token; the youngest requests lose theirs if need be.
@@ -220,6 +244,14 @@ impl Scheduler {
                 index += 1;
             }
         }
+    }
+
+    /// Shortens a request's guesses to what fits into its pages and those that can be had; nobody loses pages for guesses.
+    fn fit_draft(&mut self, index: usize) {
+        self.grow(index, 1 + self.running[index].draft.len());
+        let sequence = &mut self.running[index];
+        let room = sequence.pages.len() * PAGE_TOKENS - sequence.tokens.len();
+        sequence.draft.truncate(room);
     }
 
     fn preempt(&mut self, index: usize) {
@@ -306,3 +338,6 @@ impl Scheduler {
         at
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -104,6 +104,8 @@ pub struct ToyDecoder {
     pub pages: AtomicUsize,
     /// Answers to give, by the last prompt token's position: each new token follows the script after the marker byte 0x01.
     pub script: Option<Vec<u32>>,
+    /// Predicts from so many last tokens (and a little from the others), so that texts repeat.
+    pub order: Option<usize>,
     pub step_ms: u64,
     /// Panics at this token.
     pub poison: Option<u32>,
@@ -169,24 +171,44 @@ impl ToyDecoder {
                 .map(|id| if id == next { 20.0 } else { 0.0 })
                 .collect();
         }
-        let mut hash = 0xcbf2_9ce4_8422_2325u64;
-        for token in history {
-            hash = (hash ^ u64::from(*token)).wrapping_mul(0x100_0000_01b3);
+        let letter = |id: u64| if (97..123).contains(&id) { 4.0 } else { -8.0 };
+        let whole = hash(history);
+        match self.order {
+            None => (0..VOCAB as u64)
+                .map(|id| letter(id) + 3.0 * noise(whole, id))
+                .collect(),
+            Some(order) => {
+                let last = hash(&history[history.len().saturating_sub(order)..]);
+                let logit = |id| letter(id) + 12.0 * noise(last, id) + 0.3 * noise(whole, id);
+                (0..VOCAB as u64).map(logit).collect()
+            }
         }
-        (0..VOCAB as u64)
-            .map(|id| {
-                let mixed = (hash ^ id)
-                    .wrapping_mul(0x9E37_79B9_7F4A_7C15)
-                    .rotate_left(29)
-                    .wrapping_mul(0xBF58_476D_1CE4_E5B9);
-                let letter = if (97..123).contains(&id) { 4.0 } else { -8.0 };
-                letter + (mixed >> 40) as f32 / (1 << 24) as f32 * 3.0
-            })
-            .collect()
     }
 }
 
+fn hash(tokens: &[u32]) -> u64 {
+    let fold = |hash: u64, token: &u32| (hash ^ u64::from(*token)).wrapping_mul(0x100_0000_01b3);
+    tokens.iter().fold(0xcbf2_9ce4_8422_2325, fold)
+}
+
+/// From 0 to 1.
+fn noise(hash: u64, id: u64) -> f32 {
+    let mixed = (hash ^ id)
+        .wrapping_mul(0x9E37_79B9_7F4A_7C15)
+        .rotate_left(29)
+        .wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    (mixed >> 40) as f32 / (1 << 24) as f32
+}
+
 pub fn engine(decoder: ToyDecoder, options: &EngineOptions) -> (Arc<ToyDecoder>, Local) {
+    engine_with_draft(decoder, None, options)
+}
+
+pub fn engine_with_draft(
+    decoder: ToyDecoder,
+    draft: Option<ToyDecoder>,
+    options: &EngineOptions,
+) -> (Arc<ToyDecoder>, Local) {
     let decoder = Arc::new(decoder);
     let parts = Parts {
         kind: Kind::Decoder(Arc::clone(&decoder) as Arc<dyn Decoder>),
@@ -196,6 +218,7 @@ pub fn engine(decoder: ToyDecoder, options: &EngineOptions) -> (Arc<ToyDecoder>,
             id: "toy".into(),
             ..ModelCard::default()
         },
+        draft: draft.map(|draft| Arc::new(draft) as Arc<dyn Decoder>),
     };
     (decoder, Local::from_parts(parts, options).unwrap())
 }

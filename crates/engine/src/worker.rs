@@ -2,9 +2,9 @@
 //! requests it sleeps on its channel.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::Receiver;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use candor_kernels::team::Team;
@@ -12,9 +12,10 @@ use candor_model::kv::KvPages;
 use candor_model::{Decoder, Segment, Step};
 use metrics::{counter, gauge, histogram};
 
-use crate::answer::Choice;
 use crate::scheduler::{Scheduler, Sequence, Share};
-use crate::{EngineError, FinishReason, TokenLogprob, metric};
+use crate::speculate::Speculator;
+use crate::verify::{Outcome, verify, wanted_positions};
+use crate::{EngineError, FinishReason, metric};
 
 /// After this many failed steps in a row the model is taken out of service.
 const FAILURES: u32 = 3;
@@ -28,6 +29,10 @@ pub(crate) struct Pulse {
     pub(crate) pages: AtomicU64,
     /// Steps since the start.
     pub(crate) steps: AtomicU64,
+    /// Guessed tokens that steps computed, since the start.
+    pub(crate) proposed: AtomicU64,
+    /// Of those, the ones that were chosen.
+    pub(crate) accepted: AtomicU64,
 }
 
 /// The engine's state on its thread.
@@ -37,6 +42,7 @@ pub(crate) struct Worker {
     pub(crate) team: Arc<Team>,
     pub(crate) kv: KvPages,
     pub(crate) scheduler: Scheduler,
+    pub(crate) speculator: Speculator,
     /// Longest prompt and answer together.
     pub(crate) context: usize,
     pub(crate) pulse: Arc<Pulse>,
@@ -49,7 +55,9 @@ impl Worker {
     pub(crate) fn run(mut self, requests: &Receiver<Sequence>) {
         let pulse = Arc::clone(&self.pulse);
         // A counter that is there from the beginning shows its first increase.
-        counter!(metric::PREEMPTIONS, "model" => self.model.clone()).increment(0);
+        for name in [metric::PREEMPTIONS, metric::PROPOSED_TOKENS, metric::ACCEPTED_TOKENS] {
+            counter!(name, "model" => self.model.clone()).increment(0);
+        }
         let result = catch_unwind(AssertUnwindSafe(|| while self.turn(requests) {}));
         pulse.broken.store(true, Ordering::Release);
         if result.is_err() {
@@ -70,6 +78,7 @@ impl Worker {
             self.arrive(sequence);
         }
         self.scheduler.drop_abandoned();
+        self.guess();
         let shares = self.scheduler.plan();
         if shares.is_empty() {
             self.refuse_stuck();
@@ -99,6 +108,26 @@ impl Worker {
         }
     }
 
+    /// Guesses how answers go on. An engine whose guesses fail does without them.
+    fn guess(&mut self) {
+        let Self {
+            speculator,
+            team,
+            scheduler,
+            context,
+            ..
+        } = self;
+        let guessing = AssertUnwindSafe(|| speculator.propose(team, &mut scheduler.running, *context));
+        if catch_unwind(guessing).is_err() {
+            tracing::error!(model = %self.model, "guessing ahead panicked and is switched off; this is a bug in Candor, please report it");
+            self.speculator = Speculator::default();
+            self.scheduler
+                .running
+                .iter_mut()
+                .for_each(|sequence| sequence.draft.clear());
+        }
+    }
+
     fn step(&mut self, shares: &[Share]) {
         let running = &self.scheduler.running;
         let mut tokens = Vec::new();
@@ -107,7 +136,7 @@ impl Worker {
         for share in shares {
             let sequence = &running[share.index];
             let (past, first) = (sequence.computed, tokens.len());
-            tokens.extend_from_slice(&sequence.tokens[past..past + share.len]);
+            tokens.extend(sequence.tokens[past..].iter().chain(&sequence.draft).take(share.len));
             segments.push(Segment {
                 past,
                 len: share.len,
@@ -120,19 +149,21 @@ impl Worker {
             segments: &segments,
             wanted: &wanted,
         };
-        let (decoder, team, kv) = (&self.decoder, &self.team, &mut self.kv);
+        let (decoder, team, kv, context) = (&self.decoder, &self.team, &mut self.kv, self.context);
         let logits = catch_unwind(AssertUnwindSafe(|| decoder.forward(team, &step, kv)));
         let running = &mut self.scheduler.running;
         let result = logits.and_then(|mut logits| {
             catch_unwind(AssertUnwindSafe(|| {
-                choose(team, decoder.vocab(), &mut logits, running_jobs(running, shares))
+                verify(team, &mut logits, decoder.vocab(), running, shares, context)
             }))
         });
         self.pulse.steps.fetch_add(1, Ordering::Relaxed);
         match result {
             Ok(outcomes) => {
                 self.failures = 0;
-                shares.iter().for_each(|share| self.scheduler.advance(*share));
+                for (share, outcome) in shares.iter().zip(&outcomes) {
+                    self.scheduler.advance(*share, outcome.proposed - outcome.accepted);
+                }
                 self.deliver(outcomes);
             }
             Err(_) => self.fail(),
@@ -141,40 +172,14 @@ impl Worker {
 
     fn deliver(&mut self, outcomes: Vec<Outcome>) {
         let mut over = Vec::new();
-        for Outcome { index, prompt, choice } in outcomes {
-            let sequence = &mut self.scheduler.running[index];
-            if !prompt.is_empty() {
-                sequence.prompt_report.extend(prompt);
-                if sequence.unreported() == 0 {
-                    sequence.answer.send_prompt(sequence.prompt_report.clone());
-                }
-            }
-            match choice {
-                None if sequence.computed == sequence.tokens.len() => {
-                    over.push((index, Ok(FinishReason::Length)));
-                }
-                None => {}
-                Some(Err(error)) => over.push((index, Err(error))),
-                Some(Ok(choice)) => {
-                    let now = Instant::now();
-                    match sequence.last.replace(now) {
-                        None => {
-                            let cached = sequence.cached.unwrap_or(0) as u64;
-                            counter!(metric::PROMPT_TOKENS, "model" => self.model.clone())
-                                .increment(sequence.prompt as u64);
-                            counter!(metric::CACHED_TOKENS, "model" => self.model.clone()).increment(cached);
-                            histogram!(metric::FIRST_TOKEN, "model" => self.model.clone())
-                                .record(now - sequence.arrived);
-                        }
-                        Some(last) => histogram!(metric::INTER_TOKEN, "model" => self.model.clone()).record(now - last),
-                    }
-                    counter!(metric::GENERATED_TOKENS, "model" => self.model.clone()).increment(1);
-                    let room = self.context - (sequence.tokens.len() + 1).min(self.context);
-                    let (token, reason) = sequence.answer.accept(choice, room);
-                    sequence.tokens.push(token);
-                    over.extend(reason.map(|reason| (index, Ok(reason))));
-                }
-            }
+        for outcome in outcomes {
+            let sequence = &self.scheduler.running[outcome.index];
+            let end = match outcome.end {
+                None if sequence.computed == sequence.tokens.len() => Some(Ok(FinishReason::Length)),
+                end => end,
+            };
+            over.extend(end.map(|end| (outcome.index, end)));
+            self.count(outcome.index, outcome.chosen, outcome.proposed, outcome.accepted);
         }
         for (index, end) in over.into_iter().rev() {
             let mut sequence = self.scheduler.remove(index);
@@ -191,6 +196,33 @@ impl Worker {
                     .finish(reason, sequence.prompt, sequence.cached.unwrap_or(0)),
                 Err(error) => sequence.answer.fail(error),
             }
+        }
+    }
+
+    /// Counts what a step brought a request. Tokens that were guessed come together, without a gap between them.
+    fn count(&mut self, index: usize, chosen: usize, proposed: usize, accepted: usize) {
+        let sequence = &mut self.scheduler.running[index];
+        for _ in 0..chosen {
+            let now = Instant::now();
+            match sequence.last.replace(now) {
+                None => {
+                    let cached = sequence.cached.unwrap_or(0) as u64;
+                    counter!(metric::PROMPT_TOKENS, "model" => self.model.clone()).increment(sequence.prompt as u64);
+                    counter!(metric::CACHED_TOKENS, "model" => self.model.clone()).increment(cached);
+                    histogram!(metric::FIRST_TOKEN, "model" => self.model.clone()).record(now - sequence.arrived);
+                }
+                Some(last) => histogram!(metric::INTER_TOKEN, "model" => self.model.clone()).record(now - last),
+            }
+        }
+        let (proposed, accepted) = (proposed as u64, accepted as u64);
+        self.pulse.proposed.fetch_add(proposed, Ordering::Relaxed);
+        self.pulse.accepted.fetch_add(accepted, Ordering::Relaxed);
+        for (name, tokens) in [
+            (metric::GENERATED_TOKENS, chosen as u64),
+            (metric::PROPOSED_TOKENS, proposed),
+            (metric::ACCEPTED_TOKENS, accepted),
+        ] {
+            counter!(name, "model" => self.model.clone()).increment(tokens);
         }
     }
 
@@ -240,86 +272,4 @@ pub(crate) fn out_of_service(model: &str) -> EngineError {
         "the model `{model}` failed {FAILURES} times in a row and is out of service; load it again or restart Candor"
     );
     EngineError::Unavailable { message }
-}
-
-/// Positions of a share whose logits are wanted: those that predict prompt tokens to report, and the last of all.
-fn wanted_positions(sequence: &Sequence, len: usize) -> impl Iterator<Item = usize> + use<> {
-    let (past, prompt, all) = (sequence.computed, sequence.prompt, sequence.tokens.len());
-    let report_from = sequence.reported().map(|reported| reported.max(1) - 1);
-    let last = sequence.answer.wants_tokens();
-    (past..past + len).filter(move |position| {
-        let reported = report_from.is_some_and(|from| *position >= from && position + 1 < prompt);
-        reported || last && position + 1 == all
-    })
-}
-
-/// What a step brought for one request.
-struct Outcome {
-    index: usize,
-    prompt: Vec<TokenLogprob>,
-    choice: Option<Result<Choice, EngineError>>,
-}
-
-/// A request with the rows of logits that are its own.
-struct Job<'a> {
-    index: usize,
-    sequence: &'a mut Sequence,
-    len: usize,
-}
-
-fn running_jobs<'a>(running: &'a mut [Sequence], shares: &[Share]) -> Vec<Job<'a>> {
-    let mut shares = shares.iter().peekable();
-    let each = running.iter_mut().enumerate();
-    each.filter_map(|(index, sequence)| {
-        let share = shares.next_if(|share| share.index == index)?;
-        Some(Job {
-            index,
-            sequence,
-            len: share.len,
-        })
-    })
-    .collect()
-}
-
-/// Chooses every request's token, requests side by side on the team. Each uses its own logits and random numbers only.
-fn choose(team: &Team, vocab: usize, logits: &mut [f32], jobs: Vec<Job<'_>>) -> Vec<Outcome> {
-    let mut rows = logits.chunks_exact_mut(vocab);
-    let work: Vec<_> = jobs
-        .into_iter()
-        .map(|job| {
-            let wanted: Vec<usize> = wanted_positions(job.sequence, job.len).collect();
-            let own: Vec<&mut [f32]> = rows.by_ref().take(wanted.len()).collect();
-            Mutex::new((job, wanted, own, None))
-        })
-        .collect();
-    team.run(work.len(), &|task| {
-        let mut slot = work[task].lock().unwrap_or_else(PoisonError::into_inner);
-        let (job, wanted, rows, outcome) = &mut *slot;
-        *outcome = Some(outcome_of(job, wanted, rows));
-    });
-    work.into_iter()
-        .filter_map(|slot| slot.into_inner().unwrap_or_else(PoisonError::into_inner).3)
-        .collect()
-}
-
-fn outcome_of(job: &mut Job<'_>, wanted: &[usize], rows: &mut [&mut [f32]]) -> Outcome {
-    let sequence = &mut *job.sequence;
-    let mut prompt = Vec::new();
-    if sequence.reported() == Some(0) {
-        prompt.push(sequence.answer.prompt_token(sequence.tokens[0], None));
-    }
-    let mut choice = None;
-    for (position, row) in wanted.iter().zip(rows) {
-        if position + 1 < sequence.prompt && sequence.unreported() > 0 {
-            prompt.push(sequence.answer.prompt_token(sequence.tokens[position + 1], Some(row)));
-        }
-        if position + 1 == sequence.tokens.len() {
-            choice = Some(sequence.answer.choose(row, &sequence.tokens));
-        }
-    }
-    Outcome {
-        index: job.index,
-        prompt,
-        choice,
-    }
 }

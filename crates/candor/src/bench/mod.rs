@@ -1,8 +1,9 @@
-//! What `candor bench` measures with: a model against the clock (`runner`) beside what the machine could do (`floor`); and
-//! a server under load: what to send (`trace`, `words`), when (`arrivals`), how (`client`, `load`), and what came of it
-//! (`report`, `plot`).
+//! What `candor bench` measures with: a model against the clock (`runner`) beside what the machine could do (`floor`);
+//! questions for whole answers (`asks`); and a server under load: what to send (`trace`, `words`), when (`arrivals`), how
+//! (`client`, `load`), and what came of it (`report`, `plot`).
 
 pub(crate) mod arrivals;
+pub(crate) mod asks;
 pub(crate) mod client;
 mod floor;
 pub(crate) mod load;

@@ -153,3 +153,29 @@ fn answers_in_parallel_have_rows_of_their_own_with_a_floor_beside() {
         none.err
     );
 }
+
+#[test]
+fn guessing_ahead_is_measured_on_answers_that_stay_the_same() {
+    let Some(model) = chat_model() else { return };
+    let (place, model) = (Place::new(), model.to_str().unwrap().to_owned());
+    let text = place.write("report.txt", &"A sentence that is said again and again. ".repeat(9));
+    let command = ["bench", "speculate", "-m", &model, "-n", "12", "-r", "1"];
+    // The model as its own draft: slow, and right.
+    let more = ["--parallel", "1,2", "--file", &text, "--draft", &model];
+    let ran = place.run(&[&command[..], &more].concat());
+    assert_eq!(ran.status, 0, "{}{}", ran.out, ran.err);
+    for kind in ["quote", "edit", "summary", "code", "chat", "quote report"] {
+        let rows = ran.out.lines().filter(|line| line.starts_with(&format!("| {kind} ")));
+        assert!(rows.count() >= 2, "{kind}: {}", ran.out);
+    }
+    let ran = place.run(&[&command[..], &["--file", &model]].concat());
+    assert_eq!(ran.status, 1, "{}", ran.out);
+    assert!(ran.err.contains("as text"), "{}", ran.err);
+    let ran = place.run(&[&command[..], &["--draft", "no-such-model"]].concat());
+    assert_eq!(ran.status, 1, "{}", ran.out);
+    assert!(
+        ran.err.contains("the draft model") && ran.err.contains("no-such-model"),
+        "{}",
+        ran.err
+    );
+}

@@ -45,14 +45,16 @@ fn every_command_has_help_with_examples() {
 }
 
 #[test]
-fn the_load_of_a_server_has_help_of_its_own() {
-    let help = Place::new().run(&["bench", "serve", "--help"]);
-    assert!(help.out.contains("Examples:\n  "), "{}", help.out);
-    assert!(
-        help.out.lines().all(|line| line.chars().count() <= 120),
-        "a line is too long"
-    );
-    assert_snapshot("help_bench_serve", &help.out);
+fn what_else_is_measured_has_help_of_its_own() {
+    for what in ["serve", "speculate"] {
+        let help = Place::new().run(&["bench", what, "--help"]);
+        assert!(help.out.contains("Examples:\n  "), "{}", help.out);
+        assert!(
+            help.out.lines().all(|line| line.chars().count() <= 120),
+            "a line is too long"
+        );
+        assert_snapshot(&format!("help_bench_{what}"), &help.out);
+    }
 }
 
 #[test]

@@ -1,6 +1,10 @@
 //! How an engine is set up.
 
+use std::path::{Path, PathBuf};
+
 use candor_model::{Decoder, PAGE_TOKENS};
+
+use crate::Speculate;
 
 /// Settings of one model's engine.
 #[derive(Debug, Clone)]
@@ -22,6 +26,10 @@ pub struct EngineOptions {
     pub queue: usize,
     /// Whether requests share the pages of equal prefixes.
     pub prefix_cache: bool,
+    /// Whether answers are guessed ahead; they stay the same.
+    pub speculate: Speculate,
+    /// A smaller model with the same tokens that guesses too: its file or folder.
+    pub draft: Option<PathBuf>,
 }
 
 impl Default for EngineOptions {
@@ -35,6 +43,8 @@ impl Default for EngineOptions {
             chunk: 256,
             queue: 256,
             prefix_cache: true,
+            speculate: Speculate::default(),
+            draft: None,
         }
     }
 }
@@ -45,6 +55,14 @@ impl EngineOptions {
         match self.threads {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             threads => threads,
+        }
+    }
+
+    /// The draft model, where guesses are wanted at all.
+    pub(crate) fn draft_path(&self) -> Option<&Path> {
+        match self.speculate {
+            Speculate::Off => None,
+            Speculate::Lookup => self.draft.as_deref(),
         }
     }
 

@@ -11,7 +11,7 @@ use super::*;
 use crate::toy::{END, ToyDecoder, VOCAB, engine};
 use crate::{Constraint, Event, FinishReason, Prompt, Sampling, Stop, Usage};
 
-fn request(prompt: &str, max_tokens: usize) -> GenerateRequest {
+pub(crate) fn request(prompt: &str, max_tokens: usize) -> GenerateRequest {
     GenerateRequest {
         prompt: Prompt::Text(prompt.into()),
         sampling: Sampling {
@@ -31,18 +31,18 @@ fn request(prompt: &str, max_tokens: usize) -> GenerateRequest {
 
 /// Everything that came out of a request.
 #[derive(Debug, Default, Clone, PartialEq)]
-struct Whole {
-    text: String,
+pub(crate) struct Whole {
+    pub(crate) text: String,
     /// Token and bits of its log-probability.
-    bits: Vec<(u32, u32)>,
-    prompt_bits: Vec<(u32, Option<u32>)>,
-    calls: Vec<(String, String)>,
-    finish: Option<FinishReason>,
-    cached: usize,
-    generated: usize,
+    pub(crate) bits: Vec<(u32, u32)>,
+    pub(crate) prompt_bits: Vec<(u32, Option<u32>)>,
+    pub(crate) calls: Vec<(String, String)>,
+    pub(crate) finish: Option<FinishReason>,
+    pub(crate) cached: usize,
+    pub(crate) generated: usize,
 }
 
-async fn collect(mut stream: EventStream) -> Result<Whole, EngineError> {
+pub(crate) async fn collect(mut stream: EventStream) -> Result<Whole, EngineError> {
     let mut whole = Whole::default();
     while let Some(event) = stream.next().await {
         match event? {
@@ -78,7 +78,7 @@ async fn collect(mut stream: EventStream) -> Result<Whole, EngineError> {
     Ok(whole)
 }
 
-async fn run(local: &Local, request: GenerateRequest) -> Result<Whole, EngineError> {
+pub(crate) async fn run(local: &Local, request: GenerateRequest) -> Result<Whole, EngineError> {
     collect(local.generate(request).await?).await
 }
 
@@ -101,7 +101,7 @@ async fn alone(request: GenerateRequest) -> Whole {
     run(&local, request).await.unwrap()
 }
 
-async fn wait_until(what: &str, condition: impl Fn() -> bool) {
+pub(crate) async fn wait_until(what: &str, condition: impl Fn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(20);
     while !condition() {
         assert!(Instant::now() < deadline, "{what} did not happen");

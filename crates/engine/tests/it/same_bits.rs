@@ -1,9 +1,9 @@
 //! A request's log-probabilities depend on the model and the request alone, to the bit.
 
-use candor_engine::{EngineOptions, GenerateRequest, Generator, Prompt};
-use candor_model::{Model, Precision};
+use candor_engine::{EngineOptions, GenerateRequest, Generator, Local, Parts, Prompt, Speculate};
+use candor_model::{LoadOptions, Model, Precision};
 
-use crate::models::{TURN, Whole, collect, engine, request, smollm2, smollm2_in_bytes};
+use crate::models::{MINILM, SMOLLM2, TURN, Whole, collect, engine, find, request, smollm2, smollm2_in_bytes};
 
 const PROMPT: &str = "The lighthouse stood at the end of the pier, where the wind from the north met the slow water of the bay. \
     Every evening at six the keeper climbed its one hundred and twelve steps, lit the lamp, and wrote a line in the book:";
@@ -178,4 +178,94 @@ async fn a_scored_prompt_has_the_same_bits_with_and_without_a_cache() {
         (-6.0..-1.0).contains(&mean),
         "a sensible English sentence scores {mean} per token"
     );
+}
+
+const QUOTING: &str = "<|im_start|>user\nRepeat this: The harbour of Lindholm was dug in 1734 by two hundred workers, who were paid in \
+    grain and salt.<|im_end|>\n<|im_start|>assistant\nThe harbour of Lindholm was dug";
+
+#[tokio::test]
+async fn answers_that_are_guessed_ahead_have_the_same_bits() {
+    let _turn = TURN.lock().await;
+    let Some(model) = smollm2(Precision::Quantized) else {
+        return;
+    };
+    let settings = |speculate| EngineOptions {
+        threads: 2,
+        speculate,
+        kv_bytes: Some(64 << 20),
+        ..EngineOptions::default()
+    };
+    let plain = engine(model, &settings(Speculate::Off));
+    let lookup = engine(model, &settings(Speculate::Lookup));
+    // The model itself as its draft: every greedy guess is right.
+    let drafted = Parts {
+        draft: model.decoder().cloned(),
+        ..Parts::from(model)
+    };
+    let drafted = Local::from_parts(drafted, &settings(Speculate::Lookup)).unwrap();
+    let mut requests = vec![
+        request(Prompt::Text(QUOTING.into()), 60),
+        request(Prompt::Text(PROMPT.into()), 40),
+        request(Prompt::Text(QUOTING.into()), 60),
+        request(Prompt::Text(PROMPT.into()), 40),
+    ];
+    for seeded in &mut requests[2..] {
+        seeded.sampling.temperature = 0.7;
+        seeded.sampling.seed = Some(5);
+    }
+    for request in &requests {
+        let expected = collect(plain.generate(request.clone()).await.unwrap()).await.unwrap();
+        for guessing in [&lookup, &drafted] {
+            let got = collect(guessing.generate(request.clone()).await.unwrap())
+                .await
+                .unwrap();
+            assert_eq!(got, expected);
+        }
+    }
+    for guessing in [&lookup, &drafted] {
+        assert!(guessing.speculated().1 > 20 && guessing.steps() < plain.steps());
+    }
+    let all = |local: &Local| {
+        let streams = requests.iter().map(|request| local.generate(request.clone()));
+        futures::future::join_all(streams.collect::<Vec<_>>())
+    };
+    let mut answers = Vec::new();
+    for local in [&plain, &lookup, &drafted] {
+        let streams = all(local).await.into_iter().map(|stream| collect(stream.unwrap()));
+        let wholes = futures::future::join_all(streams).await;
+        answers.push(
+            wholes
+                .into_iter()
+                .map(|whole| whole.unwrap().answer())
+                .collect::<Vec<_>>(),
+        );
+    }
+    assert!(answers.iter().all(|each| *each == answers[0]), "side by side");
+}
+
+#[tokio::test]
+async fn a_draft_model_with_other_tokens_is_refused_with_a_sentence() {
+    let _turn = TURN.lock().await;
+    let (Some(path), Some(other)) = (find(SMOLLM2), find(MINILM)) else {
+        return;
+    };
+    let open = |draft, speculate| {
+        let options = EngineOptions {
+            draft: Some(draft),
+            speculate,
+            kv_bytes: Some(16 << 20),
+            ..EngineOptions::default()
+        };
+        Local::open(&path, &LoadOptions::default(), &options)
+    };
+    let Err(error) = open(other.clone(), Speculate::Lookup) else {
+        panic!("another vocabulary was taken");
+    };
+    let error = error.to_string();
+    assert!(
+        error.contains("cannot guess for") && error.contains("vocabulary"),
+        "{error}"
+    );
+    assert!(open(other, Speculate::Off).is_ok(), "what is off is not opened");
+    assert!(open(path.clone(), Speculate::Lookup).is_ok());
 }

@@ -1,7 +1,8 @@
-//! `candor bench`: a model against the clock, or a server under load.
+//! `candor bench`: a model against the clock, what guessing ahead gains, or a server under load.
 
 mod model;
 mod serve;
+mod speculate;
 
 use std::process::ExitCode;
 
@@ -23,6 +24,7 @@ Examples:
   candor bench -p 0 --parallel 8 --shared-prefix 512
                                             the same, whose contexts begin alike
   candor bench --json > bench.json
+  candor bench speculate                    what guessing ahead gains
   candor bench serve --clients 8            a running server under load
 
 Close other programs first. Before anything is timed, the model computes the same tokens at once
@@ -43,12 +45,14 @@ pub(crate) struct Bench {
 #[derive(Debug, Subcommand)]
 enum What {
     Serve(serve::Serve),
+    Speculate(speculate::Speculate),
 }
 
 impl Bench {
     pub(crate) fn run(self, context: &Context) -> anyhow::Result<ExitCode> {
         match self.what {
             Some(What::Serve(serve)) => serve.run(),
+            Some(What::Speculate(speculate)) => speculate.run(context),
             None => self.model.run(context),
         }
     }
