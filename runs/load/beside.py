@@ -196,6 +196,7 @@ async def measure(server, options):
             run = await (four(server.url, options.model, options.tokens) if name == "alone" else beside(server, options, name))
             run["rss"] = process.memory(server.process.pid)["rss"]
             runs.setdefault(name, []).append(run)
+            print(f"{name}: {run['rate']:.0f} tokens/s, longest gap {run['most']:.2f} s, {run.get('said', '')}", file=sys.stderr, flush=True)
     alone = statistics.median(run["rate"] for run in runs["alone"])
     print("| beside | tokens/s of four | of alone | gap, median ms | p99 | longest | first token ms | RSS MiB | the load was answered |\n| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |")
     for name, own in runs.items():

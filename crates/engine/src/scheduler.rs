@@ -1,7 +1,7 @@
 //! Which requests take part in the next step, and with how many tokens.
 //!
-//! Running answers come first, one token each; what is left of the step's budget goes to prompts, in chunks. When pages
-//! run out, cached pages that nobody uses are evicted, then the youngest request loses its pages and goes back to the
+//! Running answers come first, one token each; what `pace` leaves of the step goes to prompts, in chunks. They go in order
+//! of arrival, but a prompt leaves half of what there is to those behind it that are much shorter. When pages run out, cached pages that nobody uses are evicted, then the youngest request loses its pages and goes back to the
 //! queue with the tokens it has; later it is computed again, and since results have the same bits, its answer goes on as
 //! if nothing had happened. The oldest request is never held up by younger ones, so every step makes progress.
 
@@ -13,8 +13,12 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::TokenLogprob;
 use crate::answer::Answer;
+use crate::pace::{Pace, Portions, START};
 use crate::pages::PagePool;
 use crate::prefix::{NodeId, PrefixTree, ROOT};
+
+/// A prompt so many times as long as one behind it leaves it half of a step.
+const MUCH_LONGER: usize = 4;
 
 /// A request in the engine.
 pub(crate) struct Sequence {
@@ -63,6 +67,11 @@ impl Sequence {
 
     fn pending(&self) -> usize {
         self.tokens.len() - self.computed
+    }
+
+    /// Tokens of the prompt that were computed for it, not found.
+    fn begun(&self) -> usize {
+        self.computed - self.cached.unwrap_or(0).min(self.computed)
     }
 
     /// Prompt tokens that are still to be reported with log-probabilities.
@@ -116,6 +125,7 @@ pub(crate) struct Scheduler {
     pub(crate) pool: PagePool,
     pub(crate) tree: PrefixTree,
     limits: StepLimits,
+    pace: Pace,
     /// Requests that lost their pages, since the start.
     pub(crate) preemptions: u64,
 }
@@ -129,6 +139,7 @@ impl Scheduler {
             pool: PagePool::new(pages),
             tree: PrefixTree::new(prefix_cache),
             limits,
+            pace: Pace::new(limits.chunk),
             preemptions: 0,
         }
     }
@@ -157,7 +168,6 @@ impl Scheduler {
 
     /// The next step; empty only if nothing can run.
     pub(crate) fn plan(&mut self) -> Vec<Share> {
-        let mut budget = self.limits.chunk.max(1);
         let mut shares = Vec::new();
         self.make_room_for_answers();
         for (index, sequence) in self.running.iter().enumerate() {
@@ -165,17 +175,19 @@ impl Scheduler {
                 shares.push(Share { index, len: 1 });
             }
         }
-        // Answers never starve prompts wholly.
-        budget = budget.saturating_sub(shares.len()).max(PAGE_TOKENS.min(budget));
+        let answers = shares.len();
+        let mut budget = self.pace.room(answers);
         for index in 0..self.running.len() {
-            if self.running[index].pending() > 1 {
-                self.share_prompt(index, &mut budget, &mut shares);
-            }
+            self.share_prompt(index, true, answers, &mut budget, &mut shares);
         }
         while budget > 0 && self.running.len() < self.limits.max_batch && self.admit() {
             // The oldest first: a request that was preempted comes back into its place, and shares move along.
             let index = self.sort_last(&mut shares);
-            self.share_prompt(index, &mut budget, &mut shares);
+            self.share_prompt(index, true, answers, &mut budget, &mut shares);
+        }
+        // What was left to others and not taken.
+        for index in 0..self.running.len() {
+            self.share_prompt(index, false, answers, &mut budget, &mut shares);
         }
         shares.sort_unstable_by_key(|share| share.index);
         shares
@@ -250,18 +262,64 @@ impl Scheduler {
         }
     }
 
-    fn share_prompt(&mut self, index: usize, budget: &mut usize, shares: &mut Vec<Share>) {
+    /// Gives a prompt its part of what is left of a step, if it has no part or a smaller one; `leaving` half to others
+    /// where there are much shorter ones behind it.
+    fn share_prompt(
+        &mut self,
+        index: usize,
+        leaving: bool,
+        answers: usize,
+        budget: &mut usize,
+        shares: &mut Vec<Share>,
+    ) {
         let sequence = &self.running[index];
+        if sequence.pending() == 1 || sequence.begun() >= START && self.pace.owes(answers) {
+            return;
+        }
         let limit = if sequence.unreported() > 0 {
             self.limits.reported_chunk.max(1)
         } else {
             usize::MAX
         };
-        let len = sequence.pending().min(*budget).min(limit);
-        if len > 0 && self.grow(index, len) {
+        let own = shares.iter().position(|share| share.index == index);
+        let has = own.map_or(0, |at| shares[at].len);
+        let part = if leaving && self.passes_shorter(index) {
+            budget.div_ceil(2)
+        } else {
+            *budget
+        };
+        let len = sequence.pending().min(limit).saturating_sub(has).min(part);
+        if len > 0 && self.grow(index, has + len) {
             *budget -= len;
-            shares.push(Share { index, len });
+            match own {
+                Some(at) => shares[at].len += len,
+                None => shares.push(Share { index, len }),
+            }
         }
+    }
+
+    /// Whether a much shorter prompt waits behind a running one.
+    fn passes_shorter(&self, index: usize) -> bool {
+        let long = self.running[index].pending();
+        let behind = self.running[index + 1..].iter().chain(&self.waiting);
+        behind
+            .map(Sequence::pending)
+            .any(|pending| pending > 1 && pending.saturating_mul(MUCH_LONGER) <= long)
+    }
+
+    /// Tells the pace how long a step took; before its shares count as computed.
+    pub(crate) fn took(&mut self, shares: &[Share], seconds: f64) {
+        let mut step = Portions::default();
+        for share in shares {
+            let sequence = &self.running[share.index];
+            if sequence.pending() == 1 {
+                step.answers += 1;
+            } else {
+                step.prompts += share.len;
+                step.beyond += if sequence.begun() >= START { share.len } else { 0 };
+            }
+        }
+        self.pace.took(step, seconds);
     }
 
     /// Starts the oldest waiting request if its tokens so far fit into free and evictable pages.
@@ -306,3 +364,6 @@ impl Scheduler {
         at
     }
 }
+
+#[cfg(test)]
+mod tests;
