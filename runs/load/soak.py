@@ -97,7 +97,6 @@ class Soak:
 
     async def run(self):
         clients = [asyncio.create_task(self.client(number)) for number in range(self.options.clients)]
-        filling = time.monotonic()
         full = await asyncio.wait_for(self.watch(), 1800)
         warm = full + self.options.warm
         print(f"all pages were in use after {full:.0f} s; memory is measured from {warm:.0f} s on", flush=True)
@@ -105,7 +104,6 @@ class Soak:
         await asyncio.sleep(max(0, warm - self.since()) + self.options.minutes * 60)
         self.over = True
         await asyncio.gather(*clients, watching)
-        del filling
         await self.check(warm)
 
     def must(self, holds, what):
