@@ -4,7 +4,7 @@ CARGO ?= cargo
 CANDOR := target/release/candor
 FUZZ_SECONDS ?= 60
 
-.PHONY: help run web build test test-neon test-slow check bench fuzz fixtures screenshots clean
+.PHONY: help run web build test test-neon test-slow check bench soak fuzz fixtures screenshots clean
 
 run: build          ## build everything, get the default model, serve on 127.0.0.1:8080
 	@$(CANDOR) serve $(ARGS)
@@ -32,6 +32,9 @@ check:              ## formatting, lints, documentation, dependencies
 
 bench: build        ## tokens per second beside llama.cpp, which is built in target/ the first time
 	@python3 runs/bench_beside_llama_cpp.py --venv target/bench-venv $(ARGS)
+
+soak: build         ## a server under a mixed load, five minutes; ARGS="--minutes 30" for longer
+	@python3 runs/load/soak.py $(ARGS)
 
 fuzz:               ## every fuzz target, FUZZ_SECONDS each; needs cargo-fuzz
 	@cd fuzz && for target in fuzz_targets/*.rs; do RUSTC_BOOTSTRAP=1 cargo fuzz run "$$(basename "$$target" .rs)" -- -max_total_time=$(FUZZ_SECONDS) || exit 1; done

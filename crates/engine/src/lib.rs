@@ -10,6 +10,7 @@ mod local;
 pub mod memory;
 pub mod metric;
 pub mod native;
+mod pace;
 mod pages;
 mod prefix;
 pub mod registry;

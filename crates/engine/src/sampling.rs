@@ -65,11 +65,7 @@ impl Sampler {
     pub(crate) fn sample(&mut self, logits: &mut [f32], history: &[u32], mask: Option<&SimpleVob>) -> Option<u32> {
         self.adjust(logits, history);
         if let Some(mask) = mask {
-            for (id, logit) in logits.iter_mut().enumerate() {
-                if id >= mask.len() || !mask.is_allowed(id as u32) {
-                    *logit = f32::NEG_INFINITY;
-                }
-            }
+            forbid(logits, mask);
         }
         let best = argmax(logits)?;
         let token = if self.settings.temperature == 0.0 {
@@ -150,6 +146,22 @@ impl Sampler {
             }
         }
         last
+    }
+}
+
+/// Takes out what `mask` does not allow, and what lies beyond it. Most words of 32 tokens are all allowed or all forbidden.
+fn forbid(logits: &mut [f32], mask: &SimpleVob) {
+    let (within, beyond) = logits.split_at_mut(mask.len().min(logits.len()));
+    beyond.fill(f32::NEG_INFINITY);
+    for (logits, &allowed) in within.chunks_mut(32).zip(mask.as_slice()) {
+        match allowed {
+            u32::MAX => {}
+            0 => logits.fill(f32::NEG_INFINITY),
+            _ => {
+                let forbidden = logits.iter_mut().enumerate().filter(|(bit, _)| allowed >> bit & 1 == 0);
+                forbidden.for_each(|(_, logit)| *logit = f32::NEG_INFINITY);
+            }
+        }
     }
 }
 

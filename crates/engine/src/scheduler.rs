@@ -1,10 +1,11 @@
 //! Which requests take part in the next step, and with how many tokens.
 //!
-//! Running answers come first, one token each and what is guessed ahead of it where pages allow; what is left of the step's
-//! budget goes to prompts, in chunks. When pages
-//! run out, cached pages that nobody uses are evicted, then the youngest request loses its pages and goes back to the
-//! queue with the tokens it has; later it is computed again, and since results have the same bits, its answer goes on as
-//! if nothing had happened. The oldest request is never held up by younger ones, so every step makes progress.
+//! Running answers come first, one token each and what is guessed ahead of it where pages allow; what `pace` leaves of the
+//! step goes to prompts, in chunks. They go in order of arrival, but a prompt leaves half of what there is to those behind
+//! it that are much shorter. When pages run out, cached pages that nobody uses are evicted, then the youngest request loses
+//! its pages and goes back to the queue with the tokens it has; later it is computed again, and since results have the same
+//! bits, its answer goes on as if nothing had happened. The oldest request is never held up by younger ones, so every step
+//! makes progress.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -14,9 +15,13 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::TokenLogprob;
 use crate::answer::Answer;
+use crate::pace::{Pace, Portions, START};
 use crate::pages::PagePool;
 use crate::prefix::{NodeId, PrefixTree, ROOT};
 use crate::speculate::Trust;
+
+/// A prompt so many times as long as one behind it leaves it half of a step.
+const MUCH_LONGER: usize = 4;
 
 /// A request in the engine.
 pub(crate) struct Sequence {
@@ -80,6 +85,11 @@ impl Sequence {
         left.saturating_sub(1)
     }
 
+    /// Tokens of the prompt that were computed for it, not found.
+    fn begun(&self) -> usize {
+        self.computed - self.cached.unwrap_or(0).min(self.computed)
+    }
+
     /// Prompt tokens that are still to be reported with log-probabilities.
     pub(crate) fn unreported(&self) -> usize {
         self.reported()
@@ -131,6 +141,7 @@ pub(crate) struct Scheduler {
     pub(crate) pool: PagePool,
     pub(crate) tree: PrefixTree,
     limits: StepLimits,
+    pub(crate) pace: Pace,
     /// Requests that lost their pages, since the start.
     pub(crate) preemptions: u64,
 }
@@ -144,6 +155,7 @@ impl Scheduler {
             pool: PagePool::new(pages),
             tree: PrefixTree::new(prefix_cache),
             limits,
+            pace: Pace::new(limits.chunk),
             preemptions: 0,
         }
     }
@@ -172,7 +184,6 @@ impl Scheduler {
 
     /// The next step; empty only if nothing can run.
     pub(crate) fn plan(&mut self) -> Vec<Share> {
-        let mut budget = self.limits.chunk.max(1);
         let mut shares = Vec::new();
         self.make_room_for_answers();
         for index in 0..self.running.len() {
@@ -182,18 +193,19 @@ impl Scheduler {
                 shares.push(Share { index, len });
             }
         }
-        // Answers never starve prompts wholly.
-        let taken = shares.iter().map(|share| share.len).sum();
-        budget = budget.saturating_sub(taken).max(PAGE_TOKENS.min(budget));
+        let answers = shares.iter().map(|share| share.len).sum();
+        let mut budget = self.pace.room(answers);
         for index in 0..self.running.len() {
-            if self.running[index].pending() > 1 {
-                self.share_prompt(index, &mut budget, &mut shares);
-            }
+            self.share_prompt(index, true, answers, &mut budget, &mut shares);
         }
         while budget > 0 && self.running.len() < self.limits.max_batch && self.admit() {
             // The oldest first: a request that was preempted comes back into its place, and shares move along.
             let index = self.sort_last(&mut shares);
-            self.share_prompt(index, &mut budget, &mut shares);
+            self.share_prompt(index, true, answers, &mut budget, &mut shares);
+        }
+        // What was left to others and not taken.
+        for index in 0..self.running.len() {
+            self.share_prompt(index, false, answers, &mut budget, &mut shares);
         }
         shares.sort_unstable_by_key(|share| share.index);
         shares
@@ -282,18 +294,64 @@ impl Scheduler {
         }
     }
 
-    fn share_prompt(&mut self, index: usize, budget: &mut usize, shares: &mut Vec<Share>) {
+    /// Gives a prompt its part of what is left of a step, if it has no part or a smaller one; `leaving` half to others
+    /// where there are much shorter ones behind it.
+    fn share_prompt(
+        &mut self,
+        index: usize,
+        leaving: bool,
+        answers: usize,
+        budget: &mut usize,
+        shares: &mut Vec<Share>,
+    ) {
         let sequence = &self.running[index];
+        if sequence.pending() == 1 || sequence.begun() >= START && self.pace.owes(answers) {
+            return;
+        }
         let limit = if sequence.unreported() > 0 {
             self.limits.reported_chunk.max(1)
         } else {
             usize::MAX
         };
-        let len = sequence.pending().min(*budget).min(limit);
-        if len > 0 && self.grow(index, len) {
+        let own = shares.iter().position(|share| share.index == index);
+        let has = own.map_or(0, |at| shares[at].len);
+        let part = if leaving && self.passes_shorter(index) {
+            budget.div_ceil(2)
+        } else {
+            *budget
+        };
+        let len = sequence.pending().min(limit).saturating_sub(has).min(part);
+        if len > 0 && self.grow(index, has + len) {
             *budget -= len;
-            shares.push(Share { index, len });
+            match own {
+                Some(at) => shares[at].len += len,
+                None => shares.push(Share { index, len }),
+            }
         }
+    }
+
+    /// Whether a much shorter prompt waits behind a running one.
+    fn passes_shorter(&self, index: usize) -> bool {
+        let long = self.running[index].pending();
+        let behind = self.running[index + 1..].iter().chain(&self.waiting);
+        behind
+            .map(Sequence::pending)
+            .any(|pending| pending > 1 && pending.saturating_mul(MUCH_LONGER) <= long)
+    }
+
+    /// For whom the tokens of a step are, before it is computed.
+    pub(crate) fn portions(&self, shares: &[Share]) -> Portions {
+        let mut step = Portions::default();
+        for share in shares {
+            let sequence = &self.running[share.index];
+            if sequence.pending() == 1 {
+                step.answers += share.len;
+            } else {
+                step.prompts += share.len;
+                step.beyond += if sequence.begun() >= START { share.len } else { 0 };
+            }
+        }
+        step
     }
 
     /// Starts the oldest waiting request if its tokens so far fit into free and evictable pages.

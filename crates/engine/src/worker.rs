@@ -129,6 +129,7 @@ impl Worker {
     }
 
     fn step(&mut self, shares: &[Share]) {
+        let (begin, portions) = (Instant::now(), self.scheduler.portions(shares));
         let running = &self.scheduler.running;
         let mut tokens = Vec::new();
         let mut wanted = Vec::new();
@@ -161,6 +162,7 @@ impl Worker {
         match result {
             Ok(outcomes) => {
                 self.failures = 0;
+                self.scheduler.pace.took(portions, begin.elapsed().as_secs_f64());
                 for (share, outcome) in shares.iter().zip(&outcomes) {
                     self.scheduler.advance(*share, outcome.proposed - outcome.accepted);
                 }
@@ -250,9 +252,9 @@ impl Worker {
         let pool = &self.scheduler.pool;
         let used = pool.total() - pool.free();
         if self.scheduler.is_idle() {
-            self.pulse
-                .pages
-                .store((used - self.scheduler.tree.evictable(pool)) as u64, Ordering::Release);
+            let leaked = used - self.scheduler.tree.evictable(pool);
+            self.pulse.pages.store(leaked as u64, Ordering::Release);
+            gauge!(metric::PAGES_LEAKED, "model" => self.model.clone()).set(leaked as f64);
         }
         gauge!(metric::QUEUE, "model" => self.model.clone()).set(self.scheduler.waiting.len() as f64);
         gauge!(metric::BATCH, "model" => self.model.clone()).set(self.scheduler.running.len() as f64);

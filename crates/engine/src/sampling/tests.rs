@@ -189,6 +189,23 @@ fn penalties_and_bias_change_the_choice() {
     );
 }
 
+proptest! {
+    #[test]
+    fn what_a_mask_forbids_and_what_lies_beyond_it_is_taken_out_and_nothing_else(
+        words in prop::collection::vec(prop_oneof![Just(0u32), Just(u32::MAX), any::<u32>()], 0..5),
+        short in 0usize..32,
+        logits in 0usize..140,
+    ) {
+        let bits: Vec<bool> = (0..(words.len() * 32).saturating_sub(short)).map(|id| words[id / 32] >> (id % 32) & 1 == 1).collect();
+        let mut masked = vec![1.0; logits];
+        forbid(&mut masked, &SimpleVob::from_slice(&bits));
+        for (id, logit) in masked.into_iter().enumerate() {
+            let allowed = bits.get(id).copied().unwrap_or(false);
+            prop_assert_eq!(logit, if allowed { 1.0 } else { f32::NEG_INFINITY }, "{}", id);
+        }
+    }
+}
+
 #[test]
 fn a_mask_is_never_left() {
     let mut mask = SimpleVob::alloc(5);

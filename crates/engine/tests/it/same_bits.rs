@@ -225,13 +225,10 @@ async fn answers_that_are_guessed_ahead_have_the_same_bits() {
     for guessing in [&lookup, &drafted] {
         assert!(guessing.speculated().1 > 20 && guessing.steps() < plain.steps());
     }
-    let all = |local: &Local| {
-        let streams = requests.iter().map(|request| local.generate(request.clone()));
-        futures::future::join_all(streams.collect::<Vec<_>>())
-    };
     let mut answers = Vec::new();
     for local in [&plain, &lookup, &drafted] {
-        let streams = all(local).await.into_iter().map(|stream| collect(stream.unwrap()));
+        let begun = futures::future::join_all(requests.iter().map(|request| local.generate(request.clone()))).await;
+        let streams = begun.into_iter().map(|stream| collect(stream.unwrap()));
         let wholes = futures::future::join_all(streams).await;
         answers.push(
             wholes
