@@ -15,6 +15,8 @@ use candor_engine::{
     Abilities, EmbedInput, Embeddings, EngineError, EngineOptions, EventStream, GenerateRequest, Generator, Local,
     ModelCard, Tokenized,
 };
+use candor_kernels::team::Team;
+use candor_model::PairEncoder;
 use candor_store::{NewSource, NewText, Store};
 use candor_truth::ingest::Importer;
 use candor_truth::{Embedder, Index, Library, PlainText, Query, Stages};
@@ -29,9 +31,10 @@ async fn main() {
         ["quality", model, paragraphs] => quality(model, paragraphs).await,
         ["ingest", model, folder, home] => ingest(embedder(model), folder, home).await,
         ["fill", folder, home] => ingest(Some(Embedder::new(Arc::new(MadeUp)).unwrap()), folder, home).await,
+        ["encode", model, weights, paragraphs] => encode(model, Path::new(weights), paragraphs).await,
         ["latency", model, home, questions] => latency(model, home, questions).await,
         _ => {
-            json!({ "error": "quality MODEL FILE | ingest MODEL|- FOLDER HOME | fill FOLDER HOME | latency MODEL HOME FILE" })
+            json!({ "error": "quality MODEL FILE | encode MODEL WEIGHTS FILE | ingest MODEL|- FOLDER HOME | fill FOLDER HOME | latency MODEL HOME FILE" })
         }
     };
     println!("{result}");
@@ -122,6 +125,37 @@ async fn quality(model: &str, paragraphs: &str) -> Value {
         });
     }
     result
+}
+
+/// How many texts a second become vectors, and how many pairs of a question and its passage are read. The fastest of
+/// three rounds each.
+async fn encode(model: &str, weights: &Path, paragraphs: &str) -> Value {
+    let records = std::fs::read_to_string(paragraphs).unwrap();
+    let records = records.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let of = |value: &Value| value.as_str().unwrap().to_owned();
+    let (texts, questions): (Vec<_>, Vec<_>) = records
+        .map(|record| (of(&record["context"]), of(&record["qas"][0]["question"])))
+        .unzip();
+    let embedder = embedder(model).unwrap();
+    let mut embed = f64::INFINITY;
+    for _ in 0..3 {
+        let start = Instant::now();
+        embedder.embed(&texts).await.unwrap();
+        embed = embed.min(start.elapsed().as_secs_f64());
+    }
+    let team = Team::new(threads());
+    let file = |name: &str| std::fs::read(weights.join(name)).unwrap();
+    let vocabulary = String::from_utf8(file("vocab.txt")).unwrap();
+    let reader = PairEncoder::open(&file("reader.safetensors"), None, &vocabulary, &team).unwrap();
+    let mut read = f64::INFINITY;
+    for _ in 0..3 {
+        let start = Instant::now();
+        let pairs: Vec<_> = questions.iter().zip(&texts).map(|(q, t)| reader.pair(q, t)).collect();
+        reader.states(&team, &pairs);
+        read = read.min(start.elapsed().as_secs_f64());
+    }
+    let count = texts.len() as f64;
+    json!({ "texts": texts.len(), "texts_per_s": count / embed, "pairs_per_s": count / read })
 }
 
 async fn ingest(embedder: Option<Embedder>, folder: &str, home: &str) -> Value {
