@@ -92,6 +92,8 @@ impl Speculator {
             try_out(lookup, team, &mut answering, room, worth);
         }
         if let Some(draft) = &mut self.draft {
+            // A guess of each answer takes a step of the draft model, `cost` of one that brings each answer a token.
+            let worth = worth + draft.cost;
             let room = |sequence: &Sequence| {
                 let free = if sequence.draft.is_empty() { most } else { 0 };
                 free.min(sequence.room(context))
