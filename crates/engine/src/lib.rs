@@ -28,7 +28,7 @@ mod worker;
 pub use error::EngineError;
 pub use generator::*;
 pub use lexicon::{Lexicon, Template};
-pub use local::{Embedder, EngineOptions, Kind, Local, Parts};
+pub use local::{DraftModel, Embedder, EngineOptions, Kind, Local, Parts};
 pub use native::from_path;
 pub use registry::Models;
 pub use speculate::Speculate;

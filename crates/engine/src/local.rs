@@ -44,7 +44,15 @@ pub struct Parts {
     /// What is known of it; the engine fills in the context.
     pub card: ModelCard,
     /// A smaller model with the same tokens, which guesses ahead.
-    pub draft: Option<Arc<dyn Decoder>>,
+    pub draft: Option<DraftModel>,
+}
+
+/// A smaller model that guesses what the larger one will say.
+pub struct DraftModel {
+    /// Predicts the same tokens.
+    pub decoder: Arc<dyn Decoder>,
+    /// Time of its steps as a part of the larger model's.
+    pub cost: f32,
 }
 
 /// What a model does.
@@ -171,7 +179,7 @@ impl Local {
 impl Engine {
     fn start(
         decoder: Arc<dyn Decoder>,
-        draft: Option<Arc<dyn Decoder>>,
+        draft: Option<DraftModel>,
         lexicon: &Arc<dyn Lexicon>,
         team: Arc<Team>,
         model: &str,
@@ -197,7 +205,7 @@ impl Engine {
         if options.speculate == Speculate::Lookup {
             speculator.rows = limits.reported_chunk;
             speculator.lookup = Some(Lookup);
-            let draft = draft.map(|decoder| Draft::new(decoder, pages, limits.chunk));
+            let draft = draft.map(|draft| Draft::new(draft, pages, limits.chunk));
             speculator.draft = draft.transpose().map_err(memory)?;
         }
         let pulse = Arc::new(Pulse::default());

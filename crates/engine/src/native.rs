@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use candor_kernels::team::Team;
-use candor_model::{ChatTemplate, Decoder, Encoder, LoadOptions, Model, Tokenizer};
+use candor_model::{ChatTemplate, Encoder, LoadOptions, Model, Tokenizer};
 use serde_json::Value;
 
-use crate::{Embedder, EngineError, EngineOptions, Generator, Kind, Lexicon, Local, ModelCard, Parts, Template};
+use crate::{
+    DraftModel, Embedder, EngineError, EngineOptions, Generator, Kind, Lexicon, Local, ModelCard, Parts, Template,
+};
 
 impl Lexicon for Tokenizer {
     fn encode(&self, text: &str, special: bool) -> Vec<u32> {
@@ -147,8 +149,8 @@ impl Local {
     }
 }
 
-/// The decoder of a draft model, whose proposals must mean the same tokens.
-fn open_draft(path: &Path, load: &LoadOptions, model: &Model) -> Result<Arc<dyn Decoder>, EngineError> {
+/// A draft model, whose proposals must mean the same tokens.
+fn open_draft(path: &Path, load: &LoadOptions, model: &Model) -> Result<DraftModel, EngineError> {
     let draft = Model::open(path, load).map_err(unavailable)?;
     let refuse = |what: &str| EngineError::Unavailable {
         message: format!(
@@ -160,10 +162,12 @@ fn open_draft(path: &Path, load: &LoadOptions, model: &Model) -> Result<Arc<dyn 
     if !same_tokens(&draft.tokenizer, &model.tokenizer) {
         return Err(refuse("its vocabulary is another one"));
     }
-    draft
-        .decoder()
-        .cloned()
-        .ok_or_else(|| refuse("it makes embeddings and writes no text"))
+    let decoder = draft.decoder().cloned();
+    Ok(DraftModel {
+        decoder: decoder.ok_or_else(|| refuse("it makes embeddings and writes no text"))?,
+        // A step takes as long as reading the weights.
+        cost: draft.info.work.bytes as f32 / model.info.work.bytes.max(1) as f32,
+    })
 }
 
 fn same_tokens(a: &Tokenizer, b: &Tokenizer) -> bool {

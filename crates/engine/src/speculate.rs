@@ -29,8 +29,8 @@ pub enum Speculate {
 
 /// The most tokens guessed at once: with the token before them they fill a tile of the matrix unit.
 const MOST: usize = 15;
-/// Reading all weights takes as long as multiplying them with about this many tokens. Measured: 2.7 with SmolLM2 135M
-/// Q4_1, which the cache holds, and 9 with Gemma 3 270M (`candor bench -p 0 --parallel 1,4,8`).
+/// Reading all weights takes as long as multiplying them with about this many tokens. From the rows of one, four and eight
+/// answers in docs/performance.md: 2.7 for SmolLM2 135M Q4_1, which the cache holds, and 9 for Gemma 3 270M.
 const TOKENS_PER_READ: f32 = 3.0;
 
 /// A request that a proposer may guess for.
@@ -92,6 +92,8 @@ impl Speculator {
             try_out(lookup, team, &mut answering, room, worth);
         }
         if let Some(draft) = &mut self.draft {
+            // A guess of each answer takes a step of the draft model, `cost` of one that brings each answer a token.
+            let worth = worth + draft.cost;
             let room = |sequence: &Sequence| {
                 let free = if sequence.draft.is_empty() { most } else { 0 };
                 free.min(sequence.room(context))

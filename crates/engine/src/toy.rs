@@ -12,7 +12,7 @@ use candor_model::kv::{KvFormat, KvPages, KvShape};
 use candor_model::{Decoder, PAGE_TOKENS, Step};
 use serde_json::Value;
 
-use crate::{EngineOptions, Kind, Lexicon, Local, ModelCard, Parts, Template};
+use crate::{DraftModel, EngineOptions, Kind, Lexicon, Local, ModelCard, Parts, Template};
 
 pub const END: u32 = 256;
 const WORDS: [&[u8]; 7] = [
@@ -218,7 +218,10 @@ pub fn engine_with_draft(
             id: "toy".into(),
             ..ModelCard::default()
         },
-        draft: draft.map(|draft| Arc::new(draft) as Arc<dyn Decoder>),
+        draft: draft.map(|draft| DraftModel {
+            decoder: Arc::new(draft),
+            cost: 0.0,
+        }),
     };
     (decoder, Local::from_parts(parts, options).unwrap())
 }

@@ -9,12 +9,15 @@ use candor_model::kv::KvPages;
 use candor_model::{Decoder, Error, PAGE_TOKENS, PageId, Segment, Step};
 
 use super::{Ask, DRAFTED, Proposal, Proposer};
+use crate::DraftModel;
 use crate::pages::PagePool;
 use crate::sampling::argmax;
 
 /// A smaller model, and what it has read of each request.
 pub(crate) struct Draft {
     decoder: Arc<dyn Decoder>,
+    /// Time of its steps as a part of the larger model's.
+    pub(crate) cost: f32,
     kv: KvPages,
     pool: PagePool,
     /// Tokens per step.
@@ -45,8 +48,10 @@ impl Draft {
     ///
     /// # Errors
     /// If the memory for the pages cannot be had.
-    pub(crate) fn new(decoder: Arc<dyn Decoder>, pages: usize, chunk: usize) -> Result<Self, Error> {
+    pub(crate) fn new(model: DraftModel, pages: usize, chunk: usize) -> Result<Self, Error> {
+        let DraftModel { decoder, cost } = model;
         Ok(Self {
+            cost,
             kv: decoder.new_kv(pages)?,
             pool: PagePool::new(pages),
             decoder,

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::*;
 use crate::local::tests::{Whole, collect, request, run, wait_until};
 use crate::toy::{ToyDecoder, ToyLexicon, engine_with_draft};
-use crate::{Constraint, Dry, EngineOptions, FinishReason, GenerateRequest, Generator, Local, Sampling};
+use crate::{Constraint, DraftModel, Dry, EngineOptions, FinishReason, GenerateRequest, Generator, Local, Sampling};
 
 /// Where it writes what it wrote before, to be looked up.
 const REPEATING: &str = "abcabdabcabe abcabdabcabe abcab";
@@ -260,18 +260,14 @@ async fn a_draft_model_that_panics_is_left_out_and_the_answer_goes_on() {
 
 #[test]
 fn a_draft_model_catches_up_takes_back_and_forgets() {
-    let decoder = Arc::new(ToyDecoder {
-        order: Some(2),
-        ..ToyDecoder::default()
-    });
     let team = Team::new(1);
-    let mut draft = Draft::new(Arc::clone(&decoder) as Arc<_>, 8, 10).unwrap();
+    let draft_of = |pages, chunk| {
+        let (decoder, cost) = (Arc::new(model()), 0.0);
+        Draft::new(DraftModel { decoder, cost }, pages, chunk).unwrap()
+    };
+    let mut draft = draft_of(8, 10);
     let fresh = |tokens: &[u32], most| {
-        let other = Arc::new(ToyDecoder {
-            order: Some(2),
-            ..ToyDecoder::default()
-        });
-        let mut draft = Draft::new(other, 64, 1000).unwrap();
+        let mut draft = draft_of(64, 1000);
         draft.propose(&team, &[Ask { id: 0, tokens, most }]).remove(0).tokens
     };
     let mut tokens: Vec<u32> = (0..35).map(|i| 97 + i * i % 11).collect();
@@ -375,4 +371,10 @@ fn the_more_answers_are_written_at_once_the_surer_a_guess_must_be() {
     let reach = |answers| Trust::default().reach(lookup::KINDS - 1, worth(answers));
     assert!((1..100).all(|answers| worth(answers) < worth(answers + 1)));
     assert!(reach(1) > 0 && reach(64) == 0);
+}
+
+#[test]
+fn a_draft_model_is_asked_only_if_it_is_much_smaller() {
+    let reach = |cost: f32| Trust::default().reach(DRAFTED, worth(1) + cost);
+    assert!(reach(0.1) > reach(0.4) && reach(0.4) > 0 && reach(0.9) == 0);
 }

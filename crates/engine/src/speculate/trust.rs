@@ -11,6 +11,7 @@ const FORGIVING: f32 = 0.01;
 const FIRST: [f32; KINDS] = {
     let mut first = [0.5; KINDS];
     first[0] = 0.2; // two tokens are found again by chance
+    first[super::DRAFTED] = 0.7;
     first
 };
 

@@ -1,6 +1,6 @@
 //! A request's log-probabilities depend on the model and the request alone, to the bit.
 
-use candor_engine::{EngineOptions, GenerateRequest, Generator, Local, Parts, Prompt, Speculate};
+use candor_engine::{DraftModel, EngineOptions, GenerateRequest, Generator, Local, Parts, Prompt, Speculate};
 use candor_model::{LoadOptions, Model, Precision};
 
 use crate::models::{MINILM, SMOLLM2, TURN, Whole, collect, engine, find, request, smollm2, smollm2_in_bytes};
@@ -199,7 +199,10 @@ async fn answers_that_are_guessed_ahead_have_the_same_bits() {
     let lookup = engine(model, &settings(Speculate::Lookup));
     // The model itself as its draft: every greedy guess is right.
     let drafted = Parts {
-        draft: model.decoder().cloned(),
+        draft: model
+            .decoder()
+            .cloned()
+            .map(|decoder| DraftModel { decoder, cost: 0.0 }),
         ..Parts::from(model)
     };
     let drafted = Local::from_parts(drafted, &settings(Speculate::Lookup)).unwrap();
@@ -227,9 +230,9 @@ async fn answers_that_are_guessed_ahead_have_the_same_bits() {
     }
     let mut answers = Vec::new();
     for local in [&plain, &lookup, &drafted] {
-        let begun = futures::future::join_all(requests.iter().map(|request| local.generate(request.clone()))).await;
-        let streams = begun.into_iter().map(|stream| collect(stream.unwrap()));
-        let wholes = futures::future::join_all(streams).await;
+        let streams = requests.iter().map(|request| local.generate(request.clone()));
+        let streams = futures::future::join_all(streams).await;
+        let wholes = futures::future::join_all(streams.into_iter().map(|stream| collect(stream.unwrap()))).await;
         answers.push(
             wholes
                 .into_iter()
