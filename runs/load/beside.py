@@ -137,7 +137,7 @@ CASES = {
     "5000-stops": ("many_stops", 1, 0.3),
     "16-long-stops": ("most_stops", 1, 0.3),
     "bias-of-4096": ("bias_of_4096", 1, 0.3),
-    "slow-readers-50": ("slow_reader", 50, 3),
+    "slow-readers-8": ("slow_reader", 8, 2),
     "connections-900": ("idle_connection", 900, 2),
 }
 

@@ -4,7 +4,7 @@
 //! before, and other programs slow the machine at any time. So the size of a step follows the clock: prompts get as many
 //! tokens as took at most `STEP` the last time, and who reads an answer waits no longer for its next word. That alone
 //! would leave answers one word per `STEP` for as long as a long prompt is read, so what it takes after its start it
-//! owes: answers go on alone for the same time before it gets its next part. No result depends on where a prompt is cut.
+//! owes: steps go on without it for the same time before it gets its next part. No result depends on where a prompt is cut.
 
 use candor_model::PAGE_TOKENS;
 
@@ -62,9 +62,12 @@ impl Pace {
 
     /// Learns from a step that took `seconds`.
     pub(crate) fn took(&mut self, step: Portions, seconds: f64) {
+        if step.beyond == 0 {
+            // Short prompts pay back too, or those that keep coming would shut a long one out.
+            self.owed = (self.owed - seconds).max(0.0);
+        }
         if step.prompts == 0 {
             self.alone = seconds;
-            self.owed = (self.owed - seconds).max(0.0);
             return;
         }
         let limit = STEP.max(2.0 * self.alone);
@@ -151,6 +154,9 @@ mod tests {
         }
         pace.took(beside_answers(0, 0), 0.01);
         assert!(!pace.owes(4));
+        pace.took(beside_answers(200, 200), 0.11);
+        pace.took(beside_answers(100, 0), 0.11);
+        assert!(!pace.owes(4), "short prompts do not shut it out");
         pace.took(beside_answers(200, 200), 0.11);
         let alone = Portions {
             answers: 0,
