@@ -1,12 +1,13 @@
 //! The engine's own thread: takes requests, runs steps, hands out tokens. It alone holds the key/value memory. Without
-//! requests it sleeps on its channel.
+//! requests it sleeps on its channel, and now and then gives back what was freed.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::Receiver;
-use std::time::Instant;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
 
+use candor_kernels::memory;
 use candor_kernels::team::Team;
 use candor_model::kv::KvPages;
 use candor_model::{Decoder, Segment, Step};
@@ -19,6 +20,10 @@ use crate::{EngineError, FinishReason, metric};
 
 /// After this many failed steps in a row the model is taken out of service.
 const FAILURES: u32 = 3;
+
+/// How long the engine sleeps before it gives freed memory back: requests that are refused leave some too, and never come
+/// here.
+const NAP: Duration = Duration::from_secs(10);
 
 /// What the outside sees of the engine's thread.
 #[derive(Debug, Default)]
@@ -69,9 +74,9 @@ impl Worker {
     fn turn(&mut self, requests: &Receiver<Sequence>) -> bool {
         if self.scheduler.is_idle() {
             self.report();
-            match requests.recv() {
-                Ok(sequence) => self.arrive(sequence),
-                Err(_) => return false,
+            match next_of(requests) {
+                Some(sequence) => self.arrive(sequence),
+                None => return false,
             }
         }
         while let Ok(sequence) = requests.try_recv() {
@@ -264,6 +269,17 @@ impl Worker {
         if preempted > 0 {
             self.preemptions += preempted;
             counter!(metric::PREEMPTIONS, "model" => self.model.clone()).increment(preempted);
+        }
+    }
+}
+
+/// Sleeps until a request comes; none when no more can.
+fn next_of(requests: &Receiver<Sequence>) -> Option<Sequence> {
+    loop {
+        match requests.recv_timeout(NAP) {
+            Ok(sequence) => return Some(sequence),
+            Err(RecvTimeoutError::Timeout) => memory::give_back(),
+            Err(RecvTimeoutError::Disconnected) => return None,
         }
     }
 }

@@ -1,3 +1,5 @@
+//! What the system is told about memory: where huge pages help, and what is no longer needed.
+//!
 //! Huge pages: with fewer of them to look up, large memory reads a fifth faster (46 MB and 96 MB, two threads, a Xeon
 //! behind a hypervisor).
 
@@ -17,4 +19,37 @@ pub fn prefer_huge_pages<T>(memory: &[T]) {
     }
     #[cfg(not(target_os = "linux"))]
     let _ = memory;
+}
+
+/// Gives memory that was freed back to the system. The C library keeps it otherwise, for each thread that ever freed some:
+/// a few large requests would be resident for good. Takes a millisecond or so; elsewhere than with glibc nothing happens.
+pub fn give_back() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: takes no address of ours, and locks what it changes.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
+#[cfg(all(test, target_os = "linux", target_env = "gnu"))]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    fn resident_pages() -> usize {
+        let text = std::fs::read_to_string("/proc/self/statm").unwrap();
+        text.split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+
+    #[test]
+    fn what_was_freed_below_something_that_is_kept_goes_back() {
+        const PAGES: usize = 16 * 1024; // 64 MiB in pieces that the C library keeps together
+        let pieces: Vec<Vec<u8>> = (0..PAGES / 16).map(|_| vec![1; 16 * 4096 - 64]).collect();
+        let kept = vec![1u8; 4096];
+        let before = resident_pages();
+        drop(pieces);
+        super::give_back();
+        let after = resident_pages();
+        assert!(after + PAGES * 3 / 4 < before, "{before} pages, then {after}");
+        assert_eq!(kept.len(), 4096);
+    }
 }
