@@ -113,9 +113,12 @@ class Loads:
             writer.close()
 
     async def idle_connection(self):
-        _, writer = await connect(self.url)
+        """Opens a connection and asks nothing; when it is closed, another."""
+        reader, writer = await connect(self.url)
         try:
-            await asyncio.sleep(600)
+            with contextlib.suppress(OSError):
+                await reader.read()
+            self.said["closed"] = self.said.get("closed", 0) + 1
         finally:
             writer.close()
 
@@ -139,6 +142,7 @@ CASES = {
     "bias-of-4096": ("bias_of_4096", 1, 0.3),
     "slow-readers-8": ("slow_reader", 8, 2),
     "connections-900": ("idle_connection", 900, 2),
+    "connections-3000": ("idle_connection", 3000, 4),
 }
 
 

@@ -85,6 +85,8 @@ async def measure(server, model, path, options):
     if options.long:
         await long(server.url, model, options.long)
         memory.row(f"after a prompt of {options.long}")
+    await asyncio.sleep(12)  # what was freed goes back after ten seconds without a request
+    memory.row("idle")
 
 
 def main():

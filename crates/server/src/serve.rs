@@ -1,21 +1,26 @@
 //! Listening, accepting, and shutting down. Each connection has a deadline for its head and for a client that does
-//! not read; at shutdown, running answers get a while to finish.
+//! not read; when no more can be open, those that ask nothing are closed; at shutdown, running answers get a while to
+//! finish.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use candor_truth::Intake;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{AcquireError, Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::{App, ServerConfig};
 
 mod stall;
+
+/// How long a connection may ask nothing while others wait to be accepted.
+const SILENT: Duration = Duration::from_secs(2);
 
 /// Why the server cannot listen.
 #[derive(Debug, thiserror::Error)]
@@ -84,6 +89,18 @@ pub async fn bind(config: &ServerConfig) -> Result<TcpListener, ServeError> {
     })
 }
 
+/// A place for one more connection. Where there is none, those who ask nothing are told to make room until there is.
+async fn place(places: &Arc<Semaphore>, crowded: &Notify) -> Result<OwnedSemaphorePermit, AcquireError> {
+    let free = Arc::clone(places).acquire_owned();
+    tokio::pin!(free);
+    loop {
+        match tokio::time::timeout(Duration::from_millis(50), &mut free).await {
+            Ok(place) => return place,
+            Err(_) => crowded.notify_waiters(),
+        }
+    }
+}
+
 /// Whether an address is this machine's own, also when written as a mapped IPv6 one.
 pub(crate) fn is_loopback(ip: IpAddr) -> bool {
     ip.to_canonical().is_loopback()
@@ -101,11 +118,12 @@ pub async fn serve(app: App, listener: TcpListener, shutdown: impl Future<Output
     let intake = app.extension::<Intake>().cloned();
     let taking_in = intake.map(|intake| tokio::spawn(async move { intake.run().await }));
     let (stop, cut) = (CancellationToken::new(), CancellationToken::new());
+    let crowded = Arc::new(Notify::new());
     tokio::pin!(shutdown);
     loop {
         let slot = tokio::select! {
             () = &mut shutdown => break,
-            slot = connections.clone().acquire_owned() => slot.map_err(io::Error::other)?,
+            slot = place(&connections, &crowded) => slot.map_err(io::Error::other)?,
         };
         let stream = tokio::select! {
             () = &mut shutdown => break,
@@ -114,7 +132,7 @@ pub async fn serve(app: App, listener: TcpListener, shutdown: impl Future<Output
                 // Out of file handles, or the client is gone already: neither ends the server.
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
-                    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                    tokio::time::sleep(Duration::from_millis(50)).await;
                     continue;
                 }
             },
@@ -126,12 +144,24 @@ pub async fn serve(app: App, listener: TcpListener, shutdown: impl Future<Output
             .header_read_timeout(app.config.read_timeout())
             .max_headers(100)
             .serve_connection(io, service.clone());
-        let (stop, cut) = (stop.clone(), cut.clone());
+        let (stop, cut, crowded) = (stop.clone(), cut.clone(), Arc::clone(&crowded));
         tokio::spawn(async move {
             let _slot = slot;
             tokio::pin!(connection);
+            let others_wait = async {
+                tokio::time::sleep(SILENT).await;
+                crowded.notified().await;
+            };
             let result = tokio::select! {
                 result = connection.as_mut() => result,
+                // Closes a connection that asks nothing, and another after its answer.
+                () = others_wait => {
+                    connection.as_mut().graceful_shutdown();
+                    tokio::select! {
+                        result = connection => result,
+                        () = cut.cancelled() => Ok(()),
+                    }
+                }
                 () = stop.cancelled() => {
                     connection.as_mut().graceful_shutdown();
                     tokio::select! {

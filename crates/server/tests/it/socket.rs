@@ -109,6 +109,33 @@ async fn a_head_that_comes_too_slowly_is_given_up() {
 }
 
 #[tokio::test]
+async fn connections_that_ask_nothing_make_room_for_one_that_asks_and_running_answers_go_on() {
+    let server = start(ServerConfig {
+        max_connections: 3,
+        ..ServerConfig::default()
+    })
+    .await;
+    let running = ask(&server, "FOREVER", true).await;
+    until("the first token", || server.fake.sent.load(Ordering::SeqCst) > 0).await;
+    let mut silent = Vec::new();
+    for _ in 0..6 {
+        silent.push(TcpStream::connect(server.address).await.unwrap());
+    }
+    let mut asking = ask(&server, "hello", false).await;
+    let mut reply = vec![0; 4096];
+    let read = tokio::time::timeout(Duration::from_secs(15), asking.read(&mut reply)).await;
+    let read = read.expect("there was no room in fifteen seconds").unwrap();
+    assert!(String::from_utf8_lossy(&reply[..read]).starts_with("HTTP/1.1 200"));
+    assert_eq!(
+        server.fake.ended.load(Ordering::SeqCst),
+        1,
+        "the running answer was cut off"
+    );
+    drop(running);
+    until("the cancellation", || server.fake.ended.load(Ordering::SeqCst) == 2).await;
+}
+
+#[tokio::test]
 async fn a_body_that_comes_too_slowly_gets_a_408() {
     let server = start(ServerConfig {
         read_timeout_s: 1,
