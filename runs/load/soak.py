@@ -127,6 +127,8 @@ class Soak:
         await self.settle()
         metrics = self.server.metrics()
         for name in ("candor_queue_requests", "candor_batch_requests", "candor_kv_pages_leaked"):
+            # A gauge that is not there would read as none.
+            self.must(any(key.split("{")[0] == name for key in metrics), f"/metrics shows {name}")
             self.must(of_engine(metrics, name) == 0, f"{name} is {of_engine(metrics, name):.0f} when nobody asks")
         self.add_up(metrics)
         open_ = process.handles(self.server.process.pid)

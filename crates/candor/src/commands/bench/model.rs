@@ -150,6 +150,11 @@ impl ModelBench {
             [] => vec![None],
             some => some.iter().map(|name| Some(name.as_str())).collect(),
         };
+        if self.engine.speculate.is_some() || self.engine.draft.is_some() {
+            bail!(
+                "the model is called below where answers are guessed ahead; leave --speculate and --draft out, `candor bench speculate` shows what guessing gains"
+            );
+        }
         let threads = open::threads(context, &self.engine);
         let (mut report, mut notes) = (Vec::new(), String::new());
         let mut peak = None;
