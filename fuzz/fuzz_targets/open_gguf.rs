@@ -5,7 +5,7 @@
 use std::io::Write;
 
 use candor_kernels::team::Team;
-use candor_model::{Kind, KvFormat, LoadOptions, Model, Precision, Segment, Step};
+use candor_model::{Counts, Kind, KvFormat, LoadOptions, Model, Precision, Segment, Step};
 use libfuzzer_sys::fuzz_target;
 
 const OPTIONS: LoadOptions = LoadOptions { precision: Precision::Quantized, kv: KvFormat::F16, threads: 1 };
@@ -17,11 +17,11 @@ fuzz_target!(|bytes: &[u8]| {
     let _ = model.tokenizer.encode("Hello, <s>w\u{f6}rld</s> 123", true);
     let Kind::Decoder(decoder) = &model.kind else { return };
     let shape = decoder.kv_shape();
-    if decoder.context() < 4 || decoder.vocab() < 4 || shape.layers * shape.kv_heads * shape.head_dim > 1 << 20 {
+    if decoder.context() < 4 || decoder.vocab() < 4 || shape.windows.len() * shape.kv_heads * shape.head_dim > 1 << 20 {
         return;
     }
-    let Ok(mut kv) = decoder.new_kv(1) else { return };
+    let Ok(mut kv) = decoder.new_kv(Counts::both(1)) else { return };
     let segments = [Segment { past: 0, len: 4, pages: &[0] }];
-    let logits = decoder.forward(&Team::new(1), &Step { tokens: &[0, 1, 2, 3], segments: &segments, wanted: &[3] }, &mut kv);
+    let logits = decoder.forward(&Team::new(1), &Step { tokens: &[0, 1, 2, 3], segments: &segments, near: &segments, wanted: &[3] }, &mut kv);
     assert_eq!(logits.len(), decoder.vocab());
 });

@@ -20,6 +20,16 @@ pub enum EngineError {
         /// Context length.
         context: usize,
     },
+    /// The prompt does not fit, however it is split into tokens, so they were not counted (as `TooLong`).
+    #[error(
+        "this model's maximum context length is {context} tokens and the prompt's {bytes} bytes of text are more than so many tokens hold; send less or use a model with a longer context"
+    )]
+    FarTooLong {
+        /// Bytes of the prompt.
+        bytes: usize,
+        /// Context length.
+        context: usize,
+    },
     /// No such model (HTTP 404).
     #[error("there is no model `{name}`; there are: {available}")]
     NoModel {

@@ -25,6 +25,14 @@ pub trait Lexicon: Send + Sync {
     fn is_special(&self, id: u32) -> bool;
     /// Number of tokens.
     fn vocab(&self) -> usize;
+    /// Bytes of the longest token.
+    fn longest(&self) -> usize {
+        (0..self.vocab() as u32)
+            .map(|id| self.bytes(id).len())
+            .max()
+            .unwrap_or(1)
+            .max(1)
+    }
 }
 
 /// A conversation as the prompt that the model was trained on.

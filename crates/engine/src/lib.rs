@@ -10,6 +10,7 @@ mod local;
 pub mod memory;
 pub mod metric;
 pub mod native;
+mod near;
 mod pace;
 mod pages;
 mod prefix;

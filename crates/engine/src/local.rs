@@ -86,6 +86,8 @@ struct Engine {
     next: AtomicU64,
     context: usize,
     vocab: usize,
+    /// Bytes of the longest token.
+    longest_token: usize,
     compiler: Arc<Compiler>,
 }
 
@@ -186,18 +188,18 @@ impl Engine {
         options: &EngineOptions,
     ) -> Result<Self, EngineError> {
         let vocab = decoder.vocab();
-        let pages = options.pages(&*decoder);
+        let (pages, window) = (options.pages(&*decoder), decoder.kv_shape().window());
         let context = options
             .context
             .unwrap_or(usize::MAX)
             .min(decoder.context())
-            .min(pages * PAGE_TOKENS);
+            .min(pages.far * PAGE_TOKENS);
         let memory = |error: candor_model::Error| EngineError::Memory {
             message: error.to_string(),
         };
         let kv = decoder.new_kv(pages).map_err(memory)?;
         let limits = StepLimits {
-            max_batch: options.max_batch.max(1),
+            max_batch: options.running(pages, window),
             chunk: options.chunk.max(1),
             reported_chunk: (ROWS / vocab.max(1)).max(1),
         };
@@ -205,7 +207,7 @@ impl Engine {
         if options.speculate == Speculate::Lookup {
             speculator.rows = limits.reported_chunk;
             speculator.lookup = Some(Lookup);
-            let draft = draft.map(|draft| Draft::new(draft, pages, limits.chunk));
+            let draft = draft.map(|draft| Draft::new(draft, pages.far, limits.chunk));
             speculator.draft = draft.transpose().map_err(memory)?;
         }
         let pulse = Arc::new(Pulse::default());
@@ -214,7 +216,7 @@ impl Engine {
             decoder,
             team,
             kv,
-            scheduler: Scheduler::new(pages, options.prefix_cache, limits),
+            scheduler: Scheduler::new(pages, window, options.prefix_cache, limits),
             speculator,
             context,
             pulse: Arc::clone(&pulse),
@@ -239,6 +241,7 @@ impl Engine {
             next: AtomicU64::new(0),
             context,
             vocab,
+            longest_token: lexicon.longest(),
             compiler,
         })
     }

@@ -1,6 +1,6 @@
 //! Who holds which page of key/value memory: a free list and a count of holders per page. It knows no contents.
 
-use candor_model::PageId;
+use candor_model::{Counts, PageId};
 
 /// Counts the holders of every page. A page without holders is free.
 #[derive(Debug)]
@@ -61,6 +61,28 @@ impl PagePool {
         *holders -= 1;
         if *holders == 0 {
             self.free.push(page);
+        }
+    }
+}
+
+/// The pages of a model.
+#[derive(Debug)]
+pub(crate) struct Pools {
+    /// Of layers that see everything. A request holds all of its own.
+    pub(crate) far: PagePool,
+    /// Of layers with a window; none where there are no such layers.
+    pub(crate) near: PagePool,
+    /// The window.
+    pub(crate) window: Option<usize>,
+}
+
+impl Pools {
+    /// Free pages, for a model whose near layers have this window.
+    pub(crate) fn new(pages: Counts, window: Option<usize>) -> Self {
+        Self {
+            far: PagePool::new(pages.far),
+            near: PagePool::new(window.map_or(0, |_| pages.near)),
+            window,
         }
     }
 }

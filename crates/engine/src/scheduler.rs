@@ -10,14 +10,15 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use candor_model::{PAGE_TOKENS, PageId};
+use candor_model::{Counts, PAGE_TOKENS, PageId};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::TokenLogprob;
 use crate::answer::Answer;
+use crate::near::NearTable;
 use crate::pace::{Pace, Portions, START};
-use crate::pages::PagePool;
-use crate::prefix::{NodeId, PrefixTree, ROOT};
+use crate::pages::Pools;
+use crate::prefix::{Found, NodeId, PrefixTree, ROOT};
 use crate::speculate::Trust;
 
 /// A prompt so many times as long as one behind it leaves it half of a step.
@@ -34,6 +35,8 @@ pub(crate) struct Sequence {
     /// How many have their keys and values in the pages.
     pub(crate) computed: usize,
     pub(crate) pages: Vec<PageId>,
+    /// The pages of layers with a window; empty where the model has none.
+    pub(crate) near: NearTable,
     /// The prefix tree's node of the last full page.
     node: NodeId,
     /// Prompt tokens that came from the prefix tree when the request started.
@@ -62,6 +65,7 @@ impl Sequence {
             prompt,
             computed: 0,
             pages: Vec::new(),
+            near: NearTable::default(),
             node: ROOT,
             cached: None,
             answer,
@@ -138,7 +142,7 @@ pub(crate) struct Scheduler {
     pub(crate) waiting: VecDeque<Sequence>,
     /// Oldest first.
     pub(crate) running: Vec<Sequence>,
-    pub(crate) pool: PagePool,
+    pub(crate) pools: Pools,
     pub(crate) tree: PrefixTree,
     limits: StepLimits,
     pub(crate) pace: Pace,
@@ -147,12 +151,12 @@ pub(crate) struct Scheduler {
 }
 
 impl Scheduler {
-    /// An empty scheduler over `pages` pages.
-    pub(crate) fn new(pages: usize, prefix_cache: bool, limits: StepLimits) -> Self {
+    /// An empty scheduler over `pages` pages, of which near layers see `window` tokens.
+    pub(crate) fn new(pages: Counts, window: Option<usize>, prefix_cache: bool, limits: StepLimits) -> Self {
         Self {
             waiting: VecDeque::new(),
             running: Vec::new(),
-            pool: PagePool::new(pages),
+            pools: Pools::new(pages, window),
             tree: PrefixTree::new(prefix_cache),
             limits,
             pace: Pace::new(limits.chunk),
@@ -212,22 +216,23 @@ impl Scheduler {
     }
 
     /// Records that a request's share was computed without the last `dropped` guesses, and makes full pages known to the
-    /// prefix tree. Pages that only these guesses needed go back.
+    /// prefix tree. Pages that only these guesses needed go back, and those of near layers that lie behind the window.
     pub(crate) fn advance(&mut self, share: Share, dropped: usize) {
-        let sequence = &mut self.running[share.index];
+        let (sequence, pools) = (&mut self.running[share.index], &mut self.pools);
         let before = sequence.computed / PAGE_TOKENS;
         sequence.computed += share.len - dropped;
         if dropped > 0 {
             let needs = sequence.tokens.len().div_ceil(PAGE_TOKENS).min(sequence.pages.len());
-            sequence.pages.drain(needs..).for_each(|page| self.pool.release(page));
+            sequence.pages.drain(needs..).for_each(|page| pools.far.release(page));
+            sequence.near.truncate(needs, &mut pools.near);
         }
         for page in before..sequence.computed / PAGE_TOKENS {
             let key = &sequence.tokens.as_chunks::<PAGE_TOKENS>().0[page];
-            let (node, shared) = self
-                .tree
-                .insert(sequence.node, key, sequence.pages[page], &mut self.pool);
-            sequence.node = node;
-            sequence.pages[page] = shared;
+            let (far, near) = (&mut sequence.pages[page], sequence.near.get_mut(page));
+            sequence.node = self.tree.insert(sequence.node, key, far, near, pools);
+        }
+        if let Some(window) = pools.window {
+            sequence.near.leave_behind(sequence.computed, window, &mut pools.near);
         }
     }
 
@@ -235,12 +240,13 @@ impl Scheduler {
     pub(crate) fn fail_running(&mut self) -> Vec<Sequence> {
         let mut failed = std::mem::take(&mut self.running);
         failed.iter_mut().for_each(|sequence| self.release(sequence));
-        self.tree.clear(&mut self.pool);
+        self.tree.clear(&mut self.pools);
         failed
     }
 
     fn release(&mut self, sequence: &mut Sequence) {
-        sequence.pages.drain(..).for_each(|page| self.pool.release(page));
+        sequence.pages.drain(..).for_each(|page| self.pools.far.release(page));
+        sequence.near.clear(&mut self.pools.near);
         sequence.computed = 0;
         sequence.node = ROOT;
         sequence.draft.clear();
@@ -262,7 +268,11 @@ impl Scheduler {
     fn fit_draft(&mut self, index: usize) {
         self.grow(index, 1 + self.running[index].draft.len());
         let sequence = &mut self.running[index];
-        let room = sequence.pages.len() * PAGE_TOKENS - sequence.tokens.len();
+        let pages = match self.pools.window {
+            Some(_) => sequence.pages.len().min(sequence.near.pages().len()),
+            None => sequence.pages.len(),
+        };
+        let room = pages * PAGE_TOKENS - sequence.tokens.len();
         sequence.draft.truncate(room);
     }
 
@@ -281,14 +291,29 @@ impl Scheduler {
             let Some(page) = self.take() else { return false };
             self.running[index].pages.push(page);
         }
+        while self.pools.window.is_some() && self.running[index].near.pages().len() < needs {
+            let Some(page) = self.take_near() else { return false };
+            self.running[index].near.push(page);
+        }
         true
     }
 
     fn take(&mut self) -> Option<PageId> {
         loop {
-            match self.pool.take() {
+            match self.pools.far.take() {
                 Some(page) => return Some(page),
-                None if self.tree.evict(&mut self.pool) => {}
+                None if self.tree.evict(&mut self.pools) => {}
+                None => return None,
+            }
+        }
+    }
+
+    /// There is always one for a running request: `EngineOptions::pages` sees to it.
+    fn take_near(&mut self) -> Option<PageId> {
+        loop {
+            match self.pools.near.take() {
+                Some(page) => return Some(page),
+                None if self.tree.evict_near(&mut self.pools) => {}
                 None => return None,
             }
         }
@@ -354,12 +379,19 @@ impl Scheduler {
         step
     }
 
-    /// Starts the oldest waiting request if its tokens so far fit into free and evictable pages.
+    /// Starts the oldest waiting request if its tokens so far fit into free and evictable pages. It takes those of near
+    /// layers as it goes on.
     fn admit(&mut self) -> bool {
         let Some(next) = self.waiting.front() else { return false };
-        let (node, shared) = self.tree.find(&next.tokens[..next.reusable()], &mut self.pool);
+        let found = self.tree.find(&next.tokens[..next.reusable()], &mut self.pools);
+        let Found {
+            node,
+            pages: shared,
+            mut near,
+        } = found;
         let needs = (next.tokens.len() + 1).div_ceil(PAGE_TOKENS) - shared.len();
-        let fits = needs <= self.pool.free() || needs <= self.pool.free() + self.tree.evictable(&self.pool);
+        let free = self.pools.far.free();
+        let fits = needs <= free || needs <= free + self.tree.evictable(&self.pools);
         let mut fresh = Vec::new();
         while fits && fresh.len() < needs {
             match self.take() {
@@ -368,7 +400,9 @@ impl Scheduler {
             }
         }
         if fresh.len() < needs {
-            fresh.into_iter().chain(shared).for_each(|page| self.pool.release(page));
+            let far = fresh.into_iter().chain(shared);
+            far.for_each(|page| self.pools.far.release(page));
+            near.clear(&mut self.pools.near);
             return false;
         }
         let Some(mut sequence) = self.waiting.pop_front() else {
@@ -379,6 +413,7 @@ impl Scheduler {
         sequence.cached.get_or_insert(sequence.computed);
         sequence.pages = shared;
         sequence.pages.extend(fresh);
+        sequence.near = near;
         sequence.place = None;
         self.running.push(sequence);
         true

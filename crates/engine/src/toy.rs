@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use candor_kernels::team::Team;
-use candor_model::kv::{KvFormat, KvPages, KvShape};
+use candor_model::kv::{Counts, KvFormat, KvPages, KvShape};
 use candor_model::{Decoder, PAGE_TOKENS, Step};
 use serde_json::Value;
 
@@ -98,9 +98,11 @@ impl Template for ToyTemplate {
 }
 
 /// Predicts letters from a hash of the whole history; or a script, whatever it reads.
-#[derive(Default)]
 pub struct ToyDecoder {
+    pub shape: KvShape,
     pub memory: Mutex<HashMap<(u32, usize), u32>>,
+    /// What a layer with a window would read.
+    pub near: Mutex<HashMap<(u32, usize), u32>>,
     pub pages: AtomicUsize,
     /// Answers to give, by the last prompt token's position: each new token follows the script after the marker byte 0x01.
     pub script: Option<Vec<u32>>,
@@ -113,6 +115,28 @@ pub struct ToyDecoder {
     pub largest_step: AtomicUsize,
 }
 
+impl Default for ToyDecoder {
+    fn default() -> Self {
+        Self {
+            shape: KvShape {
+                windows: vec![None],
+                kv_heads: 1,
+                head_dim: 16,
+                format: KvFormat::F16,
+            },
+            memory: Mutex::default(),
+            near: Mutex::default(),
+            pages: AtomicUsize::default(),
+            script: None,
+            order: None,
+            step_ms: 0,
+            poison: None,
+            forwards: AtomicU64::default(),
+            largest_step: AtomicUsize::default(),
+        }
+    }
+}
+
 impl Decoder for ToyDecoder {
     fn vocab(&self) -> usize {
         VOCAB
@@ -120,17 +144,12 @@ impl Decoder for ToyDecoder {
     fn context(&self) -> usize {
         4096
     }
-    fn kv_shape(&self) -> KvShape {
-        KvShape {
-            layers: 1,
-            kv_heads: 1,
-            head_dim: 16,
-            format: KvFormat::F16,
-        }
+    fn kv_shape(&self) -> &KvShape {
+        &self.shape
     }
-    fn new_kv(&self, pages: usize) -> Result<KvPages, candor_model::Error> {
-        self.pages.store(pages, Ordering::SeqCst);
-        KvPages::new(self.kv_shape(), pages)
+    fn new_kv(&self, pages: Counts) -> Result<KvPages, candor_model::Error> {
+        self.pages.store(pages.far, Ordering::SeqCst);
+        KvPages::new(self.shape.clone(), pages)
     }
     fn forward(&self, _: &Team, step: &Step<'_>, _: &mut KvPages) -> Vec<f32> {
         self.forwards.fetch_add(1, Ordering::SeqCst);
@@ -140,13 +159,21 @@ impl Decoder for ToyDecoder {
         let mut memory = self.memory.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let mut row = 0;
         let mut logits = Vec::new();
-        for segment in step.segments {
+        let mut seen = self.near.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        for (segment, near) in step.segments.iter().zip(step.near) {
             let slot = |position: usize| (segment.pages[position / PAGE_TOKENS], position % PAGE_TOKENS);
+            let near = |position: usize| (near.pages[position / PAGE_TOKENS], position % PAGE_TOKENS);
             for position in segment.past..segment.past + segment.len {
                 let token = step.tokens[row];
                 assert_ne!(Some(token), self.poison, "poisoned");
                 assert!((slot(position).0 as usize) < pages);
                 memory.insert(slot(position), token);
+                if let Some(window) = self.shape.window() {
+                    seen.insert(near(position), token);
+                    for position in (position + 1).saturating_sub(window)..=position {
+                        assert_eq!(seen[&near(position)], memory[&slot(position)], "position {position}");
+                    }
+                }
                 if step.wanted.contains(&row) {
                     let history: Vec<u32> = (0..=position).map(|position| memory[&slot(position)]).collect();
                     logits.extend(self.predict(&history));

@@ -107,7 +107,7 @@ impl Worker {
         if let Some(sequence) = self.scheduler.waiting.pop_front() {
             let message = format!(
                 "the request needs more key/value memory than there is ({} pages); give the model more memory or send less",
-                self.scheduler.pool.total()
+                self.scheduler.pools.far.total()
             );
             sequence.answer.fail(EngineError::Memory { message });
         }
@@ -139,20 +139,24 @@ impl Worker {
         let mut tokens = Vec::new();
         let mut wanted = Vec::new();
         let mut segments = Vec::new();
+        let mut near = Vec::new();
         for share in shares {
             let sequence = &running[share.index];
             let (past, first) = (sequence.computed, tokens.len());
             tokens.extend(sequence.tokens[past..].iter().chain(&sequence.draft).take(share.len));
-            segments.push(Segment {
+            let segment = |pages| Segment {
                 past,
                 len: share.len,
-                pages: &sequence.pages,
-            });
+                pages,
+            };
+            segments.push(segment(&sequence.pages));
+            near.push(segment(sequence.near.pages()));
             wanted.extend(wanted_positions(sequence, share.len).map(|position| first + position - past));
         }
         let step = Step {
             tokens: &tokens,
             segments: &segments,
+            near: &near,
             wanted: &wanted,
         };
         let (decoder, team, kv, context) = (&self.decoder, &self.team, &mut self.kv, self.context);
@@ -254,17 +258,17 @@ impl Worker {
     }
 
     fn report(&mut self) {
-        let pool = &self.scheduler.pool;
-        let used = pool.total() - pool.free();
+        let Scheduler { pools, tree, .. } = &self.scheduler;
+        let [used, used_near] = [&pools.far, &pools.near].map(|pool| pool.total() - pool.free());
         if self.scheduler.is_idle() {
-            let leaked = used - self.scheduler.tree.evictable(pool);
+            let leaked = used + used_near - tree.evictable(pools) - tree.evictable_near(pools);
             self.pulse.pages.store(leaked as u64, Ordering::Release);
             gauge!(metric::PAGES_LEAKED, "model" => self.model.clone()).set(leaked as f64);
         }
         gauge!(metric::QUEUE, "model" => self.model.clone()).set(self.scheduler.waiting.len() as f64);
         gauge!(metric::BATCH, "model" => self.model.clone()).set(self.scheduler.running.len() as f64);
         gauge!(metric::PAGES_USED, "model" => self.model.clone()).set(used as f64);
-        gauge!(metric::PAGES_TOTAL, "model" => self.model.clone()).set(pool.total() as f64);
+        gauge!(metric::PAGES_TOTAL, "model" => self.model.clone()).set(pools.far.total() as f64);
         let preempted = self.scheduler.preemptions - self.preemptions;
         if preempted > 0 {
             self.preemptions += preempted;

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use candor_kernels::ops::log_sum_exp;
 use candor_kernels::team::Team;
-use candor_model::{KvFormat, LoadOptions, Model, PAGE_TOKENS, Segment, Step};
+use candor_model::{Counts, KvFormat, LoadOptions, Model, PAGE_TOKENS, Segment, Step};
 
 const WINDOW: usize = 512;
 
@@ -42,7 +42,9 @@ fn main() {
             if let Some(bos) = model.tokenizer.bos().filter(|_| model.tokenizer.add_bos()) {
                 tokens[0] = bos;
             }
-            let mut kv = decoder.new_kv(pages.len()).expect("there is memory for 512 tokens");
+            let mut kv = decoder
+                .new_kv(Counts::both(pages.len()))
+                .expect("there is memory for 512 tokens");
             let segments = [Segment {
                 past: 0,
                 len: WINDOW,
@@ -51,6 +53,7 @@ fn main() {
             let step = Step {
                 tokens: &tokens,
                 segments: &segments,
+                near: &segments,
                 wanted: &wanted,
             };
             let logits = decoder.forward(&team, &step, &mut kv);

@@ -5,9 +5,9 @@
 
 use candor_kernels::team::Team;
 
-use crate::kv::{KvPages, KvShape};
+use crate::kv::{Counts, KvPages, KvShape};
 
-/// A page of key/value memory: `PAGE_TOKENS` consecutive positions of one sequence, in every layer.
+/// A page of key/value memory: `PAGE_TOKENS` consecutive positions of one sequence, in all far layers or in all near ones.
 pub type PageId = u32;
 
 /// Positions per page (page `p` of a sequence holds positions `p * PAGE_TOKENS ..`), and one sequence's share of a step.
@@ -20,6 +20,9 @@ pub struct Step<'a> {
     pub tokens: &'a [u32],
     /// The sequences, in the order of their tokens; their `len`s add up to `tokens.len()`.
     pub segments: &'a [Segment<'a>],
+    /// The same sequences with their page tables of near layers: pages that lie behind the window of every new token are
+    /// not read. The same as `segments` for who keeps everything.
+    pub near: &'a [Segment<'a>],
     /// Rows of `tokens` (ascending) whose logits are wanted.
     pub wanted: &'a [usize],
 }
@@ -31,17 +34,13 @@ pub trait Decoder: Send + Sync {
     /// The longest context the model was made for, in tokens.
     fn context(&self) -> usize;
     /// Shape of the key/value memory that this model needs.
-    fn kv_shape(&self) -> KvShape;
+    fn kv_shape(&self) -> &KvShape;
     /// Allocates key/value memory of `pages` pages.
     ///
     /// # Errors
     /// If the memory cannot be had.
-    fn new_kv(&self, pages: usize) -> Result<KvPages, crate::Error> {
-        KvPages::new(self.kv_shape(), pages)
-    }
-    /// Bytes of key/value memory that one page takes, all layers together.
-    fn page_bytes(&self) -> usize {
-        self.kv_shape().page_bytes()
+    fn new_kv(&self, pages: Counts) -> Result<KvPages, crate::Error> {
+        KvPages::new(self.kv_shape().clone(), pages)
     }
     /// Runs one step; returns `[wanted.len(), vocab]` row-major logits.
     ///

@@ -1,5 +1,6 @@
 //! Paged key/value memory: the pages of every layer, allocated once. Which page belongs to which sequence is the
-//! scheduler's affair.
+//! scheduler's affair. Layers with a sliding window (near layers) have pages of their own, so that a sequence can give
+//! those behind the window back and keep the others.
 
 use candor_kernels::ops::attention::{self, Bytes, BytesMut, KvLayer, KvLayerMut};
 use candor_kernels::team::Team;
@@ -32,10 +33,10 @@ impl KvFormat {
 }
 
 /// Shape of a model's key/value memory.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct KvShape {
-    /// Layers.
-    pub layers: usize,
+    /// The window of each layer; `None` sees everything.
+    pub windows: Vec<Option<usize>>,
     /// Key/value heads per layer.
     pub kv_heads: usize,
     /// Elements per head.
@@ -45,9 +46,38 @@ pub struct KvShape {
 }
 
 impl KvShape {
-    /// Bytes of one page, all layers, keys and values.
-    pub fn page_bytes(&self) -> usize {
-        2 * self.layers * self.kv_heads * PAGE_TOKENS * self.format.bytes(self.head_dim)
+    /// The longest window of a near layer; `None` if every layer sees everything.
+    pub fn window(&self) -> Option<usize> {
+        self.windows.iter().flatten().max().copied()
+    }
+
+    /// Bytes of one page in all far layers and in all near ones, keys and values.
+    pub fn page_bytes(&self) -> Counts {
+        let near = self.windows.iter().flatten().count();
+        let layer = 2 * self.kv_heads * PAGE_TOKENS * self.format.bytes(self.head_dim);
+        Counts {
+            far: layer * (self.windows.len() - near),
+            near: layer * near,
+        }
+    }
+}
+
+/// Two numbers: of layers that see everything, and of those with a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counts {
+    /// Of layers that see everything.
+    pub far: usize,
+    /// Of layers with a window.
+    pub near: usize,
+}
+
+impl Counts {
+    /// `count` of both: for sequences that keep everything under one page table.
+    pub fn both(count: usize) -> Self {
+        Self {
+            far: count,
+            near: count,
+        }
     }
 }
 
@@ -93,7 +123,7 @@ impl Scaled {
 #[derive(Debug)]
 pub struct KvPages {
     shape: KvShape,
-    pages: usize,
+    pages: Counts,
     layers: Vec<Layer>,
 }
 
@@ -102,18 +132,21 @@ impl KvPages {
     ///
     /// # Errors
     /// If it cannot be had.
-    pub fn new(shape: KvShape, pages: usize) -> Result<Self, Error> {
+    pub fn new(shape: KvShape, pages: Counts) -> Result<Self, Error> {
         let too_much = || {
-            let bytes = shape.page_bytes().saturating_mul(pages);
+            let page = shape.page_bytes();
+            let bytes = (page.far.saturating_mul(pages.far)).saturating_add(page.near.saturating_mul(pages.near));
             Error::Memory(format!(
-                "a context memory of {pages} pages ({} MiB) cannot be had; ask for a shorter context, fewer parallel requests or a smaller model",
+                "a context memory of {} pages ({} MiB) cannot be had; ask for a shorter context, fewer parallel requests or a smaller model",
+                pages.far,
                 bytes >> 20
             ))
         };
-        let len = (shape.kv_heads * shape.head_dim * PAGE_TOKENS)
-            .checked_mul(pages)
-            .ok_or_else(too_much)?;
-        let layers = (0..shape.layers).map(|_| {
+        let layers = shape.windows.iter().map(|window| {
+            let pages = if window.is_some() { pages.near } else { pages.far };
+            let len = (shape.kv_heads * shape.head_dim * PAGE_TOKENS)
+                .checked_mul(pages)
+                .ok_or_else(too_much)?;
             Ok(match shape.format {
                 KvFormat::F16 => Layer::F16 {
                     keys: zeroed(len).ok_or_else(too_much)?,
@@ -129,15 +162,12 @@ impl KvPages {
                 },
             })
         });
-        Ok(Self {
-            shape,
-            pages,
-            layers: layers.collect::<Result<_, Error>>()?,
-        })
+        let layers = layers.collect::<Result<_, Error>>()?;
+        Ok(Self { shape, pages, layers })
     }
 
     /// How many pages there are.
-    pub fn pages(&self) -> usize {
+    pub fn pages(&self) -> Counts {
         self.pages
     }
 
@@ -171,13 +201,17 @@ impl KvPages {
         }
     }
 
-    /// Copies a page in every layer: for a sequence that goes on from the middle of a shared page.
+    /// Copies a page in every layer, far and near: for a sequence that goes on from the middle of a shared page.
     ///
     /// # Panics
     /// If a page does not exist.
     pub fn copy_page(&mut self, from: PageId, to: PageId) {
-        let pages = self.pages;
-        for layer in &mut self.layers {
+        for (layer, window) in self.layers.iter_mut().zip(&self.shape.windows) {
+            let pages = if window.is_some() {
+                self.pages.near
+            } else {
+                self.pages.far
+            };
             match layer {
                 Layer::F16 { keys, values } => [keys, values].map(|all| copy(all, pages, from, to)),
                 Layer::F32 { keys, values } => [keys, values].map(|all| copy(all, pages, from, to)),
@@ -210,13 +244,6 @@ mod tests {
 
     use super::*;
 
-    const SHAPE: KvShape = KvShape {
-        layers: 2,
-        kv_heads: 3,
-        head_dim: 8,
-        format: KvFormat::F16,
-    };
-
     /// All bytes of a layer, as bits that can be compared.
     fn contents(layer: &KvLayer<'_>) -> Vec<Vec<u32>> {
         let floats = |x: &[f32]| x.iter().map(|x| x.to_bits()).collect::<Vec<u32>>();
@@ -235,8 +262,15 @@ mod tests {
     #[test]
     fn a_page_takes_the_bytes_that_are_counted_and_all_of_it_is_copied() {
         for (format, element) in [(KvFormat::F16, 2), (KvFormat::F32, 4), (KvFormat::Q8, 1)] {
-            let shape = KvShape { format, ..SHAPE };
-            let mut kv = KvPages::new(shape, 4).unwrap();
+            let shape = KvShape {
+                windows: vec![None, Some(32)],
+                kv_heads: 3,
+                head_dim: 8,
+                format,
+            };
+            let bytes = shape.page_bytes();
+            // The near layer has three pages more.
+            let mut kv = KvPages::new(shape, Counts { far: 4, near: 7 }).unwrap();
             let tokens = 2 * PAGE_TOKENS;
             let x: Vec<f32> = (0..tokens * 24).map(|i| (i as f32 * 0.7).sin()).collect();
             let segment = Segment {
@@ -248,10 +282,10 @@ mod tests {
                 kv.append(&Team::new(1), layer, &[segment], &x, &x);
             }
             kv.copy_page(2, 1);
-            let mut counted = 0;
-            for layer in 0..2 {
+            for (layer, pages, bytes) in [(0, 4, bytes.far), (1, 7, bytes.near)] {
+                let mut counted = 0;
                 for (i, part) in contents(&kv.layer(layer)).iter().enumerate() {
-                    let page = part.len() / 4;
+                    let page = part.len() / pages;
                     assert_eq!(part[2 * page..3 * page], part[page..2 * page], "{format:?}");
                     assert_ne!(part[..page], part[page..2 * page], "{format:?}");
                     assert!(part[3 * page..].iter().all(|x| *x == 0), "{format:?}");
@@ -262,8 +296,8 @@ mod tests {
                             element
                         };
                 }
+                assert_eq!(counted, bytes, "{format:?}");
             }
-            assert_eq!(counted, shape.page_bytes(), "{format:?}");
         }
     }
 }

@@ -21,7 +21,7 @@ pub use arch::Kind;
 pub use decoder::{Decoder, PAGE_TOKENS, PageId, Segment, Step};
 pub use encoder::Encoder;
 pub use error::Error;
-pub use kv::{KvFormat, KvPages, KvShape};
+pub use kv::{Counts, KvFormat, KvPages, KvShape};
 pub use linear::{Precision, Work};
 pub use open::{Info, LoadOptions, Model};
 pub use pair::PairEncoder;

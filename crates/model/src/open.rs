@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::arch::{ARCHS, Arch, Kind};
 use crate::gguf::Gguf;
 use crate::hf::Folder;
-use crate::kv::{KvFormat, KvShape};
+use crate::kv::KvFormat;
 use crate::linear::{Loader, Precision, Work};
 use crate::mmap::Mapped;
 use crate::params::{Params, Pooling};
@@ -129,13 +129,7 @@ impl Model {
             params: &params,
             work: Cell::default(),
         };
-        let kv = KvShape {
-            layers: params.layers,
-            kv_heads: params.kv_heads,
-            head_dim: params.head_dim,
-            format: options.kv,
-        };
-        let kind = arch.load(&loader, kv)?;
+        let kind = arch.load(&loader, params.kv_shape(options.kv))?;
         let outputs = match &kind {
             Kind::Decoder(decoder) => decoder.vocab(),
             Kind::Encoder(encoder) => encoder.vocab(),

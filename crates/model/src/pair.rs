@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use crate::arch::{ARCHS, Kind};
 use crate::hf::names_of;
-use crate::kv::{KvFormat, KvShape};
+use crate::kv::KvFormat;
 use crate::linear::{Loader, Precision};
 use crate::params::Params;
 use crate::weights::{Source, Tensor, TensorSummary};
@@ -156,13 +156,7 @@ impl PairEncoder {
             params: &params,
             work: std::cell::Cell::default(),
         };
-        let kv = KvShape {
-            layers: params.layers,
-            kv_heads: params.kv_heads,
-            head_dim: params.head_dim,
-            format: KvFormat::default(),
-        };
-        let Kind::Encoder(encoder) = arch.load(&loader, kv)? else {
+        let Kind::Encoder(encoder) = arch.load(&loader, params.kv_shape(KvFormat::default()))? else {
             return Err(damaged("it is no encoder"));
         };
         let tokenizer = Tokenizer::from_wordpiece_vocab(vocabulary);

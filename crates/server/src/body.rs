@@ -1,13 +1,50 @@
 //! Reading a request's JSON body: content type, size, time, UTF-8 and depth are checked before a handler sees it, and
-//! every refusal has OpenAI's error shape and names the field.
+//! every refusal has OpenAI's error shape and names the field. Large bodies share what memory there is for them: those
+//! for which there is no room wait, small ones never do.
+
+use std::ops::Deref;
+use std::sync::Arc;
 
 use axum::extract::{FromRequest, Request};
 use bytes::Bytes;
 use http::header;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Body as _;
 use serde::de::DeserializeOwned;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{ApiError, App};
+
+/// So many bodies of the largest size are held at once.
+const LARGEST_AT_ONCE: usize = 8;
+/// A body is large from this part of the largest size on.
+const LARGE: usize = 32;
+
+/// The room for large bodies, in KiB.
+pub(crate) fn room(max_body_bytes: usize) -> Arc<Semaphore> {
+    let kib = kib(max_body_bytes) as usize * LARGEST_AT_ONCE;
+    Arc::new(Semaphore::new(kib.min(Semaphore::MAX_PERMITS)))
+}
+
+fn kib(bytes: usize) -> u32 {
+    u32::try_from(bytes.div_ceil(1024))
+        .unwrap_or(u32::MAX / 16)
+        .min(u32::MAX / 16)
+}
+
+/// A body's bytes, and its part of the room for large ones.
+pub(crate) struct Whole {
+    bytes: Bytes,
+    _room: Option<OwnedSemaphorePermit>,
+}
+
+impl Deref for Whole {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
 
 /// A JSON body.
 #[derive(Debug)]
@@ -21,25 +58,39 @@ impl<T: DeserializeOwned> FromRequest<App> for Body<T> {
     }
 }
 
-/// Reads a JSON body's bytes, within the limits of size and time.
-pub(crate) async fn read(request: Request, app: &App) -> Result<Bytes, ApiError> {
+/// Reads a JSON body's bytes, within the limits of size and time. To be kept until they are parsed.
+pub(crate) async fn read(request: Request, app: &App) -> Result<Whole, ApiError> {
     if !is_json(&request) {
         return Err(ApiError::ContentType);
     }
     let limit = app.config.max_body_bytes;
+    let exact = request.body().size_hint().exact().and_then(|n| usize::try_from(n).ok());
     let length = request
         .headers()
         .get(header::CONTENT_LENGTH)
-        .and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
+        .and_then(|v| v.to_str().ok()?.parse::<usize>().ok())
+        .or(exact);
     if length.is_some_and(|length| length > limit) {
         return Err(ApiError::TooLarge(limit));
     }
+    let room = if length.is_some_and(|length| length <= limit / LARGE) {
+        None
+    } else {
+        let free = Arc::clone(&app.bodies).acquire_many_owned(kib(length.unwrap_or(limit)));
+        match tokio::time::timeout(app.config.read_timeout(), free).await {
+            Ok(Ok(room)) => Some(room),
+            _ => return Err(ApiError::Busy(1)),
+        }
+    };
     let collected = Limited::new(request.into_body(), limit).collect();
     match tokio::time::timeout(app.config.read_timeout(), collected).await {
         Err(_) => Err(ApiError::Timeout(app.config.read_timeout_s)),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(ApiError::TooLarge(limit)),
         Ok(Err(_)) => Err(ApiError::invalid("the request's body broke off; send it again")),
-        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Ok(body)) => Ok(Whole {
+            bytes: body.to_bytes(),
+            _room: room,
+        }),
     }
 }
 

@@ -87,7 +87,7 @@ impl ApiError {
         match self {
             Self::Engine(error) => match error {
                 EngineError::Invalid { .. } => (StatusCode::BAD_REQUEST, INVALID, None, None),
-                EngineError::TooLong { .. } => {
+                EngineError::TooLong { .. } | EngineError::FarTooLong { .. } => {
                     (StatusCode::BAD_REQUEST, INVALID, Some("context_length_exceeded"), None)
                 }
                 EngineError::NoModel { .. } => (StatusCode::NOT_FOUND, INVALID, Some("model_not_found"), None),

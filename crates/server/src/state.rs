@@ -7,7 +7,7 @@ use http::Extensions;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::api::metrics::Exporter;
-use crate::{ApiError, Models, ServerConfig};
+use crate::{ApiError, Models, ServerConfig, body};
 
 /// The server's state; cheap to clone.
 #[derive(Clone)]
@@ -17,6 +17,8 @@ pub struct App {
     /// The configuration.
     pub config: Arc<ServerConfig>,
     permits: Arc<Semaphore>,
+    /// Room for large bodies.
+    pub(crate) bodies: Arc<Semaphore>,
     pub(crate) exporter: Exporter,
     draining: Arc<AtomicBool>,
     extensions: Arc<Extensions>,
@@ -29,6 +31,7 @@ impl App {
         Self {
             models,
             permits: Arc::new(Semaphore::new(permits)),
+            bodies: body::room(config.max_body_bytes),
             config: Arc::new(config),
             exporter: Exporter::shared(),
             draining: Arc::default(),

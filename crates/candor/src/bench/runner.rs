@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use candor_kernels::team::Team;
 use candor_model::kv::KvPages;
-use candor_model::{Decoder, PAGE_TOKENS, PageId, Segment, Step};
+use candor_model::{Counts, Decoder, PAGE_TOKENS, PageId, Segment, Step};
 
 /// Tokens of the comparison before anything is timed.
 const CHECKED: usize = 9;
@@ -47,7 +47,7 @@ impl Runner {
         let streams = page_tables(longest, room.streams, room.shared).context("too many tokens")?;
         let count = streams.iter().flatten().max().map_or(0, |last| *last as usize + 1);
         Ok(Self {
-            kv: decoder.new_kv(count)?,
+            kv: decoder.new_kv(Counts::both(count))?,
             decoder,
             team: Team::new(threads),
             streams,
@@ -71,6 +71,7 @@ impl Runner {
         let step = Step {
             tokens,
             segments: &segments,
+            near: &segments,
             wanted: &[tokens.len() - 1],
         };
         self.decoder.forward(&self.team, &step, &mut self.kv)
@@ -90,6 +91,7 @@ impl Runner {
         let step = Step {
             tokens,
             segments: &segments,
+            near: &segments,
             wanted: &wanted,
         };
         self.decoder.forward(&self.team, &step, &mut self.kv)

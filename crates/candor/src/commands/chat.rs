@@ -182,7 +182,9 @@ impl Talk<'_> {
             Err(error) if error.downcast_ref::<std::io::Error>().is_some() => Err(error),
             Err(error) => {
                 let hint = match error.downcast_ref() {
-                    Some(EngineError::TooLong { .. }) => " (/clear starts over, /undo takes back the last question)",
+                    Some(EngineError::TooLong { .. } | EngineError::FarTooLong { .. }) => {
+                        " (/clear starts over, /undo takes back the last question)"
+                    }
                     _ => "",
                 };
                 if !self.interactive {

@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use candor_model::{Decoder, PAGE_TOKENS};
+use candor_model::{Counts, Decoder, PAGE_TOKENS};
 
 use crate::Speculate;
+use crate::near::most_held;
 
 /// Settings of one model's engine.
 #[derive(Debug, Clone)]
@@ -66,17 +67,117 @@ impl EngineOptions {
         }
     }
 
-    /// Pages of key/value memory for a model.
-    pub(crate) fn pages(&self, decoder: &dyn Decoder) -> usize {
+    /// Pages of key/value memory for a model. Those of near layers (with a sliding window) are either enough for
+    /// `running` requests, or as many as the others.
+    pub(crate) fn pages(&self, decoder: &dyn Decoder) -> Counts {
         let context = self.context.unwrap_or(usize::MAX).min(decoder.context());
         let whole = context.div_ceil(PAGE_TOKENS).max(1);
-        let page = decoder.page_bytes().max(1) as u64;
-        let pages = match self.kv_bytes {
-            Some(bytes) => bytes / page,
-            None => (crate::memory::free() / 4 / page).min(4 * whole as u64),
+        let shape = decoder.kv_shape();
+        let page = shape.page_bytes();
+        let each = self.near_pages(shape.window(), whole);
+        let most = each * self.max_batch.max(1);
+        let bytes = self.kv_bytes.unwrap_or_else(|| {
+            let wanted = (4 * whole * page.far + most * page.near) as u64;
+            (crate::memory::free() / 4).min(wanted)
+        });
+        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+        let both = (bytes / (page.far + page.near).max(1)).max(1);
+        // Where memory is short, half of it: more far pages let contexts be longer, more near ones requests run together.
+        let part = if page.far == 0 { bytes } else { bytes / 2 };
+        let near = (part / page.near.max(1)).clamp(each, most).min(both);
+        let far = if both <= each {
+            both
+        } else if page.far == 0 {
+            4 * whole
+        } else {
+            (bytes - (near * page.near).min(bytes)) / page.far
         };
-        usize::try_from(pages)
-            .unwrap_or(usize::MAX)
-            .clamp(1, u32::MAX as usize - 1)
+        let possible = |pages: usize| pages.clamp(1, u32::MAX as usize - 1);
+        Counts {
+            far: possible(far),
+            near: possible(near),
+        }
+    }
+
+    /// How many requests can run at once on these pages.
+    pub(crate) fn running(&self, pages: Counts, window: Option<usize>) -> usize {
+        let most = self.max_batch.max(1);
+        match self.near_pages(window, pages.far) {
+            // With as many near pages as far ones, who has far ones finds near ones too.
+            each if each > 0 && pages.near < pages.far => most.min(pages.near / each).max(1),
+            _ => most,
+        }
+    }
+
+    /// The most near pages that a request of `whole` pages holds.
+    fn near_pages(&self, window: Option<usize>, whole: usize) -> usize {
+        window.map_or(0, |window| most_held(window, self.chunk.max(1)).min(whole))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::toy::ToyDecoder;
+
+    fn decoder(far: usize, near: usize, window: usize) -> ToyDecoder {
+        let mut decoder = ToyDecoder::default();
+        decoder.shape.windows = vec![None; far];
+        decoder.shape.windows.extend(vec![Some(window); near]);
+        decoder
+    }
+
+    #[test]
+    fn a_window_lets_the_same_memory_hold_longer_contexts() {
+        // Layers as in Gemma 3 270M.
+        let (all, some) = (decoder(18, 0, 0), decoder(3, 15, 512));
+        let options = EngineOptions {
+            kv_bytes: Some(2048 << 10),
+            ..EngineOptions::default()
+        };
+        // A page is 1 KiB in each layer.
+        assert_eq!(options.pages(&all).far, 2048 / 18);
+        let pages = options.pages(&some);
+        assert_eq!((pages.far, pages.near), ((2048 - 68 * 15) / 3, 1024 / 15));
+        assert_eq!(options.running(pages, Some(512)), 1);
+        let plenty = EngineOptions {
+            kv_bytes: Some(64 << 20),
+            ..options
+        };
+        let pages = plenty.pages(&some);
+        assert_eq!((pages.near, plenty.running(pages, Some(512))), (16 * 49, 16));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_the_memory_every_running_request_finds_near_pages(
+            far in 0usize..5,
+            near in 0usize..5,
+            window in 1usize..3000,
+            kib in 0u64..20_000,
+            max_batch in 1usize..20,
+            context in 1usize..4096,
+        ) {
+            prop_assume!(far + near > 0);
+            let options = EngineOptions {
+                kv_bytes: Some(kib << 10),
+                context: Some(context),
+                max_batch,
+                ..EngineOptions::default()
+            };
+            let model = decoder(far, near, window);
+            let (pages, window) = (options.pages(&model), model.shape.window());
+            let running = options.running(pages, window);
+            prop_assert!(pages.far > 0 && (1..=max_batch).contains(&running));
+            if let Some(window) = window {
+                let each = most_held(window, options.chunk).min(pages.far);
+                prop_assert!(pages.near >= running * each || pages.near >= pages.far, "{pages:?} {running} {each}");
+            }
+            let page = model.shape.page_bytes();
+            let bytes = pages.far * page.far + pages.near * page.near;
+            prop_assert!(bytes <= (kib << 10) as usize || pages.far == 1, "{pages:?} take {bytes} bytes");
+        }
     }
 }

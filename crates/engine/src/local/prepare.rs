@@ -16,6 +16,9 @@ use crate::{Constraint, EngineError, GenerateRequest, Prompt, Stop};
 const MAX_STOPS: usize = 64;
 const MAX_STOP_BYTES: usize = 1024;
 const MAX_TOOLS: usize = 256;
+/// A text is refused without counting its tokens if it is longer than so many times the longest tokens that fit: what a
+/// tokenizer takes away before it splits a text (white space, what Unicode writes in two ways) is less.
+const FAR: usize = 4;
 
 /// A request that can run.
 pub(super) struct Prepared {
@@ -47,7 +50,7 @@ impl Local {
         if tools.len() > MAX_TOOLS {
             return Err(invalid("tools", format!("takes at most {MAX_TOOLS} functions")));
         }
-        let tokens = self.tokens(prompt).await?;
+        let tokens = self.tokens(engine, prompt).await?;
         check_ids(&tokens, engine.vocab, "prompt")?;
         if tokens.is_empty() {
             return Err(invalid("prompt", "is empty; send at least one token"));
@@ -86,11 +89,22 @@ impl Local {
         Ok(Prepared { tokens, answer })
     }
 
-    async fn tokens(&self, prompt: Prompt) -> Result<Vec<u32>, EngineError> {
+    async fn tokens(&self, engine: &Engine, prompt: Prompt) -> Result<Vec<u32>, EngineError> {
         let lexicon = Arc::clone(&self.lexicon);
+        let (context, most) = (
+            engine.context,
+            engine.context.saturating_mul(FAR * engine.longest_token),
+        );
+        let fits = move |text: &str| match text.len() {
+            bytes if bytes > most => Err(EngineError::FarTooLong { bytes, context }),
+            _ => Ok(()),
+        };
         match prompt {
             Prompt::Tokens(ids) => Ok(ids),
-            Prompt::Text(text) => blocking(move || Ok(lexicon.framed(lexicon.encode(&text, false)))).await,
+            Prompt::Text(text) => {
+                fits(&text)?;
+                blocking(move || Ok(lexicon.framed(lexicon.encode(&text, false)))).await
+            }
             Prompt::Chat {
                 messages,
                 tools,
@@ -100,6 +114,7 @@ impl Local {
                 blocking(move || {
                     let tools: &[Tool] = if tool_choice == ToolChoice::None { &[] } else { &tools };
                     let text = render(&*template, &messages, tools, true)?;
+                    fits(&text)?;
                     // The template writes BOS itself where the model wants it.
                     Ok(lexicon.encode(&text, true))
                 })

@@ -182,6 +182,39 @@ async fn a_preempted_request_gives_the_same_text() {
 }
 
 #[tokio::test]
+async fn a_model_with_a_window_gives_the_same_text_however_little_memory_it_has() {
+    for (kib, window) in [(8, 30), (24, 40), (24, 1), (64, 100)] {
+        let tight = EngineOptions {
+            kv_bytes: Some(kib * 1024),
+            chunk: 48,
+            context: Some(400),
+            ..options()
+        };
+        let mut decoder = ToyDecoder::default();
+        decoder.shape.windows = vec![None, Some(window), Some(window)];
+        let (_, local) = engine(decoder, &tight);
+        let most = local.card().context.unwrap().min(240);
+        // Conversations that go on from each other's prefixes, several at once.
+        for turn in 1..4 {
+            let prompts: Vec<String> = (0..6)
+                .map(|i| long_prompt(i % 3)[..most / 5 * turn].to_string())
+                .collect();
+            let tokens = most / 6;
+            let all =
+                futures::future::join_all(prompts.iter().map(|prompt| run(&local, request(prompt, tokens)))).await;
+            for (prompt, whole) in prompts.iter().zip(all) {
+                let whole = Whole {
+                    cached: 0,
+                    ..whole.unwrap()
+                };
+                assert_eq!(whole, alone(request(prompt, tokens)).await, "{kib} KiB, turn {turn}");
+            }
+        }
+        wait_until("sleep without held pages", || local.leaked_pages() == 0).await;
+    }
+}
+
+#[tokio::test]
 async fn a_cancelled_request_frees_its_pages() {
     let (decoder, local) = engine(
         ToyDecoder {
@@ -396,6 +429,15 @@ async fn what_cannot_be_honoured_is_refused_by_name() {
         run(&local, long).await,
         Err(EngineError::TooLong {
             tokens: 5000,
+            context: 4096
+        })
+    ));
+    let endless = with(|r| r.prompt = Prompt::Text("z".repeat(1 << 20)));
+    let refused = run(&local, endless).await;
+    assert!(matches!(
+        refused,
+        Err(EngineError::FarTooLong {
+            bytes: 1_048_576,
             context: 4096
         })
     ));

@@ -7,6 +7,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::answer::AnswerParts;
+use crate::near::most_held;
+use crate::pages::PagePool;
 use crate::sampling::Sampler;
 use crate::toy::ToyLexicon;
 use crate::{EngineError, Event, Sampling, Stop};
@@ -28,47 +30,84 @@ fn sequence(id: u64, tokens: Vec<u32>) -> (Sequence, Listener) {
     (Sequence::new(id, tokens, answer, None), listener)
 }
 
-/// What the steps wrote into the pages, guesses included.
-type Memory = HashMap<(PageId, usize), u32>;
+/// What the steps wrote into the pages, guesses included: those of layers that see everything, and the others.
+#[derive(Default)]
+struct Memory {
+    far: HashMap<(PageId, usize), u32>,
+    near: HashMap<(PageId, usize), u32>,
+}
 
 /// Writes a share as the model would, and checks that it may.
 fn write(memory: &mut Memory, scheduler: &Scheduler, share: Share) {
     let sequence = &scheduler.running[share.index];
     let text = sequence.tokens.iter().chain(&sequence.draft).copied();
     for (position, token) in text.enumerate().skip(sequence.computed).take(share.len) {
-        let page = sequence.pages[position / PAGE_TOKENS];
-        assert_eq!(scheduler.pool.holders(page), 1, "a page that others read is written");
-        memory.insert((page, position % PAGE_TOKENS), token);
+        let (page, slot) = (position / PAGE_TOKENS, position % PAGE_TOKENS);
+        let far = sequence.pages[page];
+        assert_eq!(
+            scheduler.pools.far.holders(far),
+            1,
+            "a page that others read is written"
+        );
+        memory.far.insert((far, slot), token);
+        if scheduler.pools.window.is_some() {
+            let near = sequence.near.pages()[page];
+            assert_eq!(
+                scheduler.pools.near.holders(near),
+                1,
+                "a page that others read is written"
+            );
+            memory.near.insert((near, slot), token);
+        }
     }
 }
 
-/// Every request reads what it wrote, and every page has as many holders as it should.
+/// Every request reads what it wrote as far as it sees, and every page has as many holders as it should.
 fn check(memory: &Memory, scheduler: &Scheduler) {
-    for sequence in &scheduler.running {
+    let Scheduler {
+        pools, running, tree, ..
+    } = scheduler;
+    for sequence in running {
+        let first = pools
+            .window
+            .map_or(usize::MAX, |window| (sequence.computed + 1).saturating_sub(window));
         for (position, token) in sequence.tokens[..sequence.computed].iter().enumerate() {
-            let page = sequence.pages[position / PAGE_TOKENS];
-            assert_eq!(memory[&(page, position % PAGE_TOKENS)], *token, "position {position}");
+            let (page, slot) = (position / PAGE_TOKENS, position % PAGE_TOKENS);
+            assert_eq!(memory.far[&(sequence.pages[page], slot)], *token, "position {position}");
+            if position >= first {
+                assert_eq!(
+                    memory.near[&(sequence.near.pages()[page], slot)],
+                    *token,
+                    "position {position}"
+                );
+            }
         }
     }
-    let pool = &scheduler.pool;
-    let held = scheduler.running.iter().flat_map(|sequence| &sequence.pages);
-    let by_requests = held.clone().count();
-    let holders: usize = (0..pool.total())
-        .map(|page| pool.holders(page as PageId) as usize)
-        .sum();
-    assert_eq!(holders, by_requests + scheduler.tree.len());
+    let holders = |pool: &PagePool| -> usize {
+        (0..pool.total())
+            .map(|page| pool.holders(page as PageId) as usize)
+            .sum()
+    };
+    let by_requests: usize = running.iter().map(|sequence| sequence.pages.len()).sum();
+    assert_eq!(holders(&pools.far), by_requests + tree.len());
+    let by_requests: usize = running.iter().map(|sequence| sequence.near.held().len()).sum();
+    assert_eq!(holders(&pools.near), by_requests + tree.near_len());
 }
 
 proptest! {
     #[test]
     fn whatever_is_guessed_and_dropped_pages_hold_what_was_accepted_and_none_leaks(
         pages in 6usize..20,
+        window in proptest::option::of(1usize..60),
         prefix_cache: bool,
         steps in proptest::collection::vec((0usize..6, 0usize..20, 0usize..20, any::<u32>()), 1..150),
     ) {
         let limits = StepLimits { max_batch: 4, chunk: 40, reported_chunk: 40 };
-        let mut scheduler = Scheduler::new(pages, prefix_cache, limits);
-        let (mut memory, mut listeners) = (Memory::new(), Vec::new());
+        // Room for two of them where that is less than what all can hold.
+        let near = window.map_or(0, |window| (2 * most_held(window, limits.chunk)).min(pages));
+        let limits = StepLimits { max_batch: if window.is_some() && near < pages { 2 } else { 4 }, ..limits };
+        let mut scheduler = Scheduler::new(Counts { far: pages, near }, window, prefix_cache, limits);
+        let (mut memory, mut listeners) = (Memory::default(), Vec::new());
         let most = (pages * PAGE_TOKENS).min(120);
         for (id, (what, guessed, right, seed)) in steps.into_iter().enumerate() {
             if what == 0 {
@@ -108,7 +147,8 @@ proptest! {
         while !scheduler.running.is_empty() {
             scheduler.remove(0);
         }
-        prop_assert_eq!(scheduler.pool.free() + scheduler.tree.len(), pages);
+        prop_assert_eq!(scheduler.pools.far.free() + scheduler.tree.len(), pages);
+        prop_assert_eq!(scheduler.pools.near.free() + scheduler.tree.near_len(), near);
     }
 }
 
@@ -123,7 +163,7 @@ fn scheduler(prompts: &[usize]) -> (Scheduler, Vec<Listener>) {
         chunk: 256,
         reported_chunk: 64,
     };
-    let mut scheduler = Scheduler::new(4000, true, limits);
+    let mut scheduler = Scheduler::new(Counts::both(4000), None, true, limits);
     let each = prompts
         .iter()
         .enumerate()

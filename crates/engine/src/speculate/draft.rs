@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use candor_kernels::team::Team;
 use candor_model::kv::KvPages;
-use candor_model::{Decoder, Error, PAGE_TOKENS, PageId, Segment, Step};
+use candor_model::{Counts, Decoder, Error, PAGE_TOKENS, PageId, Segment, Step};
 
 use super::{Ask, DRAFTED, Proposal, Proposer};
 use crate::DraftModel;
@@ -52,7 +52,7 @@ impl Draft {
         let DraftModel { decoder, cost } = model;
         Ok(Self {
             cost,
-            kv: decoder.new_kv(pages)?,
+            kv: decoder.new_kv(Counts::both(pages))?,
             pool: PagePool::new(pages),
             decoder,
             chunk,
@@ -136,6 +136,7 @@ impl Draft {
         let step = Step {
             tokens: &tokens,
             segments: &segments,
+            near: &segments,
             wanted: &wanted,
         };
         let logits = self.decoder.forward(team, &step, &mut self.kv);

@@ -12,6 +12,8 @@ use futures::StreamExt;
 
 /// The default small model: its file, in a folder of its name or not.
 pub(crate) const SMOLLM2: &str = "smollm2-135m-instruct/SmolLM2-135M-Instruct.Q4_1.gguf";
+/// A model of which five layers in six have a window of 512 tokens.
+const GEMMA3: &str = "gemma3-270m/gemma-3-270m-q4_k_m.gguf";
 pub(crate) const MINILM: &str = "all-minilm-l6-v2/model.safetensors";
 
 /// One model-heavy test at a time: two cores and their memory are all there may be.
@@ -49,22 +51,33 @@ pub(crate) fn smollm2(precision: Precision) -> Option<&'static Model> {
     static QUANTIZED: OnceLock<Option<Model>> = OnceLock::new();
     static EXACT: OnceLock<Option<Model>> = OnceLock::new();
     match precision {
-        Precision::Quantized | Precision::Compact => opened(&QUANTIZED, precision, KvFormat::F16),
-        Precision::F32 => opened(&EXACT, precision, KvFormat::F32),
+        Precision::Quantized | Precision::Compact => opened(&QUANTIZED, SMOLLM2, precision, KvFormat::F16),
+        Precision::F32 => opened(&EXACT, SMOLLM2, precision, KvFormat::F32),
     }
 }
 
 /// The small model with keys and values in 8 bits, opened once.
 pub(crate) fn smollm2_in_bytes() -> Option<&'static Model> {
     static OPENED: OnceLock<Option<Model>> = OnceLock::new();
-    opened(&OPENED, Precision::Quantized, KvFormat::Q8)
+    opened(&OPENED, SMOLLM2, Precision::Quantized, KvFormat::Q8)
 }
 
-fn opened(cell: &'static OnceLock<Option<Model>>, precision: Precision, kv: KvFormat) -> Option<&'static Model> {
+/// The model with a window, opened once.
+pub(crate) fn gemma3() -> Option<&'static Model> {
+    static OPENED: OnceLock<Option<Model>> = OnceLock::new();
+    opened(&OPENED, GEMMA3, Precision::Quantized, KvFormat::F16)
+}
+
+fn opened(
+    cell: &'static OnceLock<Option<Model>>,
+    name: &str,
+    precision: Precision,
+    kv: KvFormat,
+) -> Option<&'static Model> {
     static OPENING: Mutex<()> = Mutex::new(());
     let _opening = OPENING.lock().unwrap();
     cell.get_or_init(|| {
-        let path = find(SMOLLM2)?;
+        let path = find(name)?;
         Some(
             Model::open(
                 &path,

@@ -3,7 +3,7 @@
 use candor_engine::{DraftModel, EngineOptions, GenerateRequest, Generator, Local, Parts, Prompt, Speculate};
 use candor_model::{LoadOptions, Model, Precision};
 
-use crate::models::{MINILM, SMOLLM2, TURN, Whole, collect, engine, find, request, smollm2, smollm2_in_bytes};
+use crate::models::{MINILM, SMOLLM2, TURN, Whole, collect, engine, find, gemma3, request, smollm2, smollm2_in_bytes};
 
 const PROMPT: &str = "The lighthouse stood at the end of the pier, where the wind from the north met the slow water of the bay. \
     Every evening at six the keeper climbed its one hundred and twelve steps, lit the lamp, and wrote a line in the book:";
@@ -101,6 +101,61 @@ async fn the_same_memory_holds_a_longer_context_in_8_bits() {
 }
 
 #[tokio::test]
+async fn answers_far_beyond_a_window_have_the_same_bits_whatever_was_given_back() {
+    let _turn = TURN.lock().await;
+    let Some(model) = gemma3() else { return };
+    let settings = |kv_mib: u64, chunk, prefix_cache| EngineOptions {
+        threads: 2,
+        kv_bytes: Some(kv_mib << 20),
+        chunk,
+        prefix_cache,
+        ..EngineOptions::default()
+    };
+    let lines: String = (0..60)
+        .map(|n| {
+            format!(
+                "In year {n} the keeper of lamp {} wrote of {} ships.\n",
+                n * 7 % 61,
+                n * 13 % 47
+            )
+        })
+        .collect();
+    // Three turns of one conversation, and a neighbour that parts from it after 400 tokens or so.
+    let ends = [lines.len() / 2, lines.len() * 3 / 4, lines.len()];
+    let mut texts: Vec<String> = ends.iter().map(|end| lines[..*end].to_owned()).collect();
+    texts.push(format!("{}But then", &lines[..lines.len() / 3]));
+    let requests: Vec<GenerateRequest> = texts.into_iter().map(|text| request(Prompt::Text(text), 12)).collect();
+    let roomy = engine(model, &settings(1024, 2048, false));
+    let mut alone = Vec::new();
+    for one in &requests {
+        let whole = collect(roomy.generate(one.clone()).await.unwrap()).await.unwrap();
+        alone.push((whole.usage.0, whole.answer()));
+    }
+    assert!(
+        alone[2].0 > 3 * 512,
+        "{} tokens are not far beyond the window",
+        alone[2].0
+    );
+    // 44 MiB: near pages for one request at a time and a little more, so that the cache loses some.
+    for (kv_mib, chunk) in [(44, 64), (256, 48)] {
+        let local = engine(model, &settings(kv_mib, chunk, true));
+        let mut cached = 0;
+        for (one, expected) in requests.iter().zip(&alone) {
+            let whole = collect(local.generate(one.clone()).await.unwrap()).await.unwrap();
+            cached += whole.usage.1;
+            assert_eq!(whole.answer(), expected.1, "{kv_mib} MiB, one after the other");
+        }
+        assert!(cached > 1000, "{cached} tokens came from the cache");
+        let together = requests
+            .iter()
+            .map(|one| async { collect(local.generate(one.clone()).await.unwrap()).await });
+        for (whole, expected) in futures::future::join_all(together).await.into_iter().zip(&alone) {
+            assert_eq!(whole.unwrap().answer(), expected.1, "{kv_mib} MiB, side by side");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_preempted_answer_has_the_same_bits() {
     let _turn = TURN.lock().await;
     let Some(model) = smollm2(Precision::Quantized) else {
@@ -115,7 +170,7 @@ async fn a_preempted_answer_has_the_same_bits() {
         },
     );
     // Pages for about one and a half of these requests.
-    let page = model.decoder().unwrap().page_bytes() as u64;
+    let page = model.decoder().unwrap().kv_shape().page_bytes().far as u64;
     let tight = engine(
         model,
         &EngineOptions {

@@ -100,9 +100,14 @@ impl Attention {
         let Shape { heads, kv_heads, .. } = self.shape;
         self.rope.rotate_rows(team, q, heads, &positions);
         self.rope.rotate_rows(team, k, kv_heads, &positions);
-        pass.kv.append(team, layer, pass.step.segments, k, v);
+        let segments = if self.shape.window.is_some() {
+            pass.step.near
+        } else {
+            pass.step.segments
+        };
+        pass.kv.append(team, layer, segments, k, v);
         mixed.resize(q.len(), 0.0);
-        attend(team, mixed, q, pass.step.segments, &pass.kv.layer(layer), &self.shape);
+        attend(team, mixed, q, segments, &pass.kv.layer(layer), &self.shape);
         self.out.apply_to(team, &self.out.prepare(team, mixed), out);
     }
 }

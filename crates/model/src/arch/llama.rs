@@ -55,8 +55,8 @@ impl Decoder for Llama {
         self.context
     }
 
-    fn kv_shape(&self) -> KvShape {
-        self.kv
+    fn kv_shape(&self) -> &KvShape {
+        &self.kv
     }
 
     fn forward(&self, team: &Team, step: &Step<'_>, kv: &mut KvPages) -> Vec<f32> {

@@ -8,6 +8,7 @@ mod scaling;
 
 use candor_kernels::ops::rope::{Rope, RopeScaling, RopeStyle};
 
+use crate::kv::{KvFormat, KvShape};
 pub(crate) use pooling::Pooling;
 
 /// Sizes and constants of a network.
@@ -106,6 +107,16 @@ impl Params {
     pub(crate) fn window_of(&self, layer: usize) -> Option<usize> {
         self.window
             .filter(|_| self.sliding.get(layer).copied().unwrap_or(false))
+    }
+
+    /// What its layers keep of each token.
+    pub(crate) fn kv_shape(&self, format: KvFormat) -> KvShape {
+        KvShape {
+            windows: (0..self.layers).map(|layer| self.window_of(layer)).collect(),
+            kv_heads: self.kv_heads,
+            head_dim: self.head_dim,
+            format,
+        }
     }
 
     /// Rotary positions of the layers that see everything.

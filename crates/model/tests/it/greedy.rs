@@ -2,7 +2,7 @@
 
 use candor_kernels::ops::log_sum_exp;
 use candor_kernels::team::Team;
-use candor_model::{Decoder, LoadOptions, Model, PAGE_TOKENS, Segment, Step};
+use candor_model::{Counts, Decoder, LoadOptions, Model, PAGE_TOKENS, Segment, Step};
 use serde_json::Value;
 
 use crate::at_hand::{golden, model, shared};
@@ -14,7 +14,7 @@ pub(crate) fn open(name: &str, options: &LoadOptions) -> Option<Model> {
 /// Log-probabilities of every wanted row of one sequence, `[wanted, vocab]`.
 pub(crate) fn logprobs(decoder: &dyn Decoder, team: &Team, tokens: &[u32], wanted: &[usize]) -> Vec<Vec<f32>> {
     let pages: Vec<u32> = (0..tokens.len().div_ceil(PAGE_TOKENS) as u32).collect();
-    let mut kv = decoder.new_kv(pages.len()).unwrap();
+    let mut kv = decoder.new_kv(Counts::both(pages.len())).unwrap();
     let segments = [Segment {
         past: 0,
         len: tokens.len(),
@@ -25,6 +25,7 @@ pub(crate) fn logprobs(decoder: &dyn Decoder, team: &Team, tokens: &[u32], wante
         &Step {
             tokens,
             segments: &segments,
+            near: &segments,
             wanted,
         },
         &mut kv,

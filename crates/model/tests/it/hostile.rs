@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use candor_kernels::team::Team;
-use candor_model::{Kind, Model, Segment, Step};
+use candor_model::{Counts, Kind, Model, Segment, Step};
 
 use crate::tiny::{EXACT, fixture};
 
@@ -39,7 +39,7 @@ fn open_and_use(path: &Path) -> Option<String> {
     };
     let tokens = [0, 7, 3];
     if let Kind::Decoder(decoder) = &model.kind {
-        let mut kv = decoder.new_kv(1).unwrap();
+        let mut kv = decoder.new_kv(Counts::both(1)).unwrap();
         let segments = [Segment {
             past: 0,
             len: 3,
@@ -50,6 +50,7 @@ fn open_and_use(path: &Path) -> Option<String> {
             &Step {
                 tokens: &tokens,
                 segments: &segments,
+                near: &segments,
                 wanted: &[2],
             },
             &mut kv,

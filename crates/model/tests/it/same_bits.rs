@@ -2,7 +2,7 @@
 //! or two, on whatever pages.
 
 use candor_kernels::team::Team;
-use candor_model::{Decoder, KvFormat, LoadOptions, Model, PAGE_TOKENS, Precision, Segment, Step};
+use candor_model::{Counts, Decoder, KvFormat, LoadOptions, Model, PAGE_TOKENS, Precision, Segment, Step};
 
 use crate::at_hand::model;
 use crate::tiny::fixture;
@@ -26,7 +26,8 @@ fn run(decoder: &dyn Decoder, threads: usize, tokens: &[u32], chunk: usize, othe
     let count = per_sequence * (others + 1);
     let mut pages: Vec<u32> = (0..count as u32).collect();
     (1..count).rev().for_each(|i| pages.swap(i, random(i + 1)));
-    let mut kv = decoder.new_kv(count).unwrap();
+    let window = decoder.kv_shape().window().unwrap_or(usize::MAX);
+    let mut kv = decoder.new_kv(Counts::both(count)).unwrap();
     let mut past = vec![0; others];
     let mut out = Vec::new();
     for (i, part) in tokens.chunks(chunk).enumerate() {
@@ -60,11 +61,28 @@ fn run(decoder: &dyn Decoder, threads: usize, tokens: &[u32], chunk: usize, othe
             }
         }
         let wanted: Vec<usize> = (first..first + part.len()).collect();
+        // Layers with a window have pages of their own, and those behind it are gone.
+        let tables: Vec<Vec<u32>> = segments
+            .iter()
+            .map(|segment| {
+                let gone = (segment.past + 1).saturating_sub(window) / PAGE_TOKENS;
+                let near = segment.pages.iter().map(|page| count as u32 - 1 - page);
+                near.enumerate()
+                    .map(|(at, page)| if at < gone { u32::MAX } else { page })
+                    .collect()
+            })
+            .collect();
+        let near: Vec<Segment<'_>> = segments
+            .iter()
+            .zip(&tables)
+            .map(|(segment, pages)| Segment { pages, ..*segment })
+            .collect();
         let logits = decoder.forward(
             &team,
             &Step {
                 tokens: &all,
                 segments: &segments,
+                near: &near,
                 wanted: &wanted,
             },
             &mut kv,

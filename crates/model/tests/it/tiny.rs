@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use candor_kernels::team::Team;
-use candor_model::{Kind, KvFormat, LoadOptions, Model, PAGE_TOKENS, Precision, Segment, Step};
+use candor_model::{Counts, Kind, KvFormat, LoadOptions, Model, PAGE_TOKENS, Precision, Segment, Step};
 use safetensors::SafeTensors;
 
 pub(crate) const EXACT: LoadOptions = LoadOptions {
@@ -37,7 +37,7 @@ pub(crate) fn computed(model: &Model, tokens: &[u32]) -> Vec<f32> {
         Kind::Encoder(encoder) => encoder.hidden(&team, &[tokens.to_vec()], &[]).remove(0),
         Kind::Decoder(decoder) => {
             let pages: Vec<u32> = (0..tokens.len().div_ceil(PAGE_TOKENS) as u32).rev().collect();
-            let mut kv = decoder.new_kv(pages.len()).unwrap();
+            let mut kv = decoder.new_kv(Counts::both(pages.len())).unwrap();
             let wanted: Vec<usize> = (0..tokens.len()).collect();
             let segments = [Segment {
                 past: 0,
@@ -49,6 +49,7 @@ pub(crate) fn computed(model: &Model, tokens: &[u32]) -> Vec<f32> {
                 &Step {
                     tokens,
                     segments: &segments,
+                    near: &segments,
                     wanted: &wanted,
                 },
                 &mut kv,

@@ -54,11 +54,7 @@ pub(super) async fn fit(
         .and_then(|turn| turn.content.as_ref())
         .map_or(0, |content| content.text().len());
     if last > context.saturating_mul(256) {
-        return Err(EngineError::TooLong {
-            tokens: last / 256,
-            context,
-        }
-        .into());
+        return Err(EngineError::FarTooLong { bytes: last, context }.into());
     }
     let reserve = max_tokens.unwrap_or(USUAL_ANSWER).min(context / 4).max(1);
     // Counting everything costs time in long conversations, so what cannot fit by its bytes alone is left out first.

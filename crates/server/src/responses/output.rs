@@ -250,7 +250,9 @@ impl Output {
     pub(super) fn fail(mut self, error: &EngineError, out: &mut Vec<StreamEvent>) -> Response {
         self.close_message(ItemStatus::Incomplete, out);
         let code = match error {
-            EngineError::Invalid { .. } | EngineError::TooLong { .. } => "invalid_prompt",
+            EngineError::Invalid { .. } | EngineError::TooLong { .. } | EngineError::FarTooLong { .. } => {
+                "invalid_prompt"
+            }
             EngineError::Overloaded { .. } => "rate_limit_exceeded",
             _ => "server_error",
         };

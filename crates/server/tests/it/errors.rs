@@ -145,6 +145,43 @@ async fn oversized_bodies_are_refused_by_their_header_and_by_their_bytes() {
 }
 
 #[tokio::test]
+async fn large_bodies_share_their_room_and_small_ones_pass_them_by() {
+    let app = app_with(ServerConfig {
+        max_body_bytes: 64 << 10,
+        read_timeout_s: 1,
+        ..ServerConfig::default()
+    });
+    let large = || format!("{{\"model\": \"{}\"}}", "x".repeat(60_000));
+    // Eight that are announced and never come hold all of the room there is.
+    let never = || Body::from_stream(futures::stream::pending::<Result<Vec<u8>, std::io::Error>>());
+    let announced = || {
+        request("POST", CHAT)
+            .header(header::CONTENT_TYPE, "application/json")
+            .header(header::CONTENT_LENGTH, (64 << 10).to_string())
+    };
+    let held: Vec<_> = (0..8)
+        .map(|_| {
+            let (app, request) = (app.clone(), announced().body(never()).unwrap());
+            tokio::spawn(async move { send(&app, request).await.error(408) })
+        })
+        .collect();
+    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    let begin = std::time::Instant::now();
+    post_bytes(&app, CHAT, "{}").await.error(400);
+    assert!(begin.elapsed().as_millis() < 500, "a small body waits for nobody");
+    // A large one waits for its turn.
+    post_bytes(&app, CHAT, large()).await.error(400);
+    assert!(
+        begin.elapsed().as_millis() > 500,
+        "there was room where there should be none"
+    );
+    for one in held {
+        one.await.unwrap();
+    }
+    post_bytes(&app, CHAT, large()).await.error(400);
+}
+
+#[tokio::test]
 async fn a_body_that_never_ends_is_given_up() {
     let app = app_with(ServerConfig {
         read_timeout_s: 1,

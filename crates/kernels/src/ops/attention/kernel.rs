@@ -14,8 +14,9 @@ use crate::shared::Shared;
 pub(super) const TILE: usize = 6;
 /// Rows of a task: enough to pay for widening a page.
 const ROWS: usize = 48;
-/// Scores kept by a task: 64 Ki f32 stay in the second-level cache.
-const SCORES: usize = 1 << 16;
+/// Scores kept by a task, 8 MiB. They need not stay in a near cache: a score is written once and read three times in order,
+/// while keys and values of a long context come from memory once for each task, so that many rows should share them.
+const SCORES: usize = 1 << 21;
 
 /// Where keys and values come from.
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +41,7 @@ pub(super) struct Block<'a> {
 
 /// How many tokens a task takes so that its scores fit; no effect on any result.
 pub(super) fn tokens_per_block(params: &Params, positions: usize) -> usize {
+    let positions = params.window.map_or(positions, |window| positions.min(window + ROWS));
     let per_token = (params.heads / params.kv_heads) * positions.next_multiple_of(PAGE_TOKENS).max(1);
     (SCORES / per_token).clamp(1, ROWS.div_ceil(params.heads / params.kv_heads))
 }
