@@ -87,10 +87,9 @@ impl EngineOptions {
         let near = (part / page.near.max(1)).clamp(each, most).min(both);
         let far = if both <= each {
             both
-        } else if page.far == 0 {
-            4 * whole
         } else {
-            (bytes - (near * page.near).min(bytes)) / page.far
+            let left = bytes - (near * page.near).min(bytes);
+            left.checked_div(page.far).unwrap_or(4 * whole)
         };
         let possible = |pages: usize| pages.clamp(1, u32::MAX as usize - 1);
         Counts {

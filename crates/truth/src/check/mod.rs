@@ -5,6 +5,7 @@
 mod fit;
 mod judge;
 pub(crate) mod rules;
+mod wording;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -31,7 +32,7 @@ const UNSUPPORTED: f32 = 0.6;
 const FEWEST_WORDS: usize = 3;
 
 /// The signals of a claim with its evidence, in the order of [`Pairing::features`].
-pub const SIGNALS: [&str; 9] = [
+pub const SIGNALS: [&str; 20] = [
     "supported",
     "supported over contradicted",
     "worst word",
@@ -39,8 +40,19 @@ pub const SIGNALS: [&str; 9] = [
     "overlap squared",
     "numbers missing",
     "names missing",
-    "negated",
     "length",
+    "names missing, counted",
+    "denied in the claim alone",
+    "denied in the evidence alone",
+    "denied in both",
+    "restricted in the claim alone",
+    "opposite",
+    "predicate missing",
+    "last word missing",
+    "words there, late ones more",
+    "other words between",
+    "denied in the claim alone, predicate missing",
+    "restricted in the claim alone, overlap",
 ];
 
 /// What evidence says of a claim.
@@ -125,6 +137,7 @@ fn pairing(checker: &PairEncoder, claim: &str, evidence: &str, pair: &Pair, stat
     let worst = marks.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let signs = rules::signs(claim, evidence);
     let mut unsupported: Vec<Range<usize>> = signs.numbers.iter().chain(&signs.names).cloned().collect();
+    unsupported.extend(signs.wording.opposite.iter().map(|(range, _)| range.clone()));
     let said = |mark: f32| 1.0 / (1.0 + (-mark).exp()) > UNSUPPORTED;
     unsupported.extend(
         pair.first
@@ -133,6 +146,7 @@ fn pairing(checker: &PairEncoder, claim: &str, evidence: &str, pair: &Pair, stat
             .filter(|(_, mark)| said(**mark))
             .map(|(place, _)| place.clone()),
     );
+    let (words, is) = (&signs.wording, |sign: bool| f64::from(u8::from(sign)));
     let features = vec![
         verdict[0] - log_add(verdict[1], verdict[2]),
         verdict[0] - verdict[1],
@@ -141,8 +155,20 @@ fn pairing(checker: &PairEncoder, claim: &str, evidence: &str, pair: &Pair, stat
         signs.overlap * signs.overlap,
         signs.numbers.len() as f64,
         signs.names.len() as f64 / signs.all_names.max(1) as f64,
-        f64::from(u8::from(signs.negated)),
         (claim.len() as f64).ln(),
+        signs.names.len() as f64,
+        is(words.denies == [true, false]),
+        is(words.denies == [false, true]),
+        is(words.denies == [true, true]),
+        is(words.restricts),
+        is(words.opposite.is_some()),
+        words.predicate,
+        is(words.last),
+        words.late,
+        (words.apart as f64).ln_1p(),
+        // To deny what the evidence does not say is no contradiction.
+        is(words.denies == [true, false]) * words.predicate,
+        is(words.restricts) * signs.overlap,
     ];
     Pairing {
         features,
@@ -367,7 +393,11 @@ fn reasons(claim: &str, signs: &rules::Signs) -> Vec<String> {
         reasons.push(format!("the evidence does not name {}", list(&signs.names)));
     }
     if signs.negated {
-        reasons.push("one of claim and evidence is negated and the other is not".into());
+        reasons.push("one of claim and evidence denies something and the other does not".into());
+    }
+    if let Some((range, other)) = &signs.wording.opposite {
+        let word = &claim[range.clone()];
+        reasons.push(format!("the evidence has \"{other}\" and not \"{word}\""));
     }
     reasons
 }

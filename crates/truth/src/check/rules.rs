@@ -1,9 +1,10 @@
-//! Exact rules between a claim and its evidence: numbers, dates, names and negation. What they find is a reason that a
+//! Exact rules between a claim and its evidence: numbers, dates, names and wording. What they find is a reason that a
 //! person can follow, and a signal beside the checker's.
 
 use std::collections::HashSet;
 use std::ops::Range;
 
+use super::wording::{Wording, wording};
 use crate::words::{is_cjk, words};
 
 /// What the rules see.
@@ -17,15 +18,14 @@ pub(crate) struct Signs {
     pub(crate) names: Vec<Range<usize>>,
     /// How many names the claim has.
     pub(crate) all_names: usize,
-    /// Whether one of both is negated and the other is not, where they share most words.
+    /// Whether one of both denies something and the other does not, where they share most words.
     pub(crate) negated: bool,
+    /// How the claim is worded beside the evidence.
+    pub(crate) wording: Wording,
     /// The share of the claim's words that stand in the evidence.
     pub(crate) overlap: f64,
 }
 
-const NEGATIONS: &[&str] = &[
-    "not", "no", "never", "none", "nobody", "nothing", "neither", "nor", "without", "cannot", "hardly",
-];
 const NUMBER_WORDS: &[(&str, &str)] = &[
     ("one", "1"),
     ("two", "2"),
@@ -98,12 +98,14 @@ pub(crate) fn signs(claim: &str, evidence: &str) -> Signs {
         .filter(|range| !lower.contains(&claim[range.clone()].to_lowercase()))
         .collect();
     let overlap = overlap(claim, evidence);
+    let wording = wording(claim, evidence);
     Signs {
         numbers,
         all_numbers,
         names,
         all_names,
-        negated: overlap > 0.6 && negations(claim) % 2 != negations_near(claim, evidence) % 2,
+        negated: overlap > 0.6 && wording.denies[0] != wording.denies[1],
+        wording,
         overlap,
     }
 }
@@ -244,30 +246,6 @@ fn ordinary(word: &str) -> bool {
         "about",
     ];
     ORDINARY.contains(&word.to_lowercase().as_str())
-}
-
-fn is_negation(word: &str) -> bool {
-    NEGATIONS.contains(&word) || word.ends_with("n't") || word.ends_with("n’t")
-}
-
-fn negations(text: &str) -> usize {
-    let words = text.split(|c: char| c.is_whitespace() || ",.;:!?()".contains(c));
-    let english = words.filter(|word| is_negation(&word.to_lowercase())).count();
-    english
-        + ["不", "没", "无", "非"]
-            .iter()
-            .map(|word| text.matches(word).count())
-            .sum::<usize>()
-}
-
-/// Negations in the sentence of the evidence that shares most with the claim.
-fn negations_near(claim: &str, evidence: &str) -> usize {
-    let sentences = crate::sentences(evidence, &[]);
-    let near = sentences
-        .iter()
-        .map(|one| &evidence[one.range.clone()])
-        .max_by(|a, b| overlap(claim, a).total_cmp(&overlap(claim, b)));
-    near.map_or(0, negations)
 }
 
 /// The share of the claim's words that stand in the evidence.
