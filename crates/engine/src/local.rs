@@ -199,7 +199,7 @@ impl Engine {
         };
         let kv = decoder.new_kv(pages).map_err(memory)?;
         let limits = StepLimits {
-            max_batch: options.running(pages, window),
+            max_batch: options.running(pages, &*decoder),
             chunk: options.chunk.max(1),
             reported_chunk: (ROWS / vocab.max(1)).max(1),
         };

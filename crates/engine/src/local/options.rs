@@ -70,11 +70,9 @@ impl EngineOptions {
     /// Pages of key/value memory for a model. Those of near layers (with a sliding window) are either enough for
     /// `running` requests, or as many as the others.
     pub(crate) fn pages(&self, decoder: &dyn Decoder) -> Counts {
-        let context = self.context.unwrap_or(usize::MAX).min(decoder.context());
-        let whole = context.div_ceil(PAGE_TOKENS).max(1);
-        let shape = decoder.kv_shape();
-        let page = shape.page_bytes();
-        let each = self.near_pages(shape.window(), whole);
+        let whole = self.whole(decoder);
+        let page = decoder.kv_shape().page_bytes();
+        let each = self.near_pages(decoder);
         let most = each * self.max_batch.max(1);
         let bytes = self.kv_bytes.unwrap_or_else(|| {
             let wanted = (4 * whole * page.far + most * page.near) as u64;
@@ -99,18 +97,27 @@ impl EngineOptions {
     }
 
     /// How many requests can run at once on these pages.
-    pub(crate) fn running(&self, pages: Counts, window: Option<usize>) -> usize {
+    pub(crate) fn running(&self, pages: Counts, decoder: &dyn Decoder) -> usize {
         let most = self.max_batch.max(1);
-        match self.near_pages(window, pages.far) {
+        match self.near_pages(decoder) {
             // With as many near pages as far ones, who has far ones finds near ones too.
             each if each > 0 && pages.near < pages.far => most.min(pages.near / each).max(1),
             _ => most,
         }
     }
 
-    /// The most near pages that a request of `whole` pages holds.
-    fn near_pages(&self, window: Option<usize>, whole: usize) -> usize {
-        window.map_or(0, |window| most_held(window, self.chunk.max(1)).min(whole))
+    /// Pages of the longest context.
+    fn whole(&self, decoder: &dyn Decoder) -> usize {
+        let context = self.context.unwrap_or(usize::MAX).min(decoder.context());
+        context.div_ceil(PAGE_TOKENS).max(1)
+    }
+
+    /// The most near pages that a request holds.
+    fn near_pages(&self, decoder: &dyn Decoder) -> usize {
+        let window = decoder.kv_shape().window();
+        window.map_or(0, |window| {
+            most_held(window, self.chunk.max(1)).min(self.whole(decoder))
+        })
     }
 }
 
@@ -140,13 +147,13 @@ mod tests {
         assert_eq!(options.pages(&all).far, 2048 / 18);
         let pages = options.pages(&some);
         assert_eq!((pages.far, pages.near), ((2048 - 68 * 15) / 3, 1024 / 15));
-        assert_eq!(options.running(pages, Some(512)), 1);
+        assert_eq!(options.running(pages, &some), 1);
         let plenty = EngineOptions {
             kv_bytes: Some(64 << 20),
             ..options
         };
         let pages = plenty.pages(&some);
-        assert_eq!((pages.near, plenty.running(pages, Some(512))), (16 * 49, 16));
+        assert_eq!((pages.near, plenty.running(pages, &some)), (16 * 49, 16));
     }
 
     proptest! {
@@ -167,11 +174,12 @@ mod tests {
                 ..EngineOptions::default()
             };
             let model = decoder(far, near, window);
-            let (pages, window) = (options.pages(&model), model.shape.window());
-            let running = options.running(pages, window);
+            let pages = options.pages(&model);
+            let running = options.running(pages, &model);
             prop_assert!(pages.far > 0 && (1..=max_batch).contains(&running));
-            if let Some(window) = window {
-                let each = most_held(window, options.chunk).min(pages.far);
+            if let Some(window) = model.shape.window() {
+                // A request is at most as long as the context, and as the far pages.
+                let each = most_held(window, options.chunk).min(context.div_ceil(PAGE_TOKENS)).min(pages.far);
                 prop_assert!(pages.near >= running * each || pages.near >= pages.far, "{pages:?} {running} {each}");
             }
             let page = model.shape.page_bytes();

@@ -111,7 +111,7 @@ async fn answers_far_beyond_a_window_have_the_same_bits_whatever_was_given_back(
         prefix_cache,
         ..EngineOptions::default()
     };
-    let lines: String = (0..60)
+    let lines: String = (0..90)
         .map(|n| {
             format!(
                 "In year {n} the keeper of lamp {} wrote of {} ships.\n",

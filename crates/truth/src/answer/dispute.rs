@@ -5,7 +5,7 @@
 use std::ops::Range;
 
 use super::wanted::Wanted;
-use crate::check::rules;
+use crate::check::{numbers, rules};
 
 /// The share of the words of each sentence, without its short answer, that must stand in the other.
 const ALIKE: f64 = 0.6;
@@ -40,7 +40,7 @@ pub(crate) fn disagree(question: &str, one: &Said<'_>, other: &Said<'_>) -> bool
     }
     let differ = match wanted {
         Wanted::Number | Wanted::Date => {
-            let (a, b) = (rules::values(one.short()), rules::values(other.short()));
+            let (a, b) = (numbers::values(one.short()), numbers::values(other.short()));
             !a.is_empty() && !b.is_empty() && a.iter().all(|value| !b.contains(value))
         }
         _ => rules::overlap(one.short(), other.short()) == 0.0 && rules::overlap(other.short(), one.short()) == 0.0,

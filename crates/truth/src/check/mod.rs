@@ -4,6 +4,8 @@
 
 mod fit;
 mod judge;
+pub(crate) mod numbers;
+mod place;
 pub(crate) mod rules;
 mod wording;
 
@@ -32,7 +34,7 @@ const UNSUPPORTED: f32 = 0.6;
 const FEWEST_WORDS: usize = 3;
 
 /// The signals of a claim with its evidence, in the order of [`Pairing::features`].
-pub const SIGNALS: [&str; 20] = [
+pub const SIGNALS: [&str; 21] = [
     "supported",
     "supported over contradicted",
     "worst word",
@@ -46,7 +48,8 @@ pub const SIGNALS: [&str; 20] = [
     "denied in the evidence alone",
     "denied in both",
     "restricted in the claim alone",
-    "opposite",
+    "opposite or other number",
+    "other name",
     "predicate missing",
     "last word missing",
     "words there, late ones more",
@@ -137,7 +140,7 @@ fn pairing(checker: &PairEncoder, claim: &str, evidence: &str, pair: &Pair, stat
     let worst = marks.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let signs = rules::signs(claim, evidence);
     let mut unsupported: Vec<Range<usize>> = signs.numbers.iter().chain(&signs.names).cloned().collect();
-    unsupported.extend(signs.wording.opposite.iter().map(|(range, _)| range.clone()));
+    unsupported.extend(signs.exchanged.iter().map(|(range, _)| range.clone()));
     let said = |mark: f32| 1.0 / (1.0 + (-mark).exp()) > UNSUPPORTED;
     unsupported.extend(
         pair.first
@@ -161,7 +164,8 @@ fn pairing(checker: &PairEncoder, claim: &str, evidence: &str, pair: &Pair, stat
         is(words.denies == [false, true]),
         is(words.denies == [true, true]),
         is(words.restricts),
-        is(words.opposite.is_some()),
+        is(signs.exchanged.is_some()),
+        is(signs.renamed.is_some()),
         words.predicate,
         is(words.last),
         words.late,
@@ -395,7 +399,7 @@ fn reasons(claim: &str, signs: &rules::Signs) -> Vec<String> {
     if signs.negated {
         reasons.push("one of claim and evidence denies something and the other does not".into());
     }
-    if let Some((range, other)) = &signs.wording.opposite {
+    for (range, other) in signs.exchanged.iter().chain(&signs.renamed) {
         let word = &claim[range.clone()];
         reasons.push(format!("the evidence has \"{other}\" and not \"{word}\""));
     }

@@ -4,7 +4,9 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
-use super::wording::{Wording, wording};
+use super::numbers::{numbers, word_end};
+use super::place::{Exchange, exchanged};
+use super::wording::{Wording, opposite, wording};
 use crate::words::{is_cjk, words};
 
 /// What the rules see.
@@ -12,6 +14,10 @@ use crate::words::{is_cjk, words};
 pub(crate) struct Signs {
     /// Numbers of the claim that the evidence does not have, as bytes of the claim.
     pub(crate) numbers: Vec<Range<usize>>,
+    /// A word or number of the claim, as its bytes, and the opposite or other number that the evidence has in its place.
+    pub(crate) exchanged: Option<Exchange>,
+    /// A name of the claim, and another that the evidence has in its place.
+    pub(crate) renamed: Option<Exchange>,
     /// How many numbers the claim has.
     pub(crate) all_numbers: usize,
     /// Names of the claim that the evidence does not have.
@@ -26,59 +32,10 @@ pub(crate) struct Signs {
     pub(crate) overlap: f64,
 }
 
-const NUMBER_WORDS: &[(&str, &str)] = &[
-    ("one", "1"),
-    ("two", "2"),
-    ("three", "3"),
-    ("four", "4"),
-    ("five", "5"),
-    ("six", "6"),
-    ("seven", "7"),
-    ("eight", "8"),
-    ("nine", "9"),
-    ("ten", "10"),
-    ("eleven", "11"),
-    ("twelve", "12"),
-    ("thirteen", "13"),
-    ("fourteen", "14"),
-    ("fifteen", "15"),
-    ("sixteen", "16"),
-    ("seventeen", "17"),
-    ("eighteen", "18"),
-    ("nineteen", "19"),
-    ("twenty", "20"),
-    ("thirty", "30"),
-    ("forty", "40"),
-    ("fifty", "50"),
-    ("sixty", "60"),
-    ("seventy", "70"),
-    ("eighty", "80"),
-    ("ninety", "90"),
-    ("hundred", "100"),
-    ("thousand", "1000"),
-    ("million", "1000000"),
-    ("billion", "1000000000"),
-    ("first", "1"),
-    ("second", "2"),
-    ("third", "3"),
-    ("once", "1"),
-    ("twice", "2"),
-    ("一", "1"),
-    ("二", "2"),
-    ("两", "2"),
-    ("三", "3"),
-    ("四", "4"),
-    ("五", "5"),
-    ("六", "6"),
-    ("七", "7"),
-    ("八", "8"),
-    ("九", "9"),
-    ("十", "10"),
-];
-
 /// Compares a claim with evidence.
 pub(crate) fn signs(claim: &str, evidence: &str) -> Signs {
-    let there: HashSet<String> = numbers(evidence).into_iter().map(|(_, number)| number).collect();
+    let in_evidence = numbers(evidence);
+    let there: HashSet<&String> = in_evidence.iter().map(|(_, number)| number).collect();
     let claimed = numbers(claim);
     let all_numbers = claimed.len();
     // "one" says little: it is often no number at all.
@@ -89,17 +46,27 @@ pub(crate) fn signs(claim: &str, evidence: &str) -> Signs {
                 "one" | "first" | "second" | "once" | "一"
             )
     });
-    let numbers = missing.map(|(range, _)| range).collect();
+    let numbers: Vec<Range<usize>> = missing.map(|(range, _)| range).collect();
     let lower = evidence.to_lowercase();
     let named = names(claim);
     let all_names = named.len();
-    let names = named
+    let absent = |range: &Range<usize>, name: &str, text: &str| !text.contains(&name[range.clone()].to_lowercase());
+    let names: Vec<Range<usize>> = named.into_iter().filter(|range| absent(range, claim, &lower)).collect();
+    let lower = claim.to_lowercase();
+    let others = self::names(evidence)
         .into_iter()
-        .filter(|range| !lower.contains(&claim[range.clone()].to_lowercase()))
-        .collect();
+        .filter(|range| absent(range, evidence, &lower));
     let overlap = overlap(claim, evidence);
     let wording = wording(claim, evidence);
     Signs {
+        exchanged: exchanged(
+            claim,
+            &numbers,
+            evidence,
+            in_evidence.into_iter().map(|(range, _)| range),
+        )
+        .or_else(|| opposite(claim, evidence)),
+        renamed: exchanged(claim, &names, evidence, others),
         numbers,
         all_numbers,
         names,
@@ -108,61 +75,6 @@ pub(crate) fn signs(claim: &str, evidence: &str) -> Signs {
         wording,
         overlap,
     }
-}
-
-/// The numbers of a text as they are compared.
-pub(crate) fn values(text: &str) -> Vec<String> {
-    numbers(text).into_iter().map(|(_, number)| number).collect()
-}
-
-/// Numbers as they are compared: without separators of thousands and without zeros at the end; number words as digits.
-fn numbers(text: &str) -> Vec<(Range<usize>, String)> {
-    let mut found = Vec::new();
-    let bytes = text.as_bytes();
-    let mut at = 0;
-    while at < text.len() {
-        if bytes[at].is_ascii_digit() {
-            let start = at;
-            while at < text.len()
-                && (bytes[at].is_ascii_digit()
-                    || (matches!(bytes[at], b',' | b'.') && bytes.get(at + 1).is_some_and(u8::is_ascii_digit)))
-            {
-                at += 1;
-            }
-            let mut number: String = text[start..at].chars().filter(|c| *c != ',').collect();
-            if number.contains('.') {
-                number.truncate(number.trim_end_matches('0').trim_end_matches('.').len());
-            }
-            let number = number.trim_start_matches('0');
-            found.push((
-                start..at,
-                if number.is_empty() {
-                    "0".into()
-                } else {
-                    number.to_owned()
-                },
-            ));
-            continue;
-        }
-        let Some(c) = text[at..].chars().next() else { break };
-        let end = if is_cjk(c) {
-            at + c.len_utf8()
-        } else {
-            word_end(text, at)
-        };
-        let word = text[at..end].to_lowercase();
-        if let Some((_, number)) = NUMBER_WORDS.iter().find(|(name, _)| *name == word) {
-            found.push((at..end, (*number).to_owned()));
-        }
-        at = end.max(at + c.len_utf8());
-    }
-    found
-}
-
-fn word_end(text: &str, at: usize) -> usize {
-    text[at..]
-        .find(|c: char| !c.is_alphabetic())
-        .map_or(text.len(), |length| at + length)
 }
 
 /// Runs of capitalised words, without the first word of the claim where it is an ordinary one.

@@ -13,8 +13,6 @@ pub(crate) struct Wording {
     pub(crate) denies: [bool; 2],
     /// Whether the claim restricts ("only") where that sentence does not.
     pub(crate) restricts: bool,
-    /// A word of the claim, as its bytes, and the word in whose place the evidence has it.
-    pub(crate) opposite: Option<(Range<usize>, String)>,
     /// The share of the words after the first form of "to be" that the evidence lacks; 0 where there are none.
     pub(crate) predicate: f64,
     /// Whether the evidence lacks the claim's last word. What a sentence says of its subject stands at its end.
@@ -25,76 +23,14 @@ pub(crate) struct Wording {
     pub(crate) apart: usize,
 }
 
-const DENIALS: &[&str] = &[
-    "not",
-    "no",
-    "never",
-    "none",
-    "nobody",
-    "nothing",
-    "neither",
-    "nor",
-    "without",
-    "cannot",
-    "hardly",
-    "barely",
-    "rarely",
-    "seldom",
-    "unable",
-    "incapable",
-    "impossible",
-    "refuse",
-    "refuses",
-    "refused",
-    "fail",
-    "fails",
-    "failed",
-    "failing",
-    "lack",
-    "lacks",
-    "lacked",
-    "lacking",
-    "deny",
-    "denies",
-    "denied",
-    "decline",
-    "declines",
-    "declined",
-    "reject",
-    "rejects",
-    "rejected",
-    "avoid",
-    "avoids",
-    "avoided",
-    "prevent",
-    "prevents",
-    "prevented",
-    "prohibited",
-    "banned",
-    "forbidden",
-    "stopped",
-    "excluded",
-    "except",
-    "absent",
-    "unknown",
-    "false",
-    "falsely",
-    "zero",
-    "non",
-];
+const DENIALS: &str = "not no never none nobody nothing neither nor without cannot hardly barely rarely seldom unable \
+                     incapable impossible refuse refuses refused fail fails failed failing lack lacks lacked lacking \
+                     deny denies denied decline declines declined reject rejects rejected avoid avoids avoided prevent \
+                     prevents prevented prohibited banned forbidden stopped excluded except absent unknown false \
+                     falsely zero non";
 /// Chinese characters that deny.
 const DENYING: &[&str] = &["不", "没", "无", "非"];
-const RESTRICTIONS: &[&str] = &[
-    "only",
-    "exclusively",
-    "solely",
-    "just",
-    "merely",
-    "entirely",
-    "always",
-    "strictly",
-    "purely",
-];
+const RESTRICTIONS: &str = "only exclusively solely just merely entirely always strictly purely";
 /// Words that say little of what a claim says.
 const EMPTY: &str = "the a an of in on at by for from with and or is was are were be been it its his her their he she they this \
                      that as to has have had which who also into than not no never only";
@@ -103,104 +39,21 @@ const ROOT: usize = 5;
 const TO_BE: &[&str] = &["is", "was", "are", "were"];
 
 /// Words that exclude each other in most sentences: pairs of opposites.
-const OPPOSITES: &[[&str; 2]] = &[
-    ["best", "worst"],
-    ["good", "bad"],
-    ["better", "worse"],
-    ["first", "last"],
-    ["before", "after"],
-    ["born", "died"],
-    ["won", "lost"],
-    ["win", "lose"],
-    ["winner", "loser"],
-    ["victory", "defeat"],
-    ["increase", "decrease"],
-    ["increased", "decreased"],
-    ["rose", "fell"],
-    ["rise", "fall"],
-    ["male", "female"],
-    ["man", "woman"],
-    ["men", "women"],
-    ["boy", "girl"],
-    ["actor", "actress"],
-    ["king", "queen"],
-    ["alive", "dead"],
-    ["living", "dead"],
-    ["highest", "lowest"],
-    ["higher", "lower"],
-    ["high", "low"],
-    ["more", "less"],
-    ["most", "least"],
-    ["many", "few"],
-    ["older", "younger"],
-    ["oldest", "youngest"],
-    ["old", "new"],
-    ["early", "late"],
-    ["earlier", "later"],
-    ["always", "never"],
-    ["all", "none"],
-    ["success", "failure"],
-    ["successful", "unsuccessful"],
-    ["succeeded", "failed"],
-    ["positive", "negative"],
-    ["large", "small"],
-    ["larger", "smaller"],
-    ["largest", "smallest"],
-    ["bigger", "smaller"],
-    ["biggest", "smallest"],
-    ["long", "short"],
-    ["longer", "shorter"],
-    ["longest", "shortest"],
-    ["single", "married"],
-    ["inside", "outside"],
-    ["begins", "ends"],
-    ["began", "ended"],
-    ["begin", "end"],
-    ["starts", "ends"],
-    ["started", "ended"],
-    ["start", "end"],
-    ["opened", "closed"],
-    ["open", "closed"],
-    ["accepted", "rejected"],
-    ["approved", "rejected"],
-    ["known", "unknown"],
-    ["fiction", "nonfiction"],
-    ["fictional", "real"],
-    ["able", "unable"],
-    ["possible", "impossible"],
-    ["legal", "illegal"],
-    ["solely", "several"],
-    ["alone", "together"],
-    ["right", "left"],
-    ["guilty", "innocent"],
-    ["public", "private"],
-    ["amateur", "professional"],
-    ["hot", "cold"],
-    ["warm", "cold"],
-    ["cheap", "expensive"],
-    ["fast", "slow"],
-    ["strong", "weak"],
-    ["rich", "poor"],
-    ["up", "down"],
-    ["above", "below"],
-    ["over", "under"],
-    ["major", "minor"],
-    ["majority", "minority"],
-    ["full", "empty"],
-    ["national", "international"],
-    ["domestic", "foreign"],
-    ["true", "false"],
-    ["urban", "rural"],
-    ["ancient", "modern"],
-    ["import", "export"],
-    ["buyer", "seller"],
-    ["friend", "enemy"],
-    ["attack", "defend"],
-    ["maximum", "minimum"],
-    ["active", "inactive"],
-    ["visible", "invisible"],
-    ["import", "export"],
-];
+const OPPOSITES: &str = "best worst, good bad, better worse, first last, before after, born died, won lost, win lose, \
+                     winner loser, victory defeat, increase decrease, increased decreased, rose fell, rise fall, \
+                     male female, man woman, men women, boy girl, actor actress, king queen, alive dead, living dead, \
+                     highest lowest, higher lower, high low, more less, most least, many few, older younger, \
+                     oldest youngest, old new, early late, earlier later, always never, all none, success failure, \
+                     successful unsuccessful, succeeded failed, positive negative, large small, larger smaller, \
+                     largest smallest, bigger smaller, biggest smallest, long short, longer shorter, longest shortest, \
+                     single married, inside outside, begins ends, began ended, begin end, starts ends, started ended, \
+                     start end, opened closed, open closed, accepted rejected, approved rejected, known unknown, \
+                     fiction nonfiction, fictional real, able unable, possible impossible, legal illegal, \
+                     solely several, alone together, right left, guilty innocent, public private, \
+                     amateur professional, hot cold, warm cold, cheap expensive, fast slow, strong weak, rich poor, \
+                     up down, above below, over under, major minor, majority minority, full empty, \
+                     national international, domestic foreign, true false, urban rural, ancient modern, import export, \
+                     buyer seller, friend enemy, attack defend, maximum minimum, active inactive, visible invisible";
 /// Words of a kind of which a thing usually has one.
 const KINDS: &[&str] = &[
     "january february march april may june july august september october november december",
@@ -233,7 +86,6 @@ pub(crate) fn wording(claim: &str, evidence: &str) -> Wording {
     Wording {
         denies: [denies(claim), denies(near)],
         restricts: restricts(claim) && !restricts(evidence),
-        opposite: opposite(claim, evidence),
         predicate: lacking as f64 / predicate.len().max(1) as f64,
         last: has.last().is_some_and(|has| !has),
         apart: apart(&claimed, &text),
@@ -246,7 +98,7 @@ pub(crate) fn wording(claim: &str, evidence: &str) -> Wording {
 }
 
 /// Words in lower case, as they stand, with their bytes.
-fn plain(text: &str) -> impl Iterator<Item = (Range<usize>, String)> {
+pub(super) fn plain(text: &str) -> impl Iterator<Item = (Range<usize>, String)> {
     let inner = |c: char| c.is_alphanumeric() || matches!(c, '\'' | '’');
     text.split(move |c: char| !inner(c))
         .filter(|word| !word.is_empty())
@@ -257,14 +109,19 @@ fn plain(text: &str) -> impl Iterator<Item = (Range<usize>, String)> {
 }
 
 /// The roots of words that say something, in order.
-fn stems(text: &str) -> Vec<String> {
+pub(super) fn stems(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     for (range, word) in plain(text) {
-        if word.len() > 1 && !EMPTY.split_whitespace().any(|empty| empty == word) {
+        if word.len() > 1 && !listed(EMPTY, &word) {
             words(&text[range], |stem| found.push(stem.chars().take(ROOT).collect()));
         }
     }
     found
+}
+
+/// Whether a list of words has this one.
+fn listed(list: &str, word: &str) -> bool {
+    list.split_whitespace().any(|one| one == word)
 }
 
 /// The sentence of the evidence that shares most words with the claim.
@@ -304,32 +161,31 @@ fn apart(claimed: &[String], text: &[String]) -> usize {
 }
 
 fn denies(text: &str) -> bool {
-    let denying = |word: &str| DENIALS.contains(&word) || word.ends_with("n't");
+    let denying = |word: &str| listed(DENIALS, word) || word.ends_with("n't");
     plain(text).any(|(_, word)| denying(&word))
         || text.to_lowercase().contains("yet to ")
         || DENYING.iter().any(|character| text.contains(character))
 }
 
 fn restricts(text: &str) -> bool {
-    plain(text).any(|(_, word)| RESTRICTIONS.contains(&word.as_str()))
+    plain(text).any(|(_, word)| listed(RESTRICTIONS, &word))
 }
 
 /// The first word of the claim that the evidence lacks while it has the opposite, or another word of the kind.
-fn opposite(claim: &str, evidence: &str) -> Option<(Range<usize>, String)> {
+pub(super) fn opposite(claim: &str, evidence: &str) -> Option<(Range<usize>, String)> {
     let claimed: HashSet<String> = plain(claim).map(|(_, word)| word).collect();
     let there: HashSet<String> = plain(evidence).map(|(_, word)| word).collect();
     plain(claim)
         .filter(|(_, word)| !there.contains(word))
         .find_map(|(range, word)| {
-            let pairs = OPPOSITES.iter().filter_map(|[a, b]| match word.as_str() {
-                word if word == *a => Some(*b),
-                word if word == *b => Some(*a),
+            let pairs = OPPOSITES.split(", ").filter_map(|pair| pair.split_once(' '));
+            let opposites = pairs.filter_map(|(a, b)| match word.as_str() {
+                word if word == a => Some(b),
+                word if word == b => Some(a),
                 _ => None,
             });
-            let kinds = KINDS
-                .iter()
-                .filter(|kind| kind.split_whitespace().any(|one| one == word));
-            let mut others = pairs.chain(kinds.flat_map(|kind| kind.split_whitespace()));
+            let kinds = KINDS.iter().filter(|kind| listed(kind, &word));
+            let mut others = opposites.chain(kinds.flat_map(|kind| kind.split_whitespace()));
             // What the claim has too is not in this word's place.
             let other = others.find(|other| there.contains(*other) && !claimed.contains(*other))?;
             Some((range, other.to_owned()))
@@ -358,7 +214,7 @@ mod tests {
     #[test]
     fn a_word_in_the_place_of_its_opposite_is_named() {
         let opposite = |claim: &str| {
-            let found = wording(claim, EVIDENCE).opposite;
+            let found = super::opposite(claim, EVIDENCE);
             found.map(|(range, other)| (claim[range].to_owned(), other))
         };
         let named = |a: &str, b: &str| Some((a.to_owned(), b.to_owned()));
