@@ -5,15 +5,13 @@
     python3 runs/load/memory.py --model gemma-3-270m-q4_k_m.gguf --long 32000
 
 First sixteen clients at once, twice, and then with `--long` one prompt of that many tokens with a needle in its middle: how
-long it takes, what it costs, and how fast the answer is written after it. Keys and values are counted as pages in use (by
-/metrics) by the size of a page (by the model's file), which is what the system has handed out as long as no page was used
-twice. The rest is what is resident beyond file and pages; the peak is the system's, loading included.
+long it takes, what it costs, and how fast the answer is written after it. Keys and values are those in use (by
+/metrics), which is what the system has handed out as long as no page was used twice. The rest is what is
+resident beyond file and pages; the peak is the system's, loading included.
 """
 import argparse
 import asyncio
-import json
 import random
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -22,31 +20,19 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests" / "support"
 import process  # noqa: E402
 from client import ask  # noqa: E402
 from mix import WORDS  # noqa: E402
-from servers import CHAT, Candor, candor_path, model_file  # noqa: E402
+from servers import CHAT, Candor, model_file  # noqa: E402
 
-PAGE_TOKENS, F16 = 16, 2
 NEEDLE = " The secret word of the harbour is marmalade."
-
-
-def page_bytes(path):
-    """Keys and values of a page in every layer."""
-    told = json.loads(subprocess.run([candor_path(), "inspect", "--json", path], capture_output=True, text=True, check=True).stdout)
-    metadata = told["metadata"]
-    of = lambda name: metadata[f"{metadata['general.architecture']}.{name}"]
-    heads = of("attention.head_count")
-    dim = metadata.get(f"{metadata['general.architecture']}.attention.key_length", of("embedding_length") // heads)
-    return 2 * of("block_count") * of("attention.head_count_kv") * dim * PAGE_TOKENS * F16
 
 
 class Memory:
     def __init__(self, server, path):
-        self.server, self.file, self.page = server, Path(path).stat().st_size, page_bytes(path)
+        self.server, self.file = server, Path(path).stat().st_size
         print("| when | resident MB | file | keys and values | rest | peak |\n| --- | ---: | ---: | ---: | ---: | ---: |")
 
     def row(self, when):
         now = process.memory(self.server.process.pid)
-        pages = sum(value for key, value in self.server.metrics().items() if key.startswith("candor_kv_pages_used"))
-        kv = pages * self.page
+        kv = sum(value for key, value in self.server.metrics().items() if key.startswith("candor_kv_bytes_used"))
         parts = (now["rss"], self.file, kv, now["rss"] - self.file - kv, now["peak"])
         print(f"| {when} | " + " | ".join(f"{part / 1e6:.0f}" for part in parts) + " |", flush=True)
 

@@ -26,6 +26,8 @@ pub const INTER_TOKEN: &str = "candor_inter_token_seconds";
 pub const PAGES_USED: &str = "candor_kv_pages_used";
 /// Key/value pages there are.
 pub const PAGES_TOTAL: &str = "candor_kv_pages_total";
+/// Bytes of key/value memory in use, pages of layers with a sliding window included.
+pub const KV_BYTES: &str = "candor_kv_bytes_used";
 /// Key/value pages that neither a request nor the prefix cache held when the engine last had nothing to do.
 pub const PAGES_LEAKED: &str = "candor_kv_pages_leaked";
 /// Requests that lost their pages to an older one and were computed again.
@@ -47,6 +49,11 @@ pub fn describe() {
     describe_histogram!(INTER_TOKEN, Unit::Seconds, "Time between two tokens of a request");
     describe_gauge!(PAGES_USED, "Key/value pages held by a request or the prefix cache");
     describe_gauge!(PAGES_TOTAL, "Key/value pages there are");
+    describe_gauge!(
+        KV_BYTES,
+        Unit::Bytes,
+        "Key/value memory held by a request or the prefix cache"
+    );
     describe_gauge!(
         PAGES_LEAKED,
         "Key/value pages that nobody held when the engine last had nothing to do: more than none is a bug"

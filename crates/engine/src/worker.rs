@@ -268,6 +268,9 @@ impl Worker {
         gauge!(metric::QUEUE, "model" => self.model.clone()).set(self.scheduler.waiting.len() as f64);
         gauge!(metric::BATCH, "model" => self.model.clone()).set(self.scheduler.running.len() as f64);
         gauge!(metric::PAGES_USED, "model" => self.model.clone()).set(used as f64);
+        let page = self.kv.shape().page_bytes();
+        let bytes = used * page.far + used_near * page.near;
+        gauge!(metric::KV_BYTES, "model" => self.model.clone()).set(bytes as f64);
         gauge!(metric::PAGES_TOTAL, "model" => self.model.clone()).set(pools.far.total() as f64);
         let preempted = self.scheduler.preemptions - self.preemptions;
         if preempted > 0 {
