@@ -7,6 +7,7 @@ mod judge;
 pub(crate) mod numbers;
 mod place;
 pub(crate) mod rules;
+mod units;
 mod wording;
 
 use std::ops::Range;

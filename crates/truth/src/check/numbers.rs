@@ -54,6 +54,11 @@ const NUMBER_WORDS: &[(&str, &str)] = &[
     ("十", "10"),
 ];
 
+/// Whether a word in lower case is a number.
+pub(super) fn is_number_word(word: &str) -> bool {
+    NUMBER_WORDS.iter().any(|(name, _)| *name == word)
+}
+
 /// The numbers of a text as they are compared.
 pub(crate) fn values(text: &str) -> Vec<String> {
     numbers(text).into_iter().map(|(_, number)| number).collect()

@@ -1,4 +1,4 @@
-//! Exact rules between a claim and its evidence: numbers, dates, names and wording. What they find is a reason that a
+//! Exact rules between a claim and its evidence: numbers, dates, units, names and wording. What they find is a reason that a
 //! person can follow, and a signal beside the checker's.
 
 use std::collections::HashSet;
@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use super::numbers::{numbers, word_end};
 use super::place::{Exchange, exchanged};
+use super::units;
 use super::wording::{Wording, opposite, wording};
 use crate::words::{is_cjk, words};
 
@@ -41,6 +42,7 @@ pub(crate) fn signs(claim: &str, evidence: &str) -> Signs {
     // "one" says little: it is often no number at all.
     let missing = claimed.into_iter().filter(|(range, number)| {
         !there.contains(number)
+            && !units::converted(claim, range, evidence)
             && !matches!(
                 claim[range.clone()].to_lowercase().as_str(),
                 "one" | "first" | "second" | "once" | "一"
@@ -65,6 +67,7 @@ pub(crate) fn signs(claim: &str, evidence: &str) -> Signs {
             evidence,
             in_evidence.into_iter().map(|(range, _)| range),
         )
+        .or_else(|| units::exchanged(claim, evidence))
         .or_else(|| opposite(claim, evidence)),
         renamed: exchanged(claim, &names, evidence, others),
         numbers,
