@@ -154,10 +154,7 @@ async fn ask(bench: &Bench, checking: &Checking, row: &Row) -> anyhow::Result<Be
     let (_, with) = check::ask(&*bench.model, claim, evidence).await?;
     let context = format!("Claim: {claim}\nTrue or false? Answer:");
     let alone = likelihood::of(&*bench.model, &context, &[" True".into(), " False".into()]).await?;
-    Ok((
-        [checking.supported.logit(&row.features), with, alone[0].0 - alone[1].0],
-        *right,
-    ))
+    Ok(([checking.logit(&row.features), with, alone[0].0 - alone[1].0], *right))
 }
 
 /// Runs the task; `step` hears how many pairs are done of how many. Gives the figures and the fit.
@@ -209,7 +206,7 @@ pub fn run(data: &Path, threads: usize, step: &dyn Fn(usize, usize)) -> anyhow::
                 .map(|row| (of(&row.features), row.case.2))
                 .collect::<Vec<_>>()
         };
-        let scored = |rows| column(rows, &|x| fitted.supported.probability(x));
+        let scored = |rows| column(rows, &|x| fitted.probability(x));
         let lexical = |rows| column(rows, &|x| x[OVERLAP]);
         let shipped = scored(test);
         report.value(

@@ -43,7 +43,7 @@ pub async fn run(bench: &Bench) -> anyhow::Result<Report> {
         let found = tokio::task::block_in_place(|| pairings(&bench.answerer.encoders, &pairs))?;
         let p: Vec<f64> = found
             .iter()
-            .map(|pairing| checking.supported.probability(&pairing.features))
+            .map(|pairing| checking.probability(&pairing.features))
             .collect();
         right[2].push(match p[0].total_cmp(&p[1]) {
             std::cmp::Ordering::Greater => 1.0,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::SIGNALS;
+use super::{CLASH, SIGNALS};
 use crate::answer::Logistic;
 
 const SHIPPED: &str = include_str!("../../weights/checking.json");
@@ -19,6 +19,8 @@ pub struct Checking {
     pub features: Vec<String>,
     /// Whether the evidence bears the claim out.
     pub supported: Logistic,
+    /// The most probable that a claim is supported whose evidence says otherwise by the rules: the share of those that were.
+    pub clashing: f64,
     /// From which probability on a claim is supported.
     pub threshold: f64,
     /// How the verdict of a language model is mixed in, by the model's name.
@@ -55,14 +57,34 @@ impl Checking {
     /// Fits to pairs whose verdict is known.
     pub fn fit(rows: &[(Vec<f64>, bool)], fitted_on: &str) -> Self {
         let supported = Logistic::fit(rows, 1.0);
+        let clashing = rows.iter().filter(|(x, _)| clashes(x)).map(|(_, right)| *right);
         Self {
             fitted_on: fitted_on.to_owned(),
             features: SIGNALS.map(String::from).to_vec(),
-            threshold: threshold(rows.iter().map(|(_, right)| *right)),
+            clashing: share(clashing).unwrap_or(1.0),
+            threshold: share(rows.iter().map(|(_, right)| *right)).unwrap_or(0.5),
             supported,
             models: BTreeMap::new(),
         }
     }
+}
+
+impl Checking {
+    /// The probability that a claim with these signals is supported.
+    pub fn probability(&self, signals: &[f64]) -> f64 {
+        let p = self.supported.probability(signals);
+        if clashes(signals) { p.min(self.clashing) } else { p }
+    }
+
+    /// Its log-odds.
+    pub fn logit(&self, signals: &[f64]) -> f64 {
+        let p = self.probability(signals).clamp(1e-9, 1.0 - 1e-9);
+        (p / (1.0 - p)).ln()
+    }
+}
+
+fn clashes(signals: &[f64]) -> bool {
+    signals.get(CLASH).is_some_and(|clash| *clash > 0.0)
 }
 
 impl Mix {
@@ -78,7 +100,7 @@ impl Mix {
         let supported = if gain > (rows.len() as f64).ln() { both } else { alone };
         Self {
             fitted_on: fitted_on.to_owned(),
-            threshold: threshold(rows.iter().map(|(_, right)| *right)),
+            threshold: share(rows.iter().map(|(_, right)| *right)).unwrap_or(0.5),
             supported,
         }
     }
@@ -94,13 +116,13 @@ impl Mix {
     }
 }
 
-/// The share that is supported: where probabilities are calibrated, that threshold has the best balanced accuracy. The one
-/// that happens to be best on the claims of the fit is up to chance: by folds of dev claims it was worse.
-fn threshold(rows: impl Iterator<Item = bool>) -> f64 {
+/// The share that is supported. As a threshold it has the best balanced accuracy where probabilities are calibrated; the
+/// one that happens to be best on the claims of the fit is up to chance, and was worse by folds of dev claims.
+fn share(rows: impl Iterator<Item = bool>) -> Option<f64> {
     let (supported, all) = rows.fold((0.0, 0.0), |(supported, all), right| {
         (supported + f64::from(u8::from(right)), all + 1.0)
     });
-    if all > 0.0 { supported / all } else { 0.5 }
+    (all > 0.0).then(|| supported / all)
 }
 
 #[cfg(test)]

@@ -35,7 +35,7 @@ const UNSUPPORTED: f32 = 0.6;
 const FEWEST_WORDS: usize = 3;
 
 /// The signals of a claim with its evidence, in the order of [`Pairing::features`].
-pub const SIGNALS: [&str; 21] = [
+pub const SIGNALS: [&str; 22] = [
     "supported",
     "supported over contradicted",
     "worst word",
@@ -57,7 +57,11 @@ pub const SIGNALS: [&str; 21] = [
     "other words between",
     "denied in the claim alone, predicate missing",
     "restricted in the claim alone, overlap",
+    "nearest sentence says otherwise",
 ];
+
+/// Where "nearest sentence says otherwise" stands among them.
+const CLASH: usize = 21;
 
 /// What evidence says of a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -174,6 +178,7 @@ fn pairing(checker: &PairEncoder, claim: &str, evidence: &str, pair: &Pair, stat
         // To deny what the evidence does not say is no contradiction.
         is(words.denies == [true, false]) * words.predicate,
         is(words.restricts) * signs.overlap,
+        is(signs.clash),
     ];
     Pairing {
         features,
@@ -319,7 +324,7 @@ impl Compared<'_> {
 
     /// The passage that bears the claim out most.
     fn best(&self) -> Option<usize> {
-        self.most(|pairing| self.checking.supported.logit(&pairing.features))
+        self.most(|pairing| self.checking.logit(&pairing.features))
     }
 
     /// The passage that bears the claim out most decides; where none does, the one that contradicts it most.
@@ -345,7 +350,7 @@ impl Compared<'_> {
             checked.reasons.push("no source has any of its words".into());
             return Ok(checked);
         };
-        let own = self.checking.supported.logit(&self.pairings[best].features);
+        let own = self.checking.logit(&self.pairings[best].features);
         let said = judgement.as_ref().and_then(|one| one.log_odds);
         let (supported, threshold) = match (mix, said) {
             (Some(mix), Some(said)) => (mix.probability(own, said), mix.threshold),
@@ -353,13 +358,20 @@ impl Compared<'_> {
         };
         checked.supported = supported;
         let mut decides = best;
-        let against = |pairing: &Pairing| pairing.verdict[1] + if pairing.signs.negated { 1.0 } else { 0.0 };
+        let against = |pairing: &Pairing| {
+            pairing.verdict[1]
+                + if pairing.signs.negated || pairing.signs.clash {
+                    1.0
+                } else {
+                    0.0
+                }
+        };
         if supported >= threshold {
             checked.verdict = Verdict::Supported;
         } else if let Some(worst) = self.most(against) {
             // What shares little with the claim is about something else, whatever the checker says of it.
             let Pairing { verdict, signs, .. } = &self.pairings[worst];
-            if signs.overlap >= 0.5 && (verdict[1] > verdict[2] || signs.negated) {
+            if signs.overlap >= 0.5 && (verdict[1] > verdict[2] || signs.negated || signs.clash) {
                 checked.verdict = Verdict::Contradicted;
                 decides = worst;
             }

@@ -7,7 +7,7 @@ use std::ops::Range;
 use super::numbers::{numbers, word_end};
 use super::place::{Exchange, exchanged};
 use super::units;
-use super::wording::{Wording, opposite, wording};
+use super::wording::{Wording, nearest, opposite, wording};
 use crate::words::{is_cjk, words};
 
 /// What the rules see.
@@ -27,28 +27,21 @@ pub(crate) struct Signs {
     pub(crate) all_names: usize,
     /// Whether one of both denies something and the other does not, where they share most words.
     pub(crate) negated: bool,
+    /// Whether the sentence that shares most with the claim says otherwise.
+    pub(crate) clash: bool,
     /// How the claim is worded beside the evidence.
     pub(crate) wording: Wording,
     /// The share of the claim's words that stand in the evidence.
     pub(crate) overlap: f64,
 }
 
+/// A sentence that has this share of the claim's words speaks of the same.
+const CLOSE: f64 = 0.6;
+
 /// Compares a claim with evidence.
 pub(crate) fn signs(claim: &str, evidence: &str) -> Signs {
-    let in_evidence = numbers(evidence);
-    let there: HashSet<&String> = in_evidence.iter().map(|(_, number)| number).collect();
-    let claimed = numbers(claim);
-    let all_numbers = claimed.len();
-    // "one" says little: it is often no number at all.
-    let missing = claimed.into_iter().filter(|(range, number)| {
-        !there.contains(number)
-            && !units::converted(claim, range, evidence)
-            && !matches!(
-                claim[range.clone()].to_lowercase().as_str(),
-                "one" | "first" | "second" | "once" | "一"
-            )
-    });
-    let numbers: Vec<Range<usize>> = missing.map(|(range, _)| range).collect();
+    let all_numbers = numbers(claim).len();
+    let missing = missing_numbers(claim, evidence);
     let lower = evidence.to_lowercase();
     let named = names(claim);
     let all_names = named.len();
@@ -61,23 +54,48 @@ pub(crate) fn signs(claim: &str, evidence: &str) -> Signs {
     let overlap = overlap(claim, evidence);
     let wording = wording(claim, evidence);
     Signs {
-        exchanged: exchanged(
-            claim,
-            &numbers,
-            evidence,
-            in_evidence.into_iter().map(|(range, _)| range),
-        )
-        .or_else(|| units::exchanged(claim, evidence))
-        .or_else(|| opposite(claim, evidence)),
+        exchanged: exchange(claim, &missing, evidence),
         renamed: exchanged(claim, &names, evidence, others),
-        numbers,
+        numbers: missing,
         all_numbers,
         names,
         all_names,
-        negated: overlap > 0.6 && wording.denies[0] != wording.denies[1],
+        negated: overlap > CLOSE && wording.denies[0] != wording.denies[1],
+        clash: clash(claim, nearest(claim, evidence)),
         wording,
         overlap,
     }
+}
+
+/// Numbers of the claim that the evidence does not have, in no unit either.
+fn missing_numbers(claim: &str, evidence: &str) -> Vec<Range<usize>> {
+    let there: HashSet<String> = numbers(evidence).into_iter().map(|(_, number)| number).collect();
+    // "one" says little: it is often no number at all.
+    let says_little = |text: &str| matches!(text.to_lowercase().as_str(), "one" | "first" | "second" | "once" | "一");
+    let missing = numbers(claim).into_iter().filter(|(range, number)| {
+        !there.contains(number) && !units::converted(claim, range, evidence) && !says_little(&claim[range.clone()])
+    });
+    missing.map(|(range, _)| range).collect()
+}
+
+/// A number, unit or word of the claim in whose place the evidence has another.
+fn exchange(claim: &str, missing: &[Range<usize>], evidence: &str) -> Option<Exchange> {
+    let others = numbers(evidence).into_iter().map(|(range, _)| range);
+    exchanged(claim, missing, evidence, others)
+        .or_else(|| units::exchanged(claim, evidence))
+        .or_else(|| opposite(claim, evidence))
+}
+
+/// Whether a sentence that speaks of the same says otherwise: with another number, unit or opposite, or by denying what
+/// the claim says, or the other way round.
+fn clash(claim: &str, sentence: &str) -> bool {
+    if overlap(claim, sentence) < CLOSE {
+        return false;
+    }
+    let wording = wording(claim, sentence);
+    let says_it = wording.predicate == 0.0 && !wording.last;
+    wording.denies[0] != wording.denies[1] && says_it
+        || exchange(claim, &missing_numbers(claim, sentence), sentence).is_some()
 }
 
 /// Runs of capitalised words, without the first word of the claim where it is an ordinary one.

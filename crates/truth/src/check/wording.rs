@@ -73,7 +73,7 @@ pub(crate) fn wording(claim: &str, evidence: &str) -> Wording {
     let claimed = stems(claim);
     let text = stems(evidence);
     let there: HashSet<&String> = text.iter().collect();
-    let near = nearest(&claimed, evidence);
+    let near = nearest_of(&claimed, evidence);
     let has: Vec<bool> = claimed.iter().map(|stem| there.contains(stem)).collect();
     let predicate = plain(claim)
         .find(|(_, word)| TO_BE.contains(&word.as_str()))
@@ -125,7 +125,11 @@ fn listed(list: &str, word: &str) -> bool {
 }
 
 /// The sentence of the evidence that shares most words with the claim.
-fn nearest<'a>(claimed: &[String], evidence: &'a str) -> &'a str {
+pub(super) fn nearest<'a>(claim: &str, evidence: &'a str) -> &'a str {
+    nearest_of(&stems(claim), evidence)
+}
+
+fn nearest_of<'a>(claimed: &[String], evidence: &'a str) -> &'a str {
     let shared = |sentence: &str| {
         let own: HashSet<String> = stems(sentence).into_iter().collect();
         own.iter().filter(|stem| claimed.contains(stem)).count()
