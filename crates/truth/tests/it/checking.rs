@@ -60,6 +60,9 @@ async fn what_the_source_says_is_supported_and_what_it_does_not_say_is_not() {
             "{checked:?}"
         );
     }
+    let denied = "The lighthouse on the north cape was not built by Anna Keller.";
+    let checked = checker.check(denied, 0, &all).await.unwrap();
+    assert_eq!(checked.verdict, Verdict::Contradicted, "{checked:?}");
     let elsewhere = checker.check("Mercury boils at 357 degrees.", 0, &all).await.unwrap();
     assert_eq!(elsewhere.verdict, Verdict::NotEnough, "{elsewhere:?}");
 }
