@@ -11,7 +11,7 @@
 //! ```
 //!
 //! Keys and values are f32, f16, or bytes: whole numbers n of a head at one position under one scale s, so that what is
-//! stored is never written again. There dot and e[p] above are of n, and s comes in once:
+//! stored is never written again. There `dot` and `e[p]` above are of n, and s comes in once:
 //!
 //! ```text
 //! score[p] = scale * (s_k[p] * dot)       out[d] = (1 / sum) * acc, acc = fma(s_v[p] * e[p], n_v[p][d], acc)
