@@ -218,42 +218,60 @@ pub(super) fn fused<L: Tile, Q: Quant, const N: usize>(group: &[u8], acts: &Inte
     rows(acc)
 }
 
-/// N tokens by one group of float weights; `x` holds their rows of `cols`, one after another.
+/// N tokens by G groups of float weights side by side; `x` holds their rows of `cols`, one after another. A row's products are
+/// summed one after another, whatever stands beside it; several groups are for few tokens, whose products would wait for each
+/// other.
 #[inline(always)]
-pub(super) fn float<L: Tile, const N: usize>(format: Format, group: &[u8], x: &[f32], cols: usize) -> [[f32; 16]; N] {
+pub(super) fn float<L: Tile, const G: usize, const N: usize>(
+    format: Format,
+    groups: [&[u8]; G],
+    x: &[f32],
+    cols: usize,
+) -> [[[f32; ROWS]; N]; G] {
     match format {
-        Format::F32 => float_as::<L, N, 4>(false, group, x, cols),
-        Format::F16 => float_as::<L, N, 2>(true, group, x, cols),
-        _ => float_as::<L, N, 2>(false, group, x, cols),
+        Format::F32 => float_as::<L, G, N, 4>(false, groups, x, cols),
+        Format::F16 => float_as::<L, G, N, 2>(true, groups, x, cols),
+        _ => float_as::<L, G, N, 2>(false, groups, x, cols),
     }
 }
 
 /// Weights of SIZE bytes, of 2 either f16 or bf16.
 #[inline(always)]
-fn float_as<L: Tile, const N: usize, const SIZE: usize>(
+fn float_as<L: Tile, const G: usize, const N: usize, const SIZE: usize>(
     half: bool,
-    group: &[u8],
+    groups: [&[u8]; G],
     x: &[f32],
     cols: usize,
-) -> [[f32; 16]; N] {
-    assert!(
-        x.len() >= N * cols && group.len() == cols * ROWS * SIZE,
-        "N rows of inputs, a line of weights for each"
-    );
-    let mut acc = [L::splat(0.0); N];
+) -> [[[f32; ROWS]; N]; G] {
+    let mut lines = [std::ptr::null(); G];
+    for j in 0..G {
+        assert!(
+            x.len() >= N * cols && groups[j].len() == cols * ROWS * SIZE,
+            "N rows of inputs, a line of weights for each"
+        );
+        lines[j] = groups[j].as_ptr();
+    }
+    let mut acc = [[L::splat(0.0); N]; G];
     for k in 0..cols {
-        // SAFETY: line k holds ROWS weights of SIZE bytes, and each of the N rows holds `cols` inputs (asserted).
-        unsafe {
-            let line = group.as_ptr().add(k * ROWS * SIZE);
-            let w = match (SIZE, half) {
-                (4, _) => L::float32(line),
-                (_, true) => L::halves(line),
-                _ => L::brains(line),
-            };
-            for t in 0..N {
-                acc[t] = w.fma(L::splat(*x.as_ptr().add(t * cols + k)), acc[t]);
+        for j in 0..G {
+            // SAFETY: line k holds ROWS weights of SIZE bytes, and each of the N rows holds `cols` inputs (asserted).
+            unsafe {
+                let line = lines[j].add(k * ROWS * SIZE);
+                ahead::<L>(line, ROWS * SIZE);
+                let w = match (SIZE, half) {
+                    (4, _) => L::float32(line),
+                    (_, true) => L::halves(line),
+                    _ => L::brains(line),
+                };
+                for t in 0..N {
+                    acc[j][t] = w.fma(L::splat(*x.as_ptr().add(t * cols + k)), acc[j][t]);
+                }
             }
         }
     }
-    rows(acc)
+    let mut out = [[[0.0; ROWS]; N]; G];
+    for j in 0..G {
+        out[j] = rows(acc[j]);
+    }
+    out
 }

@@ -30,6 +30,8 @@ const SPLIT_FROM: usize = 64;
 const AMX_TASK_TOKENS: usize = 256;
 /// A decode task reads at least about this much.
 const TASK_BYTES: usize = 16 << 10;
+/// Groups of floats that one token is multiplied with side by side.
+const FLOAT_GROUPS: usize = 2;
 
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 macro_rules! path {
@@ -65,13 +67,13 @@ macro_rules! path {
             }
 
             #[target_feature(enable = $features)]
-            pub(super) fn float<const N: usize>(
+            pub(super) fn float<const G: usize, const N: usize>(
                 format: Format,
-                group: &[u8],
+                groups: [&[u8]; G],
                 x: &[f32],
                 cols: usize,
-            ) -> [[f32; 16]; N] {
-                kernel::float::<L, N>(format, group, x, cols)
+            ) -> [[[f32; 16]; N]; G] {
+                kernel::float::<L, G, N>(format, groups, x, cols)
             }
         }
     };
@@ -119,10 +121,13 @@ struct Plan {
 
 impl Plan {
     /// Ranges of tokens begin at multiples of `tile`.
-    fn new(team: &Team, groups: usize, group_bytes: usize, tokens: usize, (tile, most): (usize, usize)) -> Self {
+    fn new(team: &Team, w: &Weights, tokens: usize, (tile, most): (usize, usize)) -> Self {
+        let groups = w.groups();
         let groups_per_task = if tokens < PANEL_FROM {
             // Enough to outweigh handing out a task; few enough that all threads end together.
-            (TASK_BYTES / group_bytes.max(1)).clamp(1, groups.div_ceil(team.threads() * 4).max(1))
+            let most = groups.div_ceil(team.threads() * 4).max(1);
+            let least = if w.format().is_float() { FLOAT_GROUPS } else { 1 };
+            (TASK_BYTES / w.group(0).len().max(1)).clamp(least.min(most), most)
         } else {
             let each = (groups / (team.threads() * 3)).clamp(PANEL_GROUPS.0, PANEL_GROUPS.1);
             each.next_multiple_of(PANEL_GROUPS.0)
@@ -208,7 +213,7 @@ pub(crate) fn run_on(isa: Isa, team: &Team, x: &Quantized<'_>, layers: &mut [(&m
 }
 
 fn plan(team: &Team, x: &Quantized<'_>, w: &Weights, tile: (usize, usize)) -> Plan {
-    Plan::new(team, w.groups(), w.group(0).len(), x.tokens(), tile)
+    Plan::new(team, w, x.tokens(), tile)
 }
 
 /// Layers of few tokens as one job: every job ends with threads that wait for the last one, and begins with memory
@@ -256,9 +261,7 @@ fn alone(isa: Isa, team: &Team, x: &Quantized<'_>, out: &mut [f32], w: &Weights)
     let plan = plan(team, x, w, (1, TASK_TOKENS));
     if w.format().is_float() {
         plan.run(team, &|groups, first, count| {
-            for g in groups {
-                floats(isa, &outputs, g, x, first, count);
-            }
+            floats(isa, &outputs, groups, x, first, count)
         });
     } else {
         let acts = x.integers_on(isa, team);
@@ -334,27 +337,48 @@ fn integers(isa: Isa, outputs: &Outputs<'_>, groups: Range<usize>, acts: &Intege
     }
 }
 
-/// One task's group of a float layer; nobody else has it for these tokens.
-fn floats(isa: Isa, outputs: &Outputs<'_>, g: usize, x: &Quantized<'_>, first: usize, count: usize) {
+/// One task of a float layer; nobody else has these groups of these tokens.
+fn floats(isa: Isa, outputs: &Outputs<'_>, groups: Range<usize>, x: &Quantized<'_>, first: usize, count: usize) {
     let w = outputs.w;
     // SAFETY: as said.
-    let store = |first, results: &[[f32; ROWS]]| unsafe { outputs.store(g, first, results) };
-    let (group, cols, format) = (w.group(g), w.cols(), w.format());
+    let store = |g, first, results: &[[f32; ROWS]]| unsafe { outputs.store(g, first, results) };
+    let (cols, format) = (w.cols(), w.format());
     #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
     macro_rules! on {
         ($path:ident) => {{
-            let mut t = first;
-            while t < first + count {
-                let rest = x.floats_from(t);
-                // SAFETY: `isa` says that the processor has these instructions.
-                t += unsafe {
-                    match first + count - t {
-                        1 => store(t, &$path::float::<1>(format, group, rest, cols)),
-                        2 | 3 => store(t, &$path::float::<2>(format, group, rest, cols)),
-                        n if n < $path::FLOAT_TOKENS => store(t, &$path::float::<4>(format, group, rest, cols)),
-                        _ => store(t, &$path::float::<{ $path::FLOAT_TOKENS }>(format, group, rest, cols)),
-                    }
-                };
+            let mut g = groups.start;
+            if count == 1 {
+                while g + FLOAT_GROUPS <= groups.end {
+                    let side_by_side = std::array::from_fn(|j| w.group(g + j));
+                    // SAFETY: `isa` says that the processor has these instructions.
+                    let results =
+                        unsafe { $path::float::<FLOAT_GROUPS, 1>(format, side_by_side, x.floats_from(first), cols) };
+                    results.iter().enumerate().for_each(|(j, one)| {
+                        store(g + j, first, one);
+                    });
+                    g += FLOAT_GROUPS;
+                }
+            }
+            for g in g..groups.end {
+                let (group, mut t) = ([w.group(g)], first);
+                while t < first + count {
+                    let rest = x.floats_from(t);
+                    // SAFETY: as above.
+                    t += unsafe {
+                        match first + count - t {
+                            1 => store(g, t, &$path::float::<1, 1>(format, group, rest, cols)[0]),
+                            2 | 3 => store(g, t, &$path::float::<1, 2>(format, group, rest, cols)[0]),
+                            n if n < $path::FLOAT_TOKENS => {
+                                store(g, t, &$path::float::<1, 4>(format, group, rest, cols)[0])
+                            }
+                            _ => store(
+                                g,
+                                t,
+                                &$path::float::<1, { $path::FLOAT_TOKENS }>(format, group, rest, cols)[0],
+                            ),
+                        }
+                    };
+                }
             }
         }};
     }
@@ -366,8 +390,10 @@ fn floats(isa: Isa, outputs: &Outputs<'_>, g: usize, x: &Quantized<'_>, first: u
         #[cfg(target_arch = "aarch64")]
         Isa::Neon => on!(neon),
         _ => {
-            for t in first..first + count {
-                store(t, &[scalar::float(format, group, &x.floats_from(t)[..cols])]);
+            for g in groups {
+                for t in first..first + count {
+                    store(g, t, &[scalar::float(format, w.group(g), &x.floats_from(t)[..cols])]);
+                }
             }
         }
     }

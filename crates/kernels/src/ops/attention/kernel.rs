@@ -113,8 +113,13 @@ fn attend_stored<L: Lanes, T: Stored>(
 
     let mut scores = vec![f32::NEG_INFINITY; rows * stride];
     let mut acc = vec![0.0; rows * padded];
-    let mut room = vec![0.0; 2 * PAGE_TOKENS * padded];
     let widened = T::NARROW && rows > TILE;
+    let copied = if widened || padded != dim {
+        2 * PAGE_TOKENS * padded
+    } else {
+        0
+    };
+    let mut room = vec![0.0; copied];
 
     // Queries tile by tile, `[dim][TILE]`: one stream to read instead of six.
     let mut queries = vec![[0.0; TILE]; rows.div_ceil(TILE) * dim];
