@@ -1,5 +1,6 @@
-"""The `candor` field of chat completions with the official OpenAI client for Python: quotes, abstentions, receipts."""
+"""The `candor` field of chat completions and responses with the official OpenAI client for Python: quotes, abstentions, receipts."""
 import json
+import time
 
 import openai
 import pytest
@@ -121,3 +122,81 @@ def test_tools_and_schemas_cannot_be_had_together_with_quotes(client, store):
         ask(client, QUESTION, store, response_format={"type": "json_object"})
     with pytest.raises(openai.BadRequestError, match="question"):
         client.chat.completions.create(model=CHAT, messages=[{"role": "user", "content": " "}], extra_body={"candor": {}})
+
+
+def respond(client, text, store, dial=None, **more):
+    sources = [store.id] if store else []
+    return client.responses.create(model=CHAT, input=text, extra_body={"candor": {"dial": dial, "sources": sources}}, **more)
+
+
+def test_a_response_is_made_of_quotes_with_citations_of_their_files(client, store):
+    answer = respond(client, QUESTION, store)
+    assert answer.status == "completed" and "Pharos" in answer.output_text
+    sentence = answer.candor["sentences"][0]
+    assert answer.output_text[sentence["start"]:sentence["end"]] == sentence["text"] and sentence["mark"] == "quoted"
+    citation = answer.output[0].content[0].annotations[0]
+    assert (citation.type, citation.filename, citation.index) == ("file_citation", "lighthouse.txt", sentence["end"])
+    assert text_of(client, citation.file_id)[citation.start:citation.end].decode() == sentence["text"]
+    whole = ask(client, QUESTION, store).candor
+    assert {**answer.candor, "receipt": None} == {**whole, "receipt": None} and answer.candor["receipt"] != whole["receipt"]
+    assert client.responses.retrieve(answer.id).model_dump() == answer.model_dump()
+
+
+def test_a_streamed_response_says_the_same(client, store):
+    whole = respond(client, QUESTION, store)
+    events = list(respond(client, QUESTION, store, stream=True))
+    assert [events[0].type, events[1].type, events[-1].type] == ["response.created", "response.in_progress", "response.completed"]
+    assert "".join(event.delta for event in events if event.type == "response.output_text.delta") == whole.output_text
+    marks = [event.annotation for event in events if event.type == "response.output_text.annotation.added"]
+    assert [mark["filename"] if isinstance(mark, dict) else mark.filename for mark in marks] == ["lighthouse.txt"]
+    last = events[-1].response
+    assert last.candor["sentences"] == whole.candor["sentences"] and last.output_text == whole.output_text
+
+
+def test_a_response_in_the_background_or_from_memory_or_none_says_so(client, store):
+    later = respond(client, QUESTION, store, background=True)
+    for _ in range(100):
+        if later.status not in ("queued", "in_progress"):
+            break
+        time.sleep(0.1)
+        later = client.responses.retrieve(later.id)
+    assert later.status == "completed" and later.candor["outcome"] == "answered"
+    memory = respond(client, "What is the capital of France?", None, temperature=0, max_output_tokens=40)
+    assert all(one["mark"] == "memory" for one in memory.candor["sentences"]) and not memory.output[0].content[0].annotations
+    none = respond(client, "What is the boiling point of mercury?", store, dial=0.1)
+    assert none.candor["outcome"] == "abstained" and none.output_text == none.candor["advice"]
+
+
+def test_a_response_may_refer_to_the_one_before_and_no_model_is_sent_its_quotes(client, store):
+    first = respond(client, "Who saw the fire of the lighthouse of Alexandria?", store)
+    second = respond(client, "And on which island did it stand?", store, previous_response_id=first.id)
+    assert "Pharos" in second.output_text
+    plain = {"model": CHAT, "input": "Say yes.", "temperature": 0, "max_output_tokens": 4}
+    alone, after = client.responses.create(**plain), client.responses.create(**plain, previous_response_id=second.id)
+    assert after.usage.input_tokens == alone.usage.input_tokens and after.output_text == alone.output_text
+
+
+def test_a_kept_response_whose_source_is_gone_says_so(client):
+    store = client.vector_stores.create(name="short-lived")
+    file = client.files.create(file=("keeper.txt", b"The keeper of the light was called Ada Brandt. She had a dog."), purpose="assistants")
+    client.vector_stores.files.create_and_poll(file.id, vector_store_id=store.id)
+    answer = respond(client, "What was the keeper of the light called?", store)
+    assert "Ada Brandt" in answer.output_text and "stale" not in answer.candor["sentences"][0]
+    client.vector_stores.delete(store.id)
+    client.files.delete(file.id)
+    kept = client.responses.retrieve(answer.id).candor
+    assert kept["sentences"][0]["stale"] is True and kept["short"] is None
+    assert kept["sentences"][0]["citations"][0]["stale"] == "gone"
+
+
+def test_responses_refuse_what_quotes_cannot_honour(client, store):
+    function = {"type": "function", "name": "look", "parameters": {"type": "object", "properties": {}}}
+    for more in [{"tools": [function]}, {"tools": [{"type": "file_search", "vector_store_ids": [store.id]}]}, {"top_logprobs": 2},
+                 {"text": {"format": {"type": "json_object"}}}]:
+        with pytest.raises(openai.BadRequestError, match="candor"):
+            client.responses.create(model=CHAT, input=QUESTION, extra_body={"candor": {"sources": [store.id]}}, **more)
+    for candor, says in [({"dial": 2}, "candor.dial"), ({"sources": ["vs_none"]}, "vs_none")]:
+        with pytest.raises(openai.BadRequestError, match=says):
+            client.responses.create(model=CHAT, input="x", extra_body={"candor": candor})
+    with pytest.raises(openai.BadRequestError, match="input"):
+        client.responses.create(model=CHAT, input=" ", extra_body={"candor": {}})

@@ -8,7 +8,7 @@ use candor_catalog::Error;
 use candor_engine::{Generator, Local};
 use candor_model::Precision;
 use candor_store::Store;
-use candor_truth::answer::Calibration;
+use candor_truth::answer::Calibrations;
 use candor_truth::check::Checking;
 use candor_truth::ingest::Importer;
 use candor_truth::receipt::Signer;
@@ -72,16 +72,19 @@ pub(crate) fn intake(context: &Context, library: Library) -> anyhow::Result<Inta
     Ok(Intake::new(library, Arc::new(reader::new()?), folder))
 }
 
-/// The answerer of a command: with the calibration in force and the key of this instance.
+/// The answerer of a command: with the calibrations in force and the key of this instance.
 pub(crate) fn answerer(context: &Context, library: Library, encoders: Arc<Encoders>) -> anyhow::Result<Answerer> {
     let folder = context.made_data_dir()?;
     let signer = Signer::open(&folder.join(KEY))?;
     let answerer = Answerer::new(library, encoders).signed_by(signer);
-    let own = fit(&folder.join(CALIBRATION), Calibration::read, "candor calibrate")?;
-    Ok(match own {
-        Some(own) => answerer.calibrated(own),
-        None => answerer,
-    })
+    Ok(answerer.calibrated(calibrations(context)?))
+}
+
+/// The calibrations in force: one's own, or those that come with the program.
+pub(crate) fn calibrations(context: &Context) -> anyhow::Result<Calibrations> {
+    let path = context.made_data_dir()?.join(CALIBRATION);
+    let own = fit(&path, Calibrations::read, "candor calibrate")?;
+    Ok(own.unwrap_or_else(Calibrations::shipped))
 }
 
 /// The checker of a command: with the fit in force, and the verdict of a language model where one is named. A model that

@@ -39,7 +39,7 @@ impl Bench {
         most: usize,
         step: Box<dyn Fn(usize, usize) + Send + Sync>,
     ) -> anyhow::Result<Self> {
-        let paragraphs: Vec<crate::tasks::xquad::Paragraph> = crate::data::records(data, "xquad/xquad.en")?;
+        let paragraphs: Vec<crate::tasks::grounded::Paragraph> = crate::data::records(data, "xquad/xquad.en")?;
         let home = tempfile::tempdir()?;
         let texts = paragraphs.into_iter().map(|one| (one.title, one.context));
         let library = library(home.path(), texts, embedder, threads).await?;

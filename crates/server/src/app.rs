@@ -4,7 +4,6 @@
 mod addresses;
 mod answers;
 mod conversations;
-mod evidence;
 mod fit;
 mod originals;
 mod prepare;

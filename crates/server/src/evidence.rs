@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 /// Whether what came with an imported answer has the shape of what this server writes; else a sentence.
-pub(super) fn check(candor: &Value) -> Result<(), String> {
+pub(crate) fn check(candor: &Value) -> Result<(), String> {
     let answer: CandorAnswer = serde_json::from_value(candor.clone())
         .map_err(|error| format!("this is not what Candor writes about an answer ({error}); leave it out"))?;
     let known = matches!(answer.outcome.as_str(), "answered" | "abstained")
@@ -24,35 +24,47 @@ pub(super) fn check(candor: &Value) -> Result<(), String> {
         .ok_or_else(|| "it has an outcome or a mark that Candor does not know; leave it out".to_owned())
 }
 
-/// Notes in the messages how their quotes stand: `"stale": "changed"` or `"gone"` in a citation that does not hold,
+/// Whether an answer holds words of sources: quotes, or the names of the nearest ones where it abstained.
+pub(crate) fn from_sources(candor: &Value) -> bool {
+    let sentences = candor["sentences"].as_array().map_or(&[][..], Vec::as_slice);
+    sentences.is_empty() || sentences.iter().any(|sentence| sentence["mark"] != "memory")
+}
+
+/// As `recheck`, for all that the messages hold.
+pub(crate) async fn recheck_all(store: &Store, messages: &mut [Message]) -> Result<(), TruthError> {
+    for candor in messages.iter_mut().filter_map(|message| message.candor.as_mut()) {
+        recheck(store, candor).await?;
+    }
+    Ok(())
+}
+
+/// Notes in an answer how its quotes stand: `"stale": "changed"` or `"gone"` in a citation that does not hold,
 /// `"stale": true` in a sentence that nothing bears out any more. A citation whose words stand elsewhere now leads there
 /// (`"moved"`). A short answer that is no part of a quote that holds is taken away.
-pub(super) async fn recheck(store: &Store, messages: &mut [Message]) -> Result<(), TruthError> {
-    for candor in messages.iter_mut().filter_map(|message| message.candor.as_mut()) {
-        let lines = receipted(store, candor["receipt"].as_str()).await?;
-        for citation in list(candor, "nearest") {
-            judge(store, citation, None).await?;
+pub(crate) async fn recheck(store: &Store, candor: &mut Value) -> Result<(), TruthError> {
+    let lines = receipted(store, candor["receipt"].as_str()).await?;
+    for citation in list(candor, "nearest") {
+        judge(store, citation, None).await?;
+    }
+    let mut short_stands = false;
+    let short = candor["short"].as_str().map(str::to_owned);
+    for (n, sentence) in list(candor, "sentences").enumerate() {
+        let text = sentence["text"].as_str().unwrap_or_default().to_owned();
+        let mark = sentence["mark"].as_str().unwrap_or_default();
+        let (memory, verbatim) = (mark == "memory", matches!(mark, "quoted" | "disputed"));
+        let mut holds = false;
+        for (m, citation) in list(sentence, "citations").enumerate() {
+            let same = !verbatim || citation["quote"].as_str() == Some(&text);
+            let place = lines.get(n).and_then(|line| line.evidence.get(m));
+            holds |= judge(store, citation, place).await? && same;
         }
-        let mut short_stands = false;
-        let short = candor["short"].as_str().map(str::to_owned);
-        for (n, sentence) in list(candor, "sentences").enumerate() {
-            let text = sentence["text"].as_str().unwrap_or_default().to_owned();
-            let mark = sentence["mark"].as_str().unwrap_or_default();
-            let (memory, verbatim) = (mark == "memory", matches!(mark, "quoted" | "disputed"));
-            let mut holds = false;
-            for (m, citation) in list(sentence, "citations").enumerate() {
-                let same = !verbatim || citation["quote"].as_str() == Some(&text);
-                let place = lines.get(n).and_then(|line| line.evidence.get(m));
-                holds |= judge(store, citation, place).await? && same;
-            }
-            if !holds && !memory {
-                sentence["stale"] = json!(true);
-            }
-            short_stands |= holds && short.as_ref().is_some_and(|short| text.contains(short));
+        if !holds && !memory {
+            sentence["stale"] = json!(true);
         }
-        if short.is_some() && !short_stands {
-            candor["short"] = Value::Null;
-        }
+        short_stands |= holds && short.as_ref().is_some_and(|short| text.contains(short));
+    }
+    if short.is_some() && !short_stands {
+        candor["short"] = Value::Null;
     }
     Ok(())
 }
@@ -161,7 +173,7 @@ mod tests {
         };
         store.update_message(&added[0].id, update).await.unwrap();
         let mut messages = store.messages(&id).await.unwrap();
-        recheck(store, &mut messages).await.unwrap();
+        recheck_all(store, &mut messages).await.unwrap();
         messages[0].candor.clone().unwrap()
     }
 

@@ -8,6 +8,7 @@ pub mod app;
 pub mod body;
 mod config;
 mod error;
+mod evidence;
 pub mod files;
 mod guards;
 mod page;

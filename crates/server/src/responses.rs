@@ -11,6 +11,7 @@ mod passages;
 mod search;
 mod store;
 mod stream;
+mod telling;
 mod tools;
 
 use std::sync::Arc;
@@ -19,7 +20,8 @@ use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use axum::{Extension, Json, Router};
-use candor_engine::{EventStream, GenerateRequest, Prompt};
+use candor_engine::{GenerateRequest, Prompt};
+use candor_store::Store;
 use candor_wire::responses::{CreateResponse, DeletedResponse, Item, ItemList, Response as Answer, StreamEvent};
 use serde::Deserialize;
 use tokio::sync::OwnedSemaphorePermit;
@@ -30,8 +32,10 @@ use self::check::Checked;
 use self::output::Output;
 use self::search::Searched;
 pub use self::store::{Memory, ResponseStore, Stored};
+use self::telling::Telling;
+use crate::api::grounded::Grounded;
 use crate::body::Body;
-use crate::{ApiError, App};
+use crate::{ApiError, App, evidence};
 
 /// What the routes share: where responses are kept, and which are being made in the background.
 #[derive(Clone)]
@@ -66,7 +70,7 @@ pub fn routes() -> Router<App> {
 struct Made {
     answer: Answer,
     input: Vec<Item>,
-    events: EventStream,
+    events: Telling,
     single_call: bool,
     /// What was found in files.
     searched: Option<Arc<Searched>>,
@@ -99,6 +103,10 @@ pub(crate) async fn create(
     let store = shared.store(&app);
     context::resolve(&*store, &mut checked).await?; // 404 for an item that is not there
     let mut messages = context::messages(&*store, &checked).await?; // 404 for a response that is not there
+    let grounded = match checked.candor.take() {
+        Some(candor) => Some(Grounded::new(&app, candor, "input", &messages).await?), // 400 for a vector store
+        None => None,
+    };
     let searched = match &checked.search {
         Some(wanted) => {
             let found = search::run(&app, wanted, &checked, &messages, &*model).await?; // 404 for a vector store
@@ -130,12 +138,15 @@ pub(crate) async fn create(
         store,
         _permit: permit,
     };
-    if background {
-        let events = context::later(model, request);
-        return Ok(Json(shared.running.start(made(events)).await?).into_response());
-    }
-    let events = model.generate(request).await?; // dropping the response cancels the work
+    let events = match grounded {
+        Some(grounded) => telling::quotes(grounded, model, request),
+        None if background => telling::later(model, request),
+        None => telling::now(model.generate(request).await?), // dropping the response cancels the work
+    };
     let made = made(events);
+    if background {
+        return Ok(Json(shared.running.start(made).await?).into_response());
+    }
     if stream {
         return Ok(stream::respond(&app, made));
     }
@@ -147,8 +158,8 @@ async fn whole(mut made: Made) -> Result<Answer, ApiError> {
     let mut output = Output::new(made.answer, made.single_call).after(made.searched);
     let mut events = output.begin();
     events.clear();
-    while let Some(event) = futures::StreamExt::next(&mut made.events).await {
-        output.event(event?, &mut events);
+    while let Some(told) = futures::StreamExt::next(&mut made.events).await {
+        output.told(told?, &mut events);
         events.clear();
     }
     let answer = output.end(&mut events);
@@ -183,7 +194,11 @@ pub(crate) async fn fetch(
             "a stored response is sent whole; leave `stream` out",
         ));
     }
-    Ok(Json(stored(&app, &shared, &id).await?.response))
+    let mut response = stored(&app, &shared, &id).await?.response;
+    if let (Some(candor), Some(store)) = (&mut response.candor, app.extension::<Store>()) {
+        evidence::recheck(store, candor).await?;
+    }
+    Ok(Json(response))
 }
 
 /// Deletes a stored response.

@@ -1,6 +1,7 @@
 //! Measures retrieval; `runs/truth/measure.py` runs it beside a Python stack and explains the figures. Prints JSON.
 //!
 //!     measure quality MODEL PARAGRAPHS.jsonl           recall and nDCG of each stage on span questions
+//!     measure signals MODEL PARAGRAPHS.jsonl           what the reranker goes by, for `runs/truth/rerank.py`
 //!     measure ingest MODEL|- FOLDER HOME               seconds to import a folder, with vectors or without
 //!     measure fill FOLDER HOME                         imports with made-up vectors, for `latency`
 //!     measure latency MODEL HOME QUESTIONS.txt         milliseconds of a question, stage by stage
@@ -19,7 +20,8 @@ use candor_kernels::team::Team;
 use candor_model::PairEncoder;
 use candor_store::{NewSource, NewText, Store};
 use candor_truth::ingest::Importer;
-use candor_truth::{Embedder, Index, Library, PlainText, Query, Stages};
+use candor_truth::rerank::{READ, rerank, signals};
+use candor_truth::{Embedder, Encoders, Index, Library, PlainText, Query, Stages};
 use candor_wire::chat::{Message, Tool};
 use serde_json::{Value, json};
 
@@ -29,12 +31,13 @@ async fn main() {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let result = match words[..] {
         ["quality", model, paragraphs] => quality(model, paragraphs).await,
+        ["signals", model, paragraphs] => signals_of(model, paragraphs).await,
         ["ingest", model, folder, home] => ingest(embedder(model), folder, home).await,
         ["fill", folder, home] => ingest(Some(Embedder::new(Arc::new(MadeUp)).unwrap()), folder, home).await,
         ["encode", model, weights, paragraphs] => encode(model, Path::new(weights), paragraphs).await,
         ["latency", model, home, questions] => latency(model, home, questions).await,
         _ => {
-            json!({ "error": "quality MODEL FILE | encode MODEL WEIGHTS FILE | ingest MODEL|- FOLDER HOME | fill FOLDER HOME | latency MODEL HOME FILE" })
+            json!({ "error": "quality MODEL FILE | signals MODEL FILE | encode MODEL WEIGHTS FILE | ingest MODEL|- FOLDER HOME | fill FOLDER HOME | latency MODEL HOME FILE" })
         }
     };
     println!("{result}");
@@ -71,9 +74,9 @@ async fn library(home: &Path, embedder: Option<Embedder>) -> Library {
     }
 }
 
-async fn quality(model: &str, paragraphs: &str) -> Value {
-    let home = tempfile::tempdir().unwrap();
-    let library = library(home.path(), embedder(model)).await;
+/// A library of paragraphs, each a source named by its number, and its questions with the number of theirs.
+async fn paragraphs_of(home: &Path, model: &str, paragraphs: &str) -> (Library, Vec<(String, String)>) {
+    let library = library(home, embedder(model)).await;
     let mut questions = Vec::new();
     let text = std::fs::read_to_string(paragraphs).unwrap();
     for (n, line) in text.lines().enumerate() {
@@ -94,11 +97,40 @@ async fn quality(model: &str, paragraphs: &str) -> Value {
     }
     let embedder = library.embedder.as_ref();
     library.index.sync(&library.store, embedder, &|_| {}).await.unwrap();
+    (library, questions)
+}
+
+/// For each question the signals of the passages that were found and whether each is the right one, as lines of JSON.
+async fn signals_of(model: &str, paragraphs: &str) -> Value {
+    let home = tempfile::tempdir().unwrap();
+    let (library, questions) = paragraphs_of(home.path(), model, paragraphs).await;
+    let encoders = Encoders::new(threads());
+    for (gold, text) in &questions {
+        let query = Query {
+            text: text.clone(),
+            limit: READ,
+            ..Query::default()
+        };
+        let found = library.search(&query).await.unwrap();
+        let right: Vec<bool> = found.iter().map(|one| one.source.name == *gold).collect();
+        println!(
+            "{}",
+            json!({ "right": right, "signals": signals(&encoders, text, &found).unwrap() })
+        );
+    }
+    json!({ "questions": questions.len() })
+}
+
+async fn quality(model: &str, paragraphs: &str) -> Value {
+    let home = tempfile::tempdir().unwrap();
+    let (library, questions) = paragraphs_of(home.path(), model, paragraphs).await;
+    let encoders = Encoders::new(threads());
     let mut result = json!({ "questions": questions.len(), "passages": library.index.size().passages });
     for (name, stages) in [
         ("words", Stages::Words),
         ("meaning", Stages::Meaning),
         ("fused", Stages::Fused),
+        ("reranked", Stages::Best),
     ] {
         let (mut first, mut five, mut gain) = (0, 0, 0.0);
         for (gold, text) in &questions {
@@ -109,7 +141,10 @@ async fn quality(model: &str, paragraphs: &str) -> Value {
                 ..Query::default()
             };
             let mut seen = HashSet::new();
-            let found = library.search(&query).await.unwrap();
+            let mut found = library.search(&query).await.unwrap();
+            if name == "reranked" {
+                found = rerank(&encoders, text, found).await.unwrap();
+            }
             let mut paragraphs = found.iter().filter(|one| seen.insert(one.source.name.clone()));
             let rank = paragraphs.position(|one| one.source.name == *gold);
             first += usize::from(rank == Some(0));
@@ -194,6 +229,7 @@ async fn latency(model: &str, home: &str, questions: &str) -> Value {
         ("words", Stages::Words),
         ("meaning", Stages::Meaning),
         ("fused", Stages::Fused),
+        ("reranked", Stages::Best),
     ] {
         let mut times = Vec::new();
         for (n, text) in questions.lines().chain(questions.lines().take(20)).enumerate() {

@@ -15,6 +15,7 @@ mod passages;
 mod quote;
 pub mod reading;
 pub mod receipt;
+pub mod rerank;
 mod retrieve;
 mod scoring;
 mod sentences;

@@ -1,5 +1,5 @@
 //! Finding passages: by words (BM25) and by meaning (vectors), fused by reciprocal rank (Cormack, Clarke and Büttcher 2009:
-//! the sum of 1 / (60 + rank)). A reranker comes after this, in a file of its own.
+//! the sum of 1 / (60 + rank)). `rerank` comes after this.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::error::blocking;
 use crate::index::TextSet;
 use crate::passages::Layout;
-use crate::words::is_cjk;
+use crate::words::mostly_cjk;
 use crate::{Embedder, Evidence, Index, Quote, TruthError};
 
 /// The constant of reciprocal-rank fusion.
@@ -39,9 +39,8 @@ pub enum Stages {
 impl Stages {
     /// The same, with `Best` settled for this question.
     fn for_question(self, text: &str) -> Self {
-        let letters = || text.chars().filter(|c| c.is_alphabetic());
         match self {
-            Self::Best if 2 * letters().filter(|c| is_cjk(*c)).count() > letters().count() => Self::Words,
+            Self::Best if mostly_cjk(text) => Self::Words,
             Self::Best => Self::Fused,
             settled => settled,
         }
@@ -302,6 +301,7 @@ mod tests {
             Stages::Best.for_question("What does 灯塔 mean, and who built it?"),
             Stages::Fused
         );
+        assert_eq!(Stages::Best.for_question("Kubernetes 是什么？"), Stages::Words);
         assert_eq!(Stages::Best.for_question("1874?"), Stages::Fused);
         assert_eq!(Stages::Meaning.for_question("灯塔"), Stages::Meaning);
     }

@@ -20,6 +20,14 @@ pub(crate) fn is_cjk(c: char) -> bool {
     is_han(c) || matches!(c, '\u{3040}'..='\u{30ff}' | '\u{31f0}'..='\u{31ff}' | '\u{ac00}'..='\u{d7af}')
 }
 
+/// Whether most of a text is in such a script, a letter of it counted as six tenths of a word: what tells a question in
+/// Chinese, also one that names things in Latin letters.
+pub(crate) fn mostly_cjk(text: &str) -> bool {
+    let parts = text.split(|c: char| !c.is_alphabetic() || is_cjk(c));
+    let words = parts.filter(|word| !word.is_empty()).count();
+    6 * text.chars().filter(|c| is_cjk(*c)).count() > 10 * words
+}
+
 fn is_han(c: char) -> bool {
     matches!(c, '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{323af}')
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use crate::candor::{CandorAnswer, CandorRequest};
 use crate::vector_stores::{Filter, RankingOptions};
 pub use event::{Logprob, StreamEvent, TopLogprob};
 pub use item::{
@@ -79,6 +80,9 @@ pub struct CreateResponse {
     /// Log-probabilities of this many best tokens.
     #[schema(minimum = 0, maximum = 20)]
     pub top_logprobs: Option<i64>,
+    /// Answer with sentences of sources, or from the model's memory with how sure that is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub candor: Option<CandorRequest>,
     /// Not supported: use `previous_response_id`.
     #[schema(value_type = Option<Object>)]
     pub conversation: Option<Value>,
@@ -269,6 +273,11 @@ pub struct Response {
     pub prompt_cache_key: Option<String>,
     /// The request's.
     pub user: Option<String>,
+    /// How the answer came about, where `candor` was asked for. Of a stored response its quotes are compared with their
+    /// sources again: a citation that does not hold any more has `stale`, `changed` or `gone`, and its sentence `stale: true`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<CandorAnswer>, nullable = false)]
+    pub candor: Option<Value>,
 }
 
 /// Why a response is incomplete.

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use candor_eval::scores;
 use candor_store::SourceFilter;
-use candor_truth::answer::{Calibration, Dial, Known};
+use candor_truth::answer::{Calibration, Calibrations, Dial, FEWEST, Known, Language, TooFew};
 use candor_truth::{Answerer, Encoders, Question};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -34,7 +34,8 @@ The file has one question a line, with its answers as they stand in the sources,
 answer it (a third of such questions is a good share):
   {\"question\": \"When is the rent due?\", \"answer\": [\"the first of each month\", \"1 May\"]}
   {\"question\": \"Who is the landlord's dentist?\", \"answer\": null}
-An answer counts as right where the sentence that is quoted holds one of them, word for word.")]
+An answer counts as right where the sentence that is quoted holds one of them, word for word. Questions in English and in
+Chinese are fitted by themselves; a language with too few of them keeps the calibration in force.")]
 pub(crate) struct Calibrate {
     /// Questions with their answers, one JSON object a line; - is stdin
     #[arg(value_name = "FILE", required_unless_present = "reset")]
@@ -78,9 +79,10 @@ fn answers<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Stri
     })
 }
 
-/// What a calibration would do with the questions, each judged by a fit on others.
+/// What a calibration would do with the questions of a language, each judged by a fit on others.
 #[derive(Debug, serde::Serialize)]
 struct Outlook {
+    language: Language,
     questions: usize,
     answerable: usize,
     /// Of the sentences that would be quoted first, dial off, over the answerable questions.
@@ -121,9 +123,33 @@ impl Calibrate {
         let name = file
             .file_name()
             .map_or("questions".into(), |name| name.to_string_lossy());
-        let shipped = Calibration::shipped();
-        let fitted = shipped.refit(&known, &format!("{} questions of {name}", known.len()))?;
-        let outlook = outlook(&shipped, &fitted, &known, &labelled);
+        let mut fitted = library::calibrations(context)?;
+        let shipped = Calibrations::shipped();
+        let mut outlooks = Vec::new();
+        let mut too_few = Vec::new();
+        for language in Language::ALL {
+            let (labelled, known): (Vec<&Labelled>, Vec<Known>) = labelled
+                .iter()
+                .zip(&known)
+                .filter(|(one, _)| Language::of(&one.question) == language)
+                .map(|(one, known)| (one, known.clone()))
+                .unzip();
+            if known.len() < FEWEST {
+                too_few.push((language, known.len()));
+                continue;
+            }
+            let what = format!("{} {} questions of {name}", known.len(), language.name());
+            let own = shipped.by(language).refit(&known, &what)?;
+            outlooks.push(outlook(language, shipped.by(language), &own, &known, &labelled));
+            fitted.put(language, own);
+        }
+        if outlooks.is_empty() {
+            return Err(TooFew {
+                given: too_few.iter().map(|(_, given)| *given).max().unwrap_or(0),
+            }
+            .into());
+        }
+        too_few.retain(|(_, given)| *given > 0);
         if !self.dry_run {
             let new = path.with_extension("new");
             std::fs::write(&new, serde_json::to_vec(&fitted)?)
@@ -131,8 +157,22 @@ impl Calibrate {
                 .with_context(|| format!("{} cannot be written", path.display()))?;
         }
         match self.json {
-            true => print(&format!("{}\n", serde_json::to_string_pretty(&outlook)?))?,
-            false => print(&shown(&outlook, self.dry_run, Style::for_stdout()))?,
+            true => print(&format!("{}\n", serde_json::to_string_pretty(&outlooks)?))?,
+            false => {
+                let style = Style::for_stdout();
+                outlooks.iter().try_for_each(|one| print(&shown(one, style)))?;
+                for (language, given) in too_few {
+                    let few = format!(
+                        "{given} questions in {} are too few and change nothing.",
+                        language.name()
+                    );
+                    print(&format!("{}\n\n", style.yellow(&few)))?;
+                }
+                print(match self.dry_run {
+                    true => "Nothing was changed (--dry-run).\n",
+                    false => "In force for ask, serve and mcp; `candor calibrate --reset` goes back.\n",
+                })?;
+            }
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -205,7 +245,13 @@ fn read(file: &Path) -> anyhow::Result<Vec<Labelled>> {
     Ok(all)
 }
 
-fn outlook(shipped: &Calibration, fitted: &Calibration, known: &[Known], labelled: &[Labelled]) -> Outlook {
+fn outlook(
+    language: Language,
+    shipped: &Calibration,
+    fitted: &Calibration,
+    known: &[Known],
+    labelled: &[&Labelled],
+) -> Outlook {
     let points: Vec<(f64, bool)> = fitted.points.iter().map(|(p, right)| (f64::from(*p), *right)).collect();
     let before: Vec<(f64, bool)> = known
         .iter()
@@ -230,6 +276,7 @@ fn outlook(shipped: &Calibration, fitted: &Calibration, known: &[Known], labelle
         }
     };
     Outlook {
+        language,
         questions: labelled.len(),
         answerable,
         right: share(points.iter().filter(|(_, right)| *right).count(), answerable),
@@ -239,12 +286,13 @@ fn outlook(shipped: &Calibration, fitted: &Calibration, known: &[Known], labelle
     }
 }
 
-fn shown(outlook: &Outlook, dry: bool, style: Style) -> String {
+fn shown(outlook: &Outlook, style: Style) -> String {
     let mut text = String::new();
     let _ = writeln!(
         text,
-        "{} questions, {} of which the sources answer; the sentence that is quoted holds the answer of {:.0}% of those.",
+        "{} questions in {}, {} of which the sources answer; the sentence that is quoted holds the answer of {:.0}% of those.",
         outlook.questions,
+        outlook.language.name(),
         outlook.answerable,
         outlook.right * 100.0
     );
@@ -285,14 +333,7 @@ fn shown(outlook: &Outlook, dry: bool, style: Style) -> String {
             )
         );
     }
-    let _ = writeln!(
-        text,
-        "\n{}",
-        match dry {
-            true => "Nothing was changed (--dry-run).",
-            false => "In force for ask, serve and mcp; `candor calibrate --reset` goes back.",
-        }
-    );
+    text.push('\n');
     text
 }
 

@@ -7,7 +7,8 @@ use anyhow::Context as _;
 use candor_eval::bench::Bench;
 use candor_eval::plots;
 use candor_eval::report::Report;
-use candor_eval::tasks::{claims, closed_book, halueval, phrased, truthfulqa, xquad};
+use candor_eval::tasks::grounded::{self, Set};
+use candor_eval::tasks::{claims, closed_book, halueval, phrased, truthfulqa};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -26,21 +27,22 @@ Examples:
   candor eval xquad --data ../shared/data
   candor eval xquad --data ../shared/data --language zh --every 4
   candor eval xquad --data ../shared/data --beside smollm2-135m-instruct
+  candor eval cmrc --data ../shared/data
   candor eval claims --data ../shared/data --json > claims.json
   candor eval claims --data ../shared/data --beside smollm2-135m-instruct --fit checking.json
   candor eval truth --data ../shared/data --most 200 --plots ./plots
 
-XQuAD: every question is asked with its passage among the sources and with its passage taken away; what is fitted is
-fitted on other articles than those it is judged on, in five folds. Claims: fitted on dev splits, judged on test splits.")]
+XQuAD and the like: every question is asked with its passage among the sources and with its passage taken away; what is
+fitted is fitted on other articles than those it is judged on, in five folds. Claims: fitted on dev splits, judged on test splits.")]
 pub(crate) struct Eval {
     /// What to measure
     task: Task,
     /// The folder of data sets
     #[arg(long, value_name = "DIR", default_value = "../shared/data")]
     data: PathBuf,
-    /// The language of the questions
+    /// The language of the questions of `xquad`
     #[arg(long, value_name = "LANGUAGE", default_value = "en")]
-    language: String,
+    language: Language,
     /// Only every so many questions
     #[arg(long, value_name = "N", default_value_t = 1)]
     every: usize,
@@ -56,10 +58,10 @@ pub(crate) struct Eval {
     /// Draw reliability, and risk against coverage, into this folder
     #[arg(long, value_name = "DIR")]
     plots: Option<PathBuf>,
-    /// Write every answer of `xquad` or `phrased` here, one JSON object a line, to be read
+    /// Write every answer of grounded questions or `phrased` here, one JSON object a line, to be read
     #[arg(long, value_name = "FILE")]
     answers: Option<PathBuf>,
-    /// Write what was fitted here: for `xquad` and `closed-book` how sure answers are, for `claims` how they are judged, with
+    /// Write what was fitted here: for `xquad`, `chinese` and `closed-book` how sure answers are, for `claims` how they are judged, with
     /// the mix of the model that stands beside
     #[arg(long, value_name = "FILE")]
     fit: Option<PathBuf>,
@@ -71,9 +73,23 @@ pub(crate) struct Eval {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Language {
+    En,
+    Zh,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Task {
     /// XQuAD: questions over paragraphs of Wikipedia
     Xquad,
+    /// CMRC 2018: Chinese questions, as the program answers them
+    Cmrc,
+    /// What Chinese confidences are fitted on: XQuAD and the trial part of CMRC 2018
+    Chinese,
+    /// ExpMRC: questions over other paragraphs of Wikipedia, as the program answers them
+    Expmrc,
+    /// FairytaleQA: questions over stories, as the program answers them
+    Fairytales,
     /// FEVER-symmetric and WiCE: claims with evidence
     Claims,
     /// NQ-open and SelfAware: questions that no source at hand answers
@@ -98,6 +114,9 @@ impl Eval {
         let tasks = match self.task {
             Task::Truth => vec![
                 Task::Xquad,
+                Task::Expmrc,
+                Task::Cmrc,
+                Task::Fairytales,
                 Task::ClosedBook,
                 Task::Truthfulqa,
                 Task::Halueval,
@@ -106,6 +125,13 @@ impl Eval {
             ],
             one => vec![one],
         };
+        let fits = |task: &Task| match self.set(*task) {
+            Some(set) => set.fitted,
+            None => matches!(task, Task::ClosedBook | Task::Claims),
+        };
+        if self.fit.is_some() && !tasks.iter().any(fits) {
+            anyhow::bail!("this task fits nothing; --fit goes with xquad, chinese, closed-book and claims");
+        }
         let mut reports = Vec::new();
         let mut fitted = String::new();
         for task in tasks {
@@ -128,6 +154,19 @@ impl Eval {
         Ok(ExitCode::SUCCESS)
     }
 
+    /// The questions of a task of grounded questions.
+    fn set(&self, task: Task) -> Option<Set> {
+        Some(match (task, self.language) {
+            (Task::Xquad, Language::En) => Set::XQUAD_EN,
+            (Task::Xquad, Language::Zh) => Set::XQUAD_ZH,
+            (Task::Cmrc, _) => Set::CMRC,
+            (Task::Chinese, _) => Set::CHINESE,
+            (Task::Expmrc, _) => Set::EXPMRC,
+            (Task::Fairytales, _) => Set::FAIRYTALES,
+            _ => return None,
+        })
+    }
+
     async fn one(&self, context: &Context, task: Task, fitted: &mut String) -> anyhow::Result<Vec<Report>> {
         let bar = bar();
         let shown = bar.clone();
@@ -138,7 +177,8 @@ impl Eval {
         let threads = open::threads(context, &self.engine);
         let beside = match (&self.beside, task) {
             (Some(name), _) => Some(name.as_str()),
-            (None, Task::Xquad | Task::Claims) if self.task != Task::Truth => None,
+            (None, Task::Claims) if self.task != Task::Truth => None,
+            (None, task) if self.set(task).is_some() && (self.task != Task::Truth || task != Task::Xquad) => None,
             (None, _) => Some(MODEL),
         };
         let model = match beside {
@@ -146,7 +186,8 @@ impl Eval {
             None => None,
         };
         let bench = match (&model, task) {
-            (None, _) | (_, Task::Xquad) => None,
+            (None, _) => None,
+            (_, task) if self.set(task).is_some() => None,
             (Some(model), _) => {
                 let embedder = library::embedder(context, &self.engine).await?;
                 let step = Box::new(step.clone());
@@ -154,16 +195,18 @@ impl Eval {
             }
         };
         let reports = match (task, &bench) {
-            (Task::Xquad, _) => {
+            (task, _) if let Some(set) = self.set(task) => {
                 let embedder = library::embedder(context, &self.engine).await?;
-                let options = xquad::Options {
-                    language: self.language.clone(),
+                let options = grounded::Options {
+                    set,
                     every: self.every,
                     answers: self.answers.clone(),
                     beside_every: self.beside_every,
                 };
-                let (report, fit) = xquad::run(&self.data, embedder, threads, model, &options, &step).await?;
-                *fitted = serde_json::to_string(&fit)?;
+                let (report, fit) = grounded::run(&self.data, embedder, threads, model, &options, &step).await?;
+                if let Some(fit) = fit {
+                    *fitted = serde_json::to_string(&fit)?;
+                }
                 vec![report]
             }
             (Task::ClosedBook, Some(bench)) => {

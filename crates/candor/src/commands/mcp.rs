@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use candor_store::SourceFilter;
 use candor_truth::answer::Dial;
+use candor_truth::rerank::{READ, rerank};
 use candor_truth::{Answerer, Checker, Encoders, Query, Question};
 use clap::Args;
 use rmcp::model::{
@@ -113,12 +114,16 @@ impl Tools {
         match name {
             "search_sources" => {
                 let Search { query, limit } = arguments_of(arguments)?;
+                let limit = limit.unwrap_or(5).clamp(1, MOST_PASSAGES);
                 let query = Query {
                     text: query,
-                    limit: limit.unwrap_or(5).clamp(1, MOST_PASSAGES),
+                    limit: limit.max(READ),
                     ..Query::default()
                 };
                 let found = self.answerer.library.search(&query).await.map_err(Failure::tool)?;
+                let ranked = rerank(&self.answerer.encoders, &query.text, found).await;
+                let mut found = ranked.map_err(Failure::tool)?;
+                found.truncate(limit);
                 Ok(json!({ "passages": serde_json::to_value(found).map_err(Failure::tool)? }))
             }
             "ask" => {

@@ -5,12 +5,13 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use candor_store::SourceFilter;
-use candor_truth::{Found, Query, Stages};
+use candor_truth::rerank::{READ, rerank};
+use candor_truth::{Encoders, Found, Query, Stages};
 use clap::Args;
 
 use crate::context::Context;
 use crate::library;
-use crate::open::EngineArgs;
+use crate::open::{self, EngineArgs};
 use crate::terminal::{Style, print, printable};
 
 /// Find passages in the sources, by words and by meaning
@@ -82,9 +83,10 @@ impl Search {
             language: self.language.clone(),
             ..SourceFilter::default()
         };
+        let by_one_way = self.words || self.meaning;
         let query = Query {
             text: self.query.join(" "),
-            limit: self.limit,
+            limit: if by_one_way { self.limit } else { self.limit.max(READ) },
             filter,
             stages: match (self.words, self.meaning) {
                 (true, _) => Stages::Words,
@@ -92,7 +94,13 @@ impl Search {
                 _ => Stages::Best,
             },
         };
-        Ok(library.search(&query).await?)
+        let mut found = library.search(&query).await?;
+        if !by_one_way {
+            let encoders = Encoders::new(open::threads(context, &self.engine));
+            found = rerank(&encoders, &query.text, found).await?;
+            found.truncate(self.limit);
+        }
+        Ok(found)
     }
 }
 

@@ -153,6 +153,11 @@ fn confidences_are_fitted_to_own_questions_and_back() {
     );
     let dry = json(&calibrate(8, &["--dry-run", "--json"]).out);
     assert_eq!(
+        (dry.as_array().unwrap().len(), dry[0]["language"].as_str()),
+        (1, Some("english"))
+    );
+    let dry = &dry[0];
+    assert_eq!(
         (dry["questions"].as_u64(), dry["answerable"].as_u64()),
         (Some(40), Some(32))
     );

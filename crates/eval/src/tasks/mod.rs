@@ -2,7 +2,7 @@
 
 pub mod claims;
 pub mod closed_book;
+pub mod grounded;
 pub mod halueval;
 pub mod phrased;
 pub mod truthfulqa;
-pub mod xquad;

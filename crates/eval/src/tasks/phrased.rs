@@ -11,7 +11,7 @@ use crate::bench::Bench;
 use crate::data::records;
 use crate::report::Report;
 use crate::scores;
-use crate::tasks::xquad::Paragraph;
+use crate::tasks::grounded::Paragraph;
 
 /// Runs the task; `answers` is where every answer is written down, one JSON object a line.
 ///

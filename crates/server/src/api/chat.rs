@@ -73,7 +73,7 @@ pub(super) async fn chat(
                 );
                 return Err(ApiError::param(*param, message));
             }
-            Some(Grounded::new(&app, candor, &request.messages).await?)
+            Some(Grounded::new(&app, candor, "messages", &request.messages).await?)
         }
         None => None,
     };

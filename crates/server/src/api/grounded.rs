@@ -1,5 +1,5 @@
-//! Chat completions with a `candor` field: the answer is made of quotes from the sources, or comes from the model's memory
-//! where there are none, and says so. `truth` decides; this is only the shape.
+//! Requests with a `candor` field: the answer is made of quotes from the sources, or comes from the model's memory where
+//! there are none, and says so. `truth` decides; this is only the shape, and that of chat completions.
 
 use std::sync::Arc;
 
@@ -35,8 +35,13 @@ pub(crate) struct Grounded {
 }
 
 impl Grounded {
-    /// Checks the request.
-    pub(crate) async fn new(app: &App, request: CandorRequest, messages: &[Message]) -> Result<Self, ApiError> {
+    /// Checks the request; `turns` is the field that the conversation came in.
+    pub(crate) async fn new(
+        app: &App,
+        request: CandorRequest,
+        turns: &'static str,
+        messages: &[Message],
+    ) -> Result<Self, ApiError> {
         let answerer = app.extension::<Answerer>().ok_or_else(|| {
             let message =
                 "this server has no library to answer from, because it was started without a store; see its log";
@@ -70,7 +75,7 @@ impl Grounded {
                         "candor.sources",
                         format!("there is no vector store `{id}`; GET /v1/vector_stores lists them"),
                     ),
-                    other => failed(other.into()),
+                    other => failed(other.into()).into(),
                 })?;
             filter.collections.push(collection.id);
         }
@@ -80,7 +85,7 @@ impl Grounded {
             .collect();
         let Some(text) = asked.pop().filter(|text| !text.trim().is_empty()) else {
             return Err(ApiError::param(
-                "messages",
+                turns,
                 "the last question is empty; `candor` needs a user turn with text",
             ));
         };
@@ -105,7 +110,11 @@ impl Grounded {
     }
 
     /// Answers, from sources or from memory.
-    async fn answer(&self, model: &Arc<dyn Generator>, request: GenerateRequest) -> Result<Answer, ApiError> {
+    pub(crate) async fn answer(
+        &self,
+        model: &Arc<dyn Generator>,
+        request: GenerateRequest,
+    ) -> Result<Answer, EngineError> {
         if self.bare {
             return self.by_memory(model.as_ref(), request).await;
         }
@@ -116,21 +125,25 @@ impl Grounded {
     }
 
     /// Answers from sources, in the model's own words where its quotes bear them out.
-    pub(crate) async fn in_words_of(&self, model: &dyn Generator) -> Result<Answer, ApiError> {
+    pub(crate) async fn in_words_of(&self, model: &dyn Generator) -> Result<Answer, EngineError> {
         let mut question = self.question.clone();
         question.model = Some(Model::of(&model.card()));
         self.answerer.ask_phrased(&question, model).await.map_err(failed)
     }
 
     /// Answers from sources; `model` is whom the question was put to, if anyone.
-    pub(crate) async fn by_sources(&self, model: Option<Model>) -> Result<Answer, ApiError> {
+    pub(crate) async fn by_sources(&self, model: Option<Model>) -> Result<Answer, EngineError> {
         let mut question = self.question.clone();
         question.model = model;
         self.answerer.ask(&question).await.map_err(failed)
     }
 
     /// Answers from the model's memory.
-    pub(crate) async fn by_memory(&self, model: &dyn Generator, request: GenerateRequest) -> Result<Answer, ApiError> {
+    pub(crate) async fn by_memory(
+        &self,
+        model: &dyn Generator,
+        request: GenerateRequest,
+    ) -> Result<Answer, EngineError> {
         let answer = memory::recall(model, request, self.dial, &self.answerer).await;
         answer.map_err(failed)
     }
@@ -153,8 +166,8 @@ impl Grounded {
         }
         let message = AssistantMessage {
             role: "assistant".into(),
+            annotations: content.annotations(),
             content: Some(content.text),
-            annotations: content.annotations,
             ..AssistantMessage::default()
         };
         let choice = ChatChoice {
@@ -177,28 +190,26 @@ impl Grounded {
     }
 }
 
-fn failed(error: TruthError) -> ApiError {
+fn failed(error: TruthError) -> EngineError {
     match error {
-        TruthError::Engine(error) => error.into(),
+        TruthError::Engine(error) => error,
         other => EngineError::Internal {
             message: other.to_string(),
-        }
-        .into(),
+        },
     }
 }
 
-/// An answer as text with its annotations.
+/// An answer as text.
 pub(crate) struct Shown {
     pub(crate) text: String,
-    annotations: Vec<Value>,
     pub(crate) candor: CandorAnswer,
 }
 
 impl Shown {
-    pub(crate) fn of(answer: &Answer) -> Result<Self, ApiError> {
+    pub(crate) fn of(answer: &Answer) -> Result<Self, EngineError> {
         let mut text = String::new();
         let mut length = 0;
-        let (mut sentences, mut annotations) = (Vec::new(), Vec::new());
+        let mut sentences = Vec::new();
         for sentence in &answer.sentences {
             if !text.is_empty() {
                 text.push(' ');
@@ -208,7 +219,6 @@ impl Shown {
             text.push_str(&sentence.text);
             length += sentence.text.chars().count();
             let citations = sentence.citations.iter().map(citation).collect::<Result<Vec<_>, _>>()?;
-            annotations.extend(citations.iter().map(|one| annotation(one, start, length)));
             sentences.push(CandorSentence {
                 text: sentence.text.clone(),
                 start,
@@ -231,11 +241,21 @@ impl Shown {
             nearest: answer.nearest.iter().map(citation).collect::<Result<_, _>>()?,
             receipt: answer.receipt.clone(),
         };
-        Ok(Self {
-            text,
-            annotations,
-            candor,
-        })
+        Ok(Self { text, candor })
+    }
+
+    /// The citations with the characters of the text that they bear out.
+    pub(crate) fn citations(&self) -> impl Iterator<Item = (std::ops::Range<usize>, &CandorCitation)> {
+        let of = |one: &CandorSentence| one.start..one.end;
+        self.candor
+            .sentences
+            .iter()
+            .flat_map(move |one| one.citations.iter().map(move |citation| (of(one), citation)))
+    }
+
+    /// In the shape of chat completions.
+    fn annotations(&self) -> Vec<Value> {
+        self.citations().map(|(place, one)| annotation(one, &place)).collect()
     }
 
     /// The text, cut behind every sentence.
@@ -289,7 +309,7 @@ impl Shown {
         }
         let last = ChatChunkChoice {
             delta: Delta {
-                annotations: self.annotations,
+                annotations: self.annotations(),
                 ..Delta::default()
             },
             finish_reason: Some(finish_reason(FinishReason::Stop)),
@@ -304,7 +324,7 @@ impl Shown {
 }
 
 /// The last place where a quote is compared with its source: one that differs is an error and not an answer.
-fn citation(citation: &Citation) -> Result<CandorCitation, ApiError> {
+fn citation(citation: &Citation) -> Result<CandorCitation, EngineError> {
     let quote = serde_json::to_value(&citation.quote).map_err(|error| EngineError::Internal {
         message: error.to_string(),
     })?;
@@ -326,7 +346,7 @@ fn citation(citation: &Citation) -> Result<CandorCitation, ApiError> {
 }
 
 /// In the shape of chat completions' own annotations; `start` and `end` are characters of the content.
-fn annotation(citation: &CandorCitation, start: usize, end: usize) -> Value {
+fn annotation(citation: &CandorCitation, place: &std::ops::Range<usize>) -> Value {
     let text = || {
         format!(
             "/v1/files/{}/text?start={}&end={}",
@@ -336,17 +356,16 @@ fn annotation(citation: &CandorCitation, start: usize, end: usize) -> Value {
     let url = citation.url.clone().unwrap_or_else(text);
     json!({
         "type": "url_citation",
-        "url_citation": { "start_index": start, "end_index": end, "title": citation.filename, "url": url },
+        "url_citation": { "start_index": place.start, "end_index": place.end, "title": citation.filename, "url": url },
     })
 }
 
 /// The word that stands for a value in JSON.
-fn word(value: &impl serde::Serialize) -> Result<String, ApiError> {
+fn word(value: &impl serde::Serialize) -> Result<String, EngineError> {
     match serde_json::to_value(value) {
         Ok(Value::String(word)) => Ok(word),
         _ => Err(EngineError::Internal {
             message: "an answer has no name for its outcome".into(),
-        }
-        .into()),
+        }),
     }
 }

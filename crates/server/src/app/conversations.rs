@@ -8,9 +8,9 @@ use http::{HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
 
 use super::sampling::Knobs;
-use super::{Chat, evidence, refused};
+use super::{Chat, refused};
 use crate::body::Body;
-use crate::{ApiError, App};
+use crate::{ApiError, App, evidence};
 
 /// `GET /api/conversations?archived=&before=&limit=`
 pub(super) async fn list(chat: Chat, Query(page): Query<Page>) -> Result<Json<Vec<Conversation>>, ApiError> {
@@ -57,7 +57,7 @@ pub(super) struct Whole {
 pub(super) async fn one(chat: Chat, Path(id): Path<String>) -> Result<Json<Whole>, ApiError> {
     let conversation = chat.store.conversation(&id).await.map_err(refused)?;
     let mut messages = chat.store.messages(&id).await.map_err(refused)?;
-    evidence::recheck(&chat.store, &mut messages).await?;
+    evidence::recheck_all(&chat.store, &mut messages).await?;
     let feedback = chat.store.feedback(Some(&id)).await.map_err(refused)?;
     let running = chat.answers.get(&id).is_some();
     Ok(Json(Whole {

@@ -13,7 +13,7 @@ use super::fit::{fit, message};
 use super::sampling::Knobs;
 use super::{Chat, refused};
 use crate::api::grounded::Grounded;
-use crate::{ApiError, App};
+use crate::{ApiError, App, evidence};
 
 /// How a question is to be answered, beyond what its conversation says.
 #[derive(Debug, Deserialize)]
@@ -61,7 +61,7 @@ pub(super) async fn prepare(
                 .map(|text| message("user", text))
                 .collect();
             let phrase = request.phrase;
-            let grounded = Box::new(Grounded::new(app, request, &questions).await?);
+            let grounded = Box::new(Grounded::new(app, request, "messages", &questions).await?);
             let (name, model) = match phrase {
                 true => chat_model(app, conversation)
                     .await
@@ -82,7 +82,7 @@ pub(super) async fn prepare(
         Origin::Memory(request) => {
             let asked = question.or_else(|| asked.map(|last| last.content.as_str()));
             let alone = message("user", asked.unwrap_or_default());
-            let grounded = Box::new(Grounded::new(app, request, &[alone]).await?);
+            let grounded = Box::new(Grounded::new(app, request, "messages", &[alone]).await?);
             let permit = app.admit()?;
             let (prepared, model, request) = by_model(app, conversation, branch, question).await?;
             Prepared {
@@ -134,13 +134,7 @@ async fn origin(chat: &Chat, conversation: &Conversation, how: How) -> Result<Or
 /// The turns that a model may read. Answers that hold words of sources are not among them, nor are their questions: what
 /// a source says never stands where a model could take it for an instruction.
 fn readable(branch: &[&Message]) -> Vec<candor_wire::chat::Message> {
-    let from_sources = |one: &&&Message| {
-        let candor = one.candor.as_ref();
-        candor.is_some_and(|candor| {
-            let sentences = candor["sentences"].as_array().map_or(&[][..], Vec::as_slice);
-            sentences.is_empty() || sentences.iter().any(|sentence| sentence["mark"] != "memory")
-        })
-    };
+    let from_sources = |one: &&&Message| one.candor.as_ref().is_some_and(evidence::from_sources);
     let answers: Vec<&&Message> = branch.iter().filter(from_sources).collect();
     let left_out = |one: &Message| {
         let of = |answer: &&&Message| answer.id == one.id || answer.parent.as_ref() == Some(&one.id);

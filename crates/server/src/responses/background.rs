@@ -83,7 +83,7 @@ async fn run(mut made: Made, stop: CancellationToken) -> Response {
             event = made.events.next() => event,
         };
         match event {
-            Some(Ok(event)) => output.event(event, &mut events),
+            Some(Ok(told)) => output.told(told, &mut events),
             Some(Err(error)) => return output.fail(&error, &mut events),
             None => return output.end(&mut events),
         }

@@ -4,6 +4,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use candor_engine::{Constraint, Dry, Sampling, Stop};
+use candor_wire::candor::CandorRequest;
 use candor_wire::chat::{Tool, ToolChoice as EngineChoice};
 use candor_wire::responses::{CreateResponse, Input, Item, Reasoning, Response, TextField, TextFormat, ToolChoice};
 use serde_json::Value;
@@ -23,6 +24,8 @@ pub(super) struct Checked {
     pub(super) tool_choice: EngineChoice,
     /// Which files to search first.
     pub(super) search: Option<Wanted>,
+    /// To be answered from sources.
+    pub(super) candor: Option<CandorRequest>,
     /// Whether what a search found is sent.
     pub(super) results: bool,
     pub(super) sampling: Sampling,
@@ -135,15 +138,30 @@ impl Checked {
             safety_identifier: request.safety_identifier,
             prompt_cache_key: request.prompt_cache_key.filter(|key| !key.is_empty()),
             user: request.user,
+            candor: None,
         };
         let stop = Stop {
             max_tokens: max.map(|max| max as usize),
             ..Stop::default()
         };
         let logprobs = (asked || top > 0).then_some(top);
+        if request.candor.is_some() {
+            let refused = [
+                ("tools", !answer.tools.is_empty()),
+                ("text.format", !matches!(constraint, Constraint::None)),
+                ("top_logprobs", logprobs.is_some()),
+            ];
+            if let Some((param, _)) = refused.iter().find(|(_, given)| *given) {
+                let message = format!(
+                    "`{param}` cannot be honoured together with `candor`, whose answers are quotes of the vector stores in `candor.sources`; leave one of them out"
+                );
+                return Err(ApiError::param(*param, message));
+            }
+        }
         Ok(Self {
             answer,
             input,
+            candor: request.candor,
             references,
             tools: chosen.functions,
             tool_choice: chosen.choice,

@@ -1,11 +1,12 @@
 //! Which passages an answer's sentences can be found in. A sentence is cited where it shares most of its words with a
 //! passage that the model was shown, or some of them with one that it names (`[2]`); a number alone proves nothing. This
-//! says where to look, not that the sentence is right.
+//! says where to look, not that the sentence is right. An answer from sources (`candor`) brings its citations with it.
 
 use std::collections::HashSet;
 use std::ops::Range;
 
 use candor_truth::{sentences, words};
+use candor_wire::candor::CandorCitation;
 use candor_wire::responses::Annotation;
 
 use crate::vector_stores::search::Hit;
@@ -39,6 +40,25 @@ pub(super) fn of(text: &str, shown: &[Hit]) -> Vec<Annotation> {
         })
     };
     cited(text, &passages).into_iter().filter_map(mark).collect()
+}
+
+/// The mark of a quote that bears out these characters of an answer.
+pub(super) fn quoted(place: &Range<usize>, citation: &CandorCitation) -> Annotation {
+    match &citation.url {
+        Some(url) => Annotation::UrlCitation {
+            start_index: place.start as u64,
+            end_index: place.end as u64,
+            title: citation.filename.clone(),
+            url: url.clone(),
+        },
+        None => Annotation::FileCitation {
+            index: place.end as u64,
+            file_id: citation.file_id.clone(),
+            filename: citation.filename.clone(),
+            start: citation.start as u64,
+            end: citation.end as u64,
+        },
+    }
 }
 
 /// Sentences, by their bytes, each with a passage.

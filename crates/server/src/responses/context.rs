@@ -1,16 +1,12 @@
 //! What the model is shown: instructions, the responses before this one (oldest first), the input. Their instructions
 //! are not carried over.
 
-use std::sync::Arc;
-
-use candor_engine::{EventStream, GenerateRequest, Generator};
 use candor_wire::chat::{Content, FunctionCall, Message, ToolCall};
 use candor_wire::responses::{ContentPart, Item};
-use futures::{StreamExt, TryStreamExt};
 
 use super::check::{Checked, response_of};
 use super::store::{ResponseStore, missing};
-use crate::ApiError;
+use crate::{ApiError, evidence};
 
 /// Longest chain of responses.
 const MAX_CHAIN: usize = 1000;
@@ -37,9 +33,10 @@ pub(super) async fn resolve(store: &dyn ResponseStore, checked: &mut Checked) ->
 /// The conversation of a request.
 pub(super) async fn messages(store: &dyn ResponseStore, checked: &Checked) -> Result<Vec<Message>, ApiError> {
     let mut turns: Vec<Vec<Item>> = vec![checked.input.clone()];
-    let mut before = checked.answer.previous_response_id.clone();
+    let (mut before, mut chain) = (checked.answer.previous_response_id.clone(), 0);
     while let Some(id) = before {
-        if turns.len() > MAX_CHAIN {
+        chain += 1;
+        if chain > MAX_CHAIN {
             let message =
                 format!("more than {MAX_CHAIN} responses come before this one; begin anew with a summary as `input`");
             return Err(ApiError::param("previous_response_id", message));
@@ -54,8 +51,15 @@ pub(super) async fn messages(store: &dyn ResponseStore, checked: &Checked) -> Re
             );
             return Err(ApiError::param("previous_response_id", message));
         }
-        turns.push(stored.response.output);
-        turns.push(stored.input);
+        // What a source says never stands where a model could take it for an instruction: such answers are left out, and
+        // their questions too, unless they are what this one refers to.
+        let from_sources = stored.response.candor.as_ref().is_some_and(evidence::from_sources);
+        if !from_sources {
+            turns.push(stored.response.output);
+        }
+        if !from_sources || checked.candor.is_some() {
+            turns.push(stored.input);
+        }
         before = stored.response.previous_response_id;
     }
     let mut messages = Vec::new();
@@ -113,11 +117,4 @@ fn push(messages: &mut Vec<Message>, item: Item) {
             ..Message::default()
         }),
     }
-}
-
-/// Events of a request that begins only when they are read.
-pub(super) fn later(model: Arc<dyn Generator>, request: GenerateRequest) -> EventStream {
-    futures::stream::once(async move { model.generate(request).await })
-        .try_flatten()
-        .boxed()
 }

@@ -5,12 +5,15 @@ use std::sync::Arc;
 use candor_engine::{EngineError, Event, FinishReason, TokenLogprob, Usage as Counted};
 use candor_wire::chat::ToolCall;
 use candor_wire::responses::{
-    ContentPart, IncompleteDetails, InputTokensDetails, Item, ItemStatus, Logprob, OutputText, Response, ResponseError,
-    StreamEvent, TopLogprob, Usage,
+    Annotation, ContentPart, IncompleteDetails, InputTokensDetails, Item, ItemStatus, Logprob, OutputText, Response,
+    ResponseError, StreamEvent, TopLogprob, Usage,
 };
 
 use super::check::{id, item_id, now};
+use super::citations;
 use super::search::Searched;
+use super::telling::Told;
+use crate::api::grounded::Shown;
 
 /// Writes a response.
 pub(super) struct Output {
@@ -20,6 +23,8 @@ pub(super) struct Output {
     single_call: bool,
     /// What was found in files before the model began.
     searched: Option<Arc<Searched>>,
+    /// Where the quotes of an answer from sources stand.
+    cited: Vec<Annotation>,
     calls: usize,
     end: Option<(FinishReason, Counted)>,
 }
@@ -32,6 +37,7 @@ impl Output {
             open: None,
             single_call,
             searched: None,
+            cited: Vec::new(),
             calls: 0,
             end: None,
         }
@@ -79,8 +85,28 @@ impl Output {
         out
     }
 
-    /// Takes an event of the engine.
-    pub(super) fn event(&mut self, event: Event, out: &mut Vec<StreamEvent>) {
+    /// Takes what is said next.
+    pub(super) fn told(&mut self, told: Told, out: &mut Vec<StreamEvent>) {
+        match told {
+            Told::Event(event) => self.event(event, out),
+            Told::Quotes(shown) => self.quotes(&shown, out),
+        }
+    }
+
+    /// An answer from sources, sentence by sentence. No tokens were counted: quotes have none.
+    fn quotes(&mut self, shown: &Shown, out: &mut Vec<StreamEvent>) {
+        for piece in shown.pieces() {
+            self.text(piece.to_owned(), Vec::new(), out);
+        }
+        self.cited = shown
+            .citations()
+            .map(|(place, one)| citations::quoted(&place, one))
+            .collect();
+        self.response.candor = serde_json::to_value(&shown.candor).ok();
+        self.end = Some((FinishReason::Stop, Counted::default()));
+    }
+
+    fn event(&mut self, event: Event, out: &mut Vec<StreamEvent>) {
         match event {
             Event::Prompt(_) => {}
             Event::Text { text, tokens } if text.is_empty() && tokens.is_empty() => {}
@@ -131,9 +157,10 @@ impl Output {
             return;
         };
         let output_index = self.response.output.len();
-        if let Some(searched) = &self.searched {
-            said.annotations = searched.citations(&said.text);
-        }
+        said.annotations = match &self.searched {
+            Some(searched) => searched.citations(&said.text),
+            None => std::mem::take(&mut self.cited),
+        };
         for (annotation_index, annotation) in said.annotations.iter().enumerate() {
             out.push(StreamEvent::AnnotationAdded {
                 item_id: item_id.clone(),

@@ -47,7 +47,7 @@ pub(super) async fn run(
     } else {
         vec![question]
     };
-    let hits = wanted.find(intake, &queries).await?;
+    let hits = wanted.find(intake, app.extension(), &queries).await?;
     let results = checked.results.then(|| hits.iter().map(result).collect());
     // A third of the context, at three bytes a token: what is left is for the conversation and the answer.
     let room = model.card().context.unwrap_or(SOME_BYTES);

@@ -35,8 +35,8 @@ pub(super) fn respond(app: &App, made: Made) -> Response {
             State::Running(mut made, mut output) => {
                 let mut events = Vec::new();
                 match made.events.next().await {
-                    Some(Ok(event)) => {
-                        output.event(event, &mut events);
+                    Some(Ok(told)) => {
+                        output.told(told, &mut events);
                         (State::Running(made, output), events, false)
                     }
                     Some(Err(error)) => {

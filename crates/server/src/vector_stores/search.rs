@@ -3,7 +3,8 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use candor_store::SourceFilter;
-use candor_truth::{Found, Intake, Query};
+use candor_truth::rerank::{READ, rerank};
+use candor_truth::{Answerer, Found, Intake, Query};
 use candor_wire::vector_stores::{
     Filter, FoundText, RankingOptions, SearchQuery, SearchRequest, SearchResult, SearchResults,
 };
@@ -33,6 +34,8 @@ pub(crate) struct Wanted {
     pub(crate) limit: usize,
     filter: Option<Condition>,
     threshold: f64,
+    /// Whether the best are read and put into a new order.
+    rerank: bool,
 }
 
 /// A passage that was found.
@@ -62,7 +65,7 @@ impl Wanted {
         }
         let ranker = ranking.and_then(|ranking| ranking.ranker.as_deref());
         if !matches!(ranker, None | Some("auto" | "none" | "default-2024-11-15")) {
-            let message = "`ranker` must be `auto`, `none` or `default-2024-11-15`, which are the same here";
+            let message = "`ranker` must be `auto` or `default-2024-11-15`, which are the same here, or `none`";
             return Err(ApiError::param("ranking_options.ranker", message));
         }
         let weights = ranking.and_then(|ranking| ranking.hybrid_search.as_ref());
@@ -75,6 +78,7 @@ impl Wanted {
             limit: usize::try_from(limit).unwrap_or(1),
             filter: filter.map(Condition::new).transpose()?,
             threshold,
+            rerank: ranker != Some("none"),
         })
     }
 
@@ -95,8 +99,13 @@ impl Wanted {
         Ok(())
     }
 
-    /// The best passages for these questions together.
-    pub(crate) async fn find(&self, intake: &Intake, questions: &[String]) -> Result<Vec<Hit>, ApiError> {
+    /// The best passages for these questions together; `reader` reads them, where there is one.
+    pub(crate) async fn find(
+        &self,
+        intake: &Intake,
+        reader: Option<&Answerer>,
+        questions: &[String],
+    ) -> Result<Vec<Hit>, ApiError> {
         let library = intake.library();
         let mut filter = SourceFilter {
             collections: self.stores.clone(),
@@ -116,12 +125,18 @@ impl Wanted {
         for question in questions {
             let query = Query {
                 text: question.clone(),
-                limit: self.limit,
+                limit: self.limit.max(READ),
                 filter: filter.clone(),
                 ..Query::default()
             };
-            for found in library.search(&query).await? {
-                let score = found.scores.share(library.by_meaning(&query));
+            let mut all = library.search(&query).await?;
+            let shares = all.iter().map(|found| found.scores.share(library.by_meaning(&query)));
+            // The best share goes with whatever comes first, the next with the next: scores stay what they were for thresholds.
+            let shares: Vec<f64> = shares.collect();
+            if let Some(reader) = reader.filter(|_| self.rerank) {
+                all = rerank(&reader.encoders, question, all).await?;
+            }
+            for (found, score) in all.into_iter().zip(shares) {
                 let same = |hit: &&mut Hit| {
                     hit.found.source.id == found.source.id && hit.found.quote.range() == found.quote.range()
                 };
@@ -191,7 +206,7 @@ pub(crate) async fn search(
     let intake = intake(&app)?;
     wanted.exist(intake).await?; // 404
     let _permit = app.admit()?;
-    let hits = wanted.find(intake, &questions).await?;
+    let hits = wanted.find(intake, app.extension(), &questions).await?;
     Ok(Json(SearchResults {
         object: "vector_store.search_results.page".into(),
         search_query: questions,

@@ -1,5 +1,5 @@
-//! How signals become a probability, and what risk a threshold has. Fitted on questions whose answers are known; what comes
-//! with the program was fitted on XQuAD (`candor eval xquad --fit`), and `candor calibrate` fits it to a user's own questions.
+//! How signals become a probability, and what risk a threshold has. Fitted on questions whose answers are known (what comes
+//! with the program: `calibrations.rs`); `candor calibrate` fits it to a user's own questions.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +7,6 @@ use super::candidates::Candidate;
 use super::logistic::{Logistic, sigmoid};
 use crate::receipt::sha256;
 
-const SHIPPED: &str = include_str!("../../weights/calibration.json");
 /// Pulls weights to zero where there are few questions.
 const PENALTY: f64 = 1.0;
 
@@ -62,15 +61,15 @@ pub struct Known {
 }
 
 impl Calibration {
-    /// The one that comes with the program.
-    pub fn shipped() -> Self {
-        Self::read(SHIPPED.as_bytes()).unwrap_or_default()
-    }
-
     /// From its JSON; `None` where that is none, or was fitted on other signals.
     pub fn read(json: &[u8]) -> Option<Self> {
         let read: Self = serde_json::from_slice(json).ok()?;
-        (read.features == super::candidates::FEATURES).then_some(read)
+        read.fits_signals().then_some(read)
+    }
+
+    /// Whether it was fitted on the signals that this version computes.
+    pub(super) fn fits_signals(&self) -> bool {
+        self.features == super::candidates::FEATURES
     }
 
     /// SHA-256 of its JSON, for receipts.
@@ -314,11 +313,5 @@ mod tests {
         // Half of those that look the same are wrong.
         let mixed: Vec<_> = (0..100).map(|n| (0.7, n % 2 == 0)).collect();
         assert_eq!(with(&mixed).threshold(Dial(Some(0.1))), None);
-    }
-
-    #[test]
-    fn what_comes_with_the_program_fits_the_signals_it_computes() {
-        let shipped = Calibration::shipped();
-        assert!(!shipped.points.is_empty() && shipped.threshold(Dial(Some(0.1))).is_some());
     }
 }

@@ -7,6 +7,7 @@ use std::ops::Range;
 use candor_model::PairEncoder;
 use candor_model::pair::{Pair, States};
 
+use super::letters::{self, Shared};
 use super::lexical::Lexical;
 use super::meaning::Meaning;
 use super::wanted::Wanted;
@@ -31,7 +32,7 @@ const BARE: &[&str] = &[
 const NONE: f64 = -30.0;
 
 /// The signals, in the order of a candidate's features.
-pub const FEATURES: [&str; 20] = [
+pub const FEATURES: [&str; 23] = [
     "evidence",
     "span",
     "mass",
@@ -52,6 +53,9 @@ pub const FEATURES: [&str; 20] = [
     "length",
     "asked again",
     "refers back",
+    "pairs of letters",
+    "letters in order",
+    "longest run",
 ];
 
 /// A sentence that could answer.
@@ -99,6 +103,11 @@ pub(crate) fn candidates(
     let states = reader.states(encoders.team(), &pairs);
     let read = Read::new(reader, &windows, &states);
     let wanted = Wanted::of(asked.question);
+    let texts = passages.iter().zip(places).flat_map(|(found, ranges)| {
+        let text = found.quote.text();
+        ranges.iter().map(move |range| &text[range.clone()])
+    });
+    let letters = letters::shared(asked.question, &texts.collect::<Vec<_>>());
     let mut all = Vec::new();
     for (n, (found, sentences)) in passages.iter().zip(places).enumerate() {
         let text = found.quote.text();
@@ -113,6 +122,7 @@ pub(crate) fn candidates(
             let best = spans.as_ref().map(|spans| spans.best(text, wanted, asked));
             let words = best.clone().map_or("", |span| &text[span]);
             let of = |value: fn(&Spans) -> f64| spans.as_ref().map_or(f64::NAN, value);
+            let letters = letters.get(all.len()).copied().unwrap_or(Shared::UNKNOWN);
             let meaning = asked.meaning.as_ref().and_then(|meaning| meaning.get(all.len()));
             let features = vec![
                 of(|spans| spans.evidence),
@@ -135,6 +145,9 @@ pub(crate) fn candidates(
                 (sentence.len() as f64).ln(),
                 asked.lexical.repeats(reader, words),
                 f64::from(u8::from(refers_back(sentence))),
+                letters.pairs,
+                letters.in_order,
+                letters.run,
             ];
             all.push(Candidate {
                 passage: n,

@@ -3,8 +3,10 @@
 //! for (`ask_phrased`), it says in its own words what was chosen without it, and is checked.
 
 mod calibration;
+mod calibrations;
 mod candidates;
 mod dispute;
+mod letters;
 mod lexical;
 mod logistic;
 mod meaning;
@@ -20,6 +22,7 @@ use candor_store::SourceFilter;
 use serde::Serialize;
 
 pub use calibration::{Calibration, Dial, FEWEST, Known, TooFew};
+pub use calibrations::{Calibrations, Language};
 pub use candidates::{Candidate, FEATURES};
 pub use logistic::Logistic;
 pub(crate) use logistic::sigmoid;
@@ -28,13 +31,13 @@ pub use phrase::Phrasing;
 use crate::encoders::Encoders;
 use crate::error::blocking;
 use crate::receipt::{self, Body, Model, Signer};
-use crate::{Found, Library, Query, Quote, TruthError};
+use crate::{Found, Library, Query, Quote, TruthError, rerank};
 use candidates::{Asked, all_sentences, candidates, tidy};
 use dispute::{Said, disagree};
 use lexical::Lexical;
 use meaning::meanings;
 
-/// Passages that are looked at.
+/// Passages whose sentences may be the answer.
 const PASSAGES: usize = 3;
 /// Sentences of an answer.
 const MOST: usize = 3;
@@ -149,26 +152,26 @@ pub struct Answerer {
     /// What reads.
     pub encoders: Arc<Encoders>,
     /// How signals become probabilities.
-    pub calibration: Arc<Calibration>,
+    pub calibrations: Arc<Calibrations>,
     /// Signs receipts; without it there are none.
     pub signer: Option<Arc<Signer>>,
 }
 
 impl Answerer {
-    /// With the calibration that comes with the program.
+    /// With the calibrations that come with the program.
     pub fn new(library: Library, encoders: Arc<Encoders>) -> Self {
         Self {
             library,
             encoders,
-            calibration: Arc::new(Calibration::shipped()),
+            calibrations: Arc::new(Calibrations::shipped()),
             signer: None,
         }
     }
 
     /// Confidences and thresholds of someone's own questions.
     #[must_use]
-    pub fn calibrated(mut self, calibration: Calibration) -> Self {
-        self.calibration = Arc::new(calibration);
+    pub fn calibrated(mut self, calibrations: Calibrations) -> Self {
+        self.calibrations = Arc::new(calibrations);
         self
     }
 
@@ -224,12 +227,12 @@ impl Answerer {
     /// # Errors
     /// If a quote would differ from its source.
     pub fn compose(&self, question: &Question, reading: &Reading) -> Result<Answer, TruthError> {
-        let Some(best) = self.calibration.best(&reading.candidates) else {
+        let calibration = self.calibrations.of(&question.text);
+        let Some(best) = calibration.best(&reading.candidates) else {
             return self.abstain(question, 0.0, reading);
         };
-        let confidence = self.calibration.confidence_of(&reading.candidates, best);
-        if self
-            .calibration
+        let confidence = calibration.confidence_of(&reading.candidates, best);
+        if calibration
             .threshold(question.dial)
             .is_none_or(|from| confidence < from)
         {
@@ -237,7 +240,7 @@ impl Answerer {
         }
         let mut order: Vec<(usize, f64)> = (0..reading.candidates.len())
             .filter(|&n| n != best)
-            .map(|n| (n, self.calibration.share(&reading.candidates[n])))
+            .map(|n| (n, calibration.share(&reading.candidates[n])))
             .collect();
         order.sort_by(|a, b| b.1.total_cmp(&a.1));
         let mut sentences = vec![quoted(reading, best, confidence)?];
@@ -285,20 +288,27 @@ impl Answerer {
         let text = resolved(question);
         let query = Query {
             text,
-            limit: PASSAGES,
+            limit: rerank::READ,
             filter: question.filter.clone(),
             ..Query::default()
         };
         let passages = self.library.search(&query).await?;
         // What was asked before helps to find passages; what is asked now decides what in them answers.
-        self.read_passages(cut(question.text.trim()).to_owned(), passages).await
+        let ranked = rerank::rerank(&self.encoders, &query.text, passages).await?;
+        self.read_ranked(cut(question.text.trim()).to_owned(), ranked).await
     }
 
-    /// As `read`, with passages at hand.
+    /// As `read`, with passages at hand, in the order in which they were found.
     ///
     /// # Errors
     /// As `ask`.
     pub async fn read_passages(&self, text: String, passages: Vec<Found>) -> Result<Reading, TruthError> {
+        let ranked = rerank::rerank(&self.encoders, &text, passages).await?;
+        self.read_ranked(text, ranked).await
+    }
+
+    async fn read_ranked(&self, text: String, mut passages: Vec<Found>) -> Result<Reading, TruthError> {
+        passages.truncate(PASSAGES);
         let places = all_sentences(&passages);
         let encoders = Arc::clone(&self.encoders);
         let (passages, places, text, lexical, weights) = blocking(move || {
