@@ -351,6 +351,7 @@ def test_a_search_is_kept_to_a_store_and_to_attributes(client, store):
     assert set(found(["sailors and fire", "kilowatts of electricity"])) == set(ids.values())
     assert len(found("heat fire", max_num_results=1)) == 1
     assert found("heat pumps electricity", ranking_options={"ranker": "auto", "score_threshold": 0.99}) == [ids["heat"]]
+    assert set(found("heat fire", ranking_options={"ranker": "none"})) == set(found("heat fire"))
     assert found("heat pumps", rewrite_query=True)[0] == ids["heat"]
     for wrong in (
         {"query": ""}, {"query": []}, {"query": "x" * 5000}, {"query": "x", "max_num_results": 51}, {"query": "x", "max_num_results": 0},

@@ -61,7 +61,7 @@ pub(crate) struct Eval {
     /// Write every answer of grounded questions or `phrased` here, one JSON object a line, to be read
     #[arg(long, value_name = "FILE")]
     answers: Option<PathBuf>,
-    /// Write what was fitted here: for `xquad`, `chinese` and `closed-book` how sure answers are, for `claims` how they are judged, with
+    /// Write what was fitted here: for `english`, `chinese` and `closed-book` how sure answers are, for `claims` how they are judged, with
     /// the mix of the model that stands beside
     #[arg(long, value_name = "FILE")]
     fit: Option<PathBuf>,
@@ -84,6 +84,8 @@ enum Task {
     Xquad,
     /// CMRC 2018: Chinese questions, as the program answers them
     Cmrc,
+    /// What English confidences are fitted on: XQuAD and the validation part of FairytaleQA
+    English,
     /// What Chinese confidences are fitted on: XQuAD and the trial part of CMRC 2018
     Chinese,
     /// ExpMRC: questions over other paragraphs of Wikipedia, as the program answers them
@@ -130,7 +132,7 @@ impl Eval {
             None => matches!(task, Task::ClosedBook | Task::Claims),
         };
         if self.fit.is_some() && !tasks.iter().any(fits) {
-            anyhow::bail!("this task fits nothing; --fit goes with xquad, chinese, closed-book and claims");
+            anyhow::bail!("this task fits nothing; --fit goes with english, chinese, xquad, closed-book and claims");
         }
         let mut reports = Vec::new();
         let mut fitted = String::new();
@@ -160,6 +162,7 @@ impl Eval {
             (Task::Xquad, Language::En) => Set::XQUAD_EN,
             (Task::Xquad, Language::Zh) => Set::XQUAD_ZH,
             (Task::Cmrc, _) => Set::CMRC,
+            (Task::English, _) => Set::ENGLISH,
             (Task::Chinese, _) => Set::CHINESE,
             (Task::Expmrc, _) => Set::EXPMRC,
             (Task::Fairytales, _) => Set::FAIRYTALES,

@@ -193,6 +193,21 @@ fn confidences_are_fitted_to_own_questions_and_back() {
     assert_ne!(ask(), before);
     assert!(place.run(&["calibrate", "--reset"]).out.contains("Back to"));
     assert_eq!(ask(), before);
+    // Each language by itself: too few of one are said to be too few, and the other is fitted all the same.
+    let chinese = "{\"question\": \"谁建造了灯塔？\", \"answer\": null}\n".repeat(3);
+    std::fs::write(&questions, lines.repeat(8) + &chinese).unwrap();
+    let both = place.run(&[
+        "calibrate",
+        questions.to_str().unwrap(),
+        "--sources",
+        &cape,
+        "--dry-run",
+    ]);
+    assert!(
+        both.out.contains("40 questions in English") && both.out.contains("3 questions in Chinese are too few"),
+        "{}",
+        both.out
+    );
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod killed;
 mod misfortune;
 mod parity;
 mod phrasing;
+mod reranking;
 mod searching;
 mod toy;
 mod uploading;

@@ -43,10 +43,21 @@ pub(super) fn judge(
     if !set.shipped {
         let name = if set.fitted { "as the program answers: " } else { "" };
         let fits: Vec<Calibration> = as_shipped();
-        figures(&mut report, name, set.name, cases, &judged(cases, &fits));
+        figures(
+            &mut report,
+            name,
+            set.name,
+            &beside_each_other(cases, &judged(cases, &fits)),
+        );
     }
     if let Some(fits) = &by_folds {
-        figures(&mut report, "", set.name, cases, &judged(cases, fits));
+        let judged = judged(cases, fits);
+        let all = beside_each_other(cases, &judged);
+        figures(&mut report, "", set.name, &all);
+        for (n, file) in set.files.iter().enumerate().filter(|_| set.files.len() > 1) {
+            let of: Vec<_> = all.iter().filter(|(case, _)| case.file == n).copied().collect();
+            figures(&mut report, &format!("{file}: "), "these", &of);
+        }
     }
     let fits = by_folds.unwrap_or_else(as_shipped);
     let judged = judged(cases, &fits);
@@ -77,6 +88,10 @@ pub(super) fn judge(
         )
     });
     Ok((report, fitted))
+}
+
+fn beside_each_other<'a>(cases: &'a [Case], judged: &'a [Option<Judged>]) -> Vec<(&'a Case, Option<&'a Judged>)> {
+    cases.iter().zip(judged.iter().map(Option::as_ref)).collect()
 }
 
 fn share(is: bool) -> f64 {
@@ -111,17 +126,12 @@ fn judged(cases: &[Case], fits: &[Calibration]) -> Vec<Option<Judged>> {
 }
 
 /// The first sentence, the short answer, how sure they are, and what each dial gives.
-fn figures(report: &mut Report, name: &str, set: &str, cases: &[Case], judged: &[Option<Judged>]) {
-    let with: Vec<(&Case, &Judged)> = cases
-        .iter()
-        .zip(judged)
-        .filter_map(|(case, own)| Some((case, own.as_ref()?)))
-        .collect();
+fn figures(report: &mut Report, name: &str, set: &str, all: &[(&Case, Option<&Judged>)]) {
+    let with: Vec<(&Case, &Judged)> = all.iter().filter_map(|(case, own)| Some((*case, (*own)?))).collect();
     // A question for which nothing was found has no answer, and counts.
-    let there = cases.iter().zip(judged).filter(|(case, _)| case.there);
-    let first = |what: &dyn Fn(&Judged) -> f64| -> Vec<f64> {
-        there.clone().map(|(_, own)| own.as_ref().map_or(0.0, what)).collect()
-    };
+    let there = all.iter().filter(|(case, _)| case.there);
+    let first =
+        |what: &dyn Fn(&Judged) -> f64| -> Vec<f64> { there.clone().map(|(_, own)| own.map_or(0.0, what)).collect() };
     report.mean(
         &format!("{name}first quoted sentence holds the answer"),
         &first(&|own| share(own.right)),
@@ -156,11 +166,10 @@ fn figures(report: &mut Report, name: &str, set: &str, cases: &[Case], judged: &
             false => report.mean(&format!("{name}dial {dial}: realised error"), &given),
         }
         for (what, there) in [("answerable", true), ("unanswerable", false)] {
-            let answered: Vec<f64> = cases
+            let answered: Vec<f64> = all
                 .iter()
-                .zip(judged)
                 .filter(|(case, _)| case.there == there)
-                .map(|(_, own)| share(own.as_ref().is_some_and(|own| own.given[n])))
+                .map(|(_, own)| share(own.is_some_and(|own| own.given[n])))
                 .collect();
             report.mean(&format!("{name}dial {dial}: {what} questions answered"), &answered);
         }

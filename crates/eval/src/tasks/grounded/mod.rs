@@ -44,8 +44,8 @@ pub(crate) struct Asked {
 #[derive(Deserialize)]
 pub(crate) struct Right {
     pub(crate) text: String,
-    /// In characters.
-    answer_start: Option<usize>,
+    /// In characters; some sets write -1 where it stands nowhere.
+    answer_start: Option<i64>,
 }
 
 /// What one question gave, with its passage (`there`) and without.
@@ -59,6 +59,8 @@ struct Case {
     shorts: Vec<String>,
     there: bool,
     retrieved: bool,
+    /// Which of the set's files it is of.
+    file: usize,
     /// What the bare model and plain retrieval say, where a model stands beside.
     beside: Option<[Said; 2]>,
 }
@@ -90,8 +92,10 @@ pub async fn run(
     step: &(dyn Fn(usize, usize) + Send + Sync),
 ) -> anyhow::Result<(Report, Option<Calibration>)> {
     let mut paragraphs: Vec<Paragraph> = Vec::new();
+    let mut ends = Vec::new();
     for file in options.set.files {
         paragraphs.extend(records(data, file)?);
+        ends.push(paragraphs.len());
     }
     if let Some(other) = options.set.without {
         let known: Vec<Paragraph> = records(data, other)?;
@@ -129,6 +133,7 @@ pub async fn run(
         let places = places(&paragraphs[*gold].context, asked);
         for there in [true, false] {
             let mut case = case(&answerer, &found, asked, &places, *gold, *fold, there).await?;
+            case.file = ends.partition_point(|end| end <= gold);
             if let Some(model) = model.as_ref().filter(|_| done % options.beside_every.max(1) == 0) {
                 let passages: Vec<Found> = found
                     .iter()
@@ -188,6 +193,7 @@ async fn case(
         reading,
         right: asked.answers.iter().map(|right| right.text.clone()).collect(),
         there,
+        file: 0,
         beside: None,
     })
 }
@@ -195,7 +201,8 @@ async fn case(
 /// Where the right answers stand in the bytes of their paragraph.
 fn places(context: &str, asked: &Asked) -> Vec<Range<usize>> {
     let place = |right: &Right| {
-        let (start, _) = context.char_indices().nth(right.answer_start?)?;
+        let first = usize::try_from(right.answer_start?).ok()?;
+        let (start, _) = context.char_indices().nth(first)?;
         Some(start..start + right.text.len())
     };
     asked.answers.iter().filter_map(place).collect()
