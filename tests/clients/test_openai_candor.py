@@ -198,5 +198,5 @@ def test_responses_refuse_what_quotes_cannot_honour(client, store):
     for candor, says in [({"dial": 2}, "candor.dial"), ({"sources": ["vs_none"]}, "vs_none")]:
         with pytest.raises(openai.BadRequestError, match=says):
             client.responses.create(model=CHAT, input="x", extra_body={"candor": candor})
-    with pytest.raises(openai.BadRequestError, match="input"):
+    with pytest.raises(openai.BadRequestError, match="question"):
         client.responses.create(model=CHAT, input=" ", extra_body={"candor": {}})

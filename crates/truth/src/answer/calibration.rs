@@ -194,7 +194,8 @@ impl Calibration {
         let own = logit(best);
         let other = |elsewhere: bool| {
             let others = (0..candidates.len())
-                .filter(|&n| n != best && (!elsewhere || candidates[n].passage != candidates[best].passage));
+                .filter(|&n| n != best && (!elsewhere || candidates[n].passage != candidates[best].passage))
+                .filter(|&n| !candidates[n].twin_of(&candidates[best]));
             own - others.map(logit).fold(own - 8.0, f64::max)
         };
         let mut signs = vec![
@@ -274,6 +275,7 @@ mod tests {
             sentence: 0..1,
             span: None,
             features: vec![x],
+            words: Vec::new(),
         };
         let line = |bias: f64| Logistic {
             mean: vec![0.0; 5],

@@ -2,6 +2,7 @@
 //! takes for the answer and with signals of how well it fits. Which sentence is quoted is decided from these signals alone.
 
 use std::collections::HashMap;
+use std::hash::{Hash as _, Hasher as _};
 use std::ops::Range;
 
 use candor_model::PairEncoder;
@@ -12,6 +13,7 @@ use super::lexical::Lexical;
 use super::meaning::Meaning;
 use super::wanted::Wanted;
 use crate::encoders::Encoders;
+use crate::words::is_cjk;
 use crate::{Found, TruthError, sentences};
 
 /// Tokens of a short answer.
@@ -69,6 +71,40 @@ pub struct Candidate {
     pub span: Option<Range<usize>>,
     /// Its signals, by [`FEATURES`]; NaN where one is not known.
     pub features: Vec<f64>,
+    /// What it says, as sorted hashes of its words (of scripts without spaces, of their letters).
+    pub words: Vec<u64>,
+}
+
+impl Candidate {
+    /// Whether it is a sentence of another passage that says nearly the same, such as another year of the same event: then
+    /// it bears this one out or disputes it, and is no rival.
+    pub(crate) fn twin_of(&self, other: &Self) -> bool {
+        let same = self
+            .words
+            .iter()
+            .filter(|word| other.words.binary_search(word).is_ok())
+            .count();
+        let either = self.words.len() + other.words.len() - same;
+        self.passage != other.passage && same > 0 && same as f64 >= TWIN * either as f64
+    }
+}
+
+/// The share of the words of two sentences that both have, from which on they say nearly the same.
+const TWIN: f64 = 0.7;
+
+fn hashed_words(sentence: &str) -> Vec<u64> {
+    let hash = |word: &str| {
+        let mut hasher = std::hash::DefaultHasher::new();
+        word.to_lowercase().hash(&mut hasher);
+        hasher.finish()
+    };
+    let words = sentence.split(|c: char| !c.is_alphanumeric() || is_cjk(c));
+    let letters = sentence.char_indices().filter(|(_, c)| is_cjk(*c));
+    let letters = letters.map(|(at, c)| hash(&sentence[at..at + c.len_utf8()]));
+    let mut all: Vec<u64> = words.filter(|word| !word.is_empty()).map(hash).chain(letters).collect();
+    all.sort_unstable();
+    all.dedup();
+    all
 }
 
 /// What is known of a question before its passages are read.
@@ -154,6 +190,7 @@ pub(crate) fn candidates(
                 sentence: range.clone(),
                 span: best,
                 features,
+                words: hashed_words(sentence),
             });
         }
     }
