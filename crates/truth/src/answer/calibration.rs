@@ -308,6 +308,42 @@ mod tests {
     }
 
     #[test]
+    fn a_sentence_of_another_passage_that_says_nearly_the_same_takes_nothing_from_the_lead() {
+        let candidate = |passage: usize, x: f64, words: &[u64]| Candidate {
+            passage,
+            sentence: 0..1,
+            span: None,
+            features: vec![x],
+            words: words.to_vec(),
+        };
+        let unit = |weights: Vec<f64>| Logistic {
+            mean: vec![0.0; weights.len()],
+            scale: vec![1.0; weights.len()],
+            weights,
+            bias: 0.0,
+        };
+        // Confidence is the lead over all other sentences.
+        let fit = Calibration {
+            choose: unit(vec![1.0]),
+            confidence: unit(vec![0.0, 1.0, 0.0, 0.0, 0.0]),
+            ..Calibration::default()
+        };
+        let best = candidate(0, 3.0, &[1, 2, 3, 4, 5, 6]);
+        let sure = |other: Candidate| fit.confidence_of(&[best.clone(), candidate(1, 1.0, &[7, 8]), other], 0);
+        let lone = sure(candidate(2, 0.0, &[9]));
+        assert_eq!(
+            sure(candidate(2, 2.9, &[1, 2, 3, 4, 5, 60])),
+            lone,
+            "another year of the same event"
+        );
+        assert!(
+            sure(candidate(0, 2.9, &[1, 2, 3, 4, 5, 6])) < lone,
+            "of the same passage"
+        );
+        assert!(sure(candidate(2, 2.9, &[1, 2, 30, 40, 50])) < lone, "another statement");
+    }
+
+    #[test]
     fn too_few_questions_allow_no_answer_and_a_dial_that_is_off_allows_all() {
         assert_eq!(with(&[(0.9, true); 5]).threshold(Dial(Some(0.01))), None);
         assert_eq!(with(&[]).threshold(Dial(None)), Some(0.0));

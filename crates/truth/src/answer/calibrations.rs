@@ -1,6 +1,6 @@
 //! Which calibration judges a question: the reader and the vectors know English, so a question in Chinese has other signals
-//! that mean something, and another fit. English's was fitted on XQuAD (`candor eval xquad --fit`), Chinese's on XQuAD and
-//! the part of CMRC 2018 that is meant for it (`candor eval chinese --fit`).
+//! that mean something, and another fit. English's was fitted on XQuAD and FairytaleQA (`candor eval english --fit`), Chinese's
+//! on XQuAD and the part of CMRC 2018 that is meant for it (`candor eval chinese --fit`).
 
 use serde::{Deserialize, Serialize};
 

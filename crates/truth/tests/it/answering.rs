@@ -87,28 +87,6 @@ async fn the_sentence_that_answers_is_quoted_to_the_byte() {
 }
 
 #[tokio::test]
-async fn a_second_source_that_says_the_same_makes_no_answer_less_sure() {
-    let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let mut sure = Vec::new();
-    for folder in [&one, &two] {
-        let answerer = answerer(folder.path()).await;
-        if !sure.is_empty() {
-            let more = folder.path().join("more");
-            file(
-                &more,
-                "lighthouse-again.txt",
-                &LIGHTHOUSE.replace("whale oil", "seal oil"),
-            );
-            import(&answerer.library, &more).await;
-        }
-        let answer = answerer.ask(&off(ASKED[0].0)).await.unwrap();
-        assert_eq!(answer.sentences[0].text, ASKED[0].1);
-        sure.push(answer.confidence);
-    }
-    assert!(sure[1] > sure[0] - 0.1, "{sure:?}");
-}
-
-#[tokio::test]
 async fn a_question_that_no_source_answers_is_not_answered() {
     let folder = tempfile::tempdir().unwrap();
     let answerer = answerer(folder.path()).await;
