@@ -350,9 +350,9 @@ fn floats(isa: Isa, outputs: &Outputs<'_>, groups: Range<usize>, x: &Quantized<'
             if count == 1 {
                 while g + FLOAT_GROUPS <= groups.end {
                     let side_by_side = std::array::from_fn(|j| w.group(g + j));
+                    let rest = x.floats_from(first);
                     // SAFETY: `isa` says that the processor has these instructions.
-                    let results =
-                        unsafe { $path::float::<FLOAT_GROUPS, 1>(format, side_by_side, x.floats_from(first), cols) };
+                    let results = unsafe { $path::float::<FLOAT_GROUPS, 1>(format, side_by_side, rest, cols) };
                     results.iter().enumerate().for_each(|(j, one)| {
                         store(g + j, first, one);
                     });
