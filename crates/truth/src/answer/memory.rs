@@ -17,7 +17,7 @@ use crate::scoring::same_meaning;
 use crate::{TruthError, sentences};
 
 /// Further answers that are drawn.
-const DRAWS: u64 = 5;
+const DRAWS: u64 = 3;
 /// Their temperature.
 const TEMPERATURE: f32 = 0.8;
 /// Tokens of an answer, where the request does not say.
