@@ -18,6 +18,7 @@ mod buffer;
 mod kernel;
 pub(crate) mod pack;
 mod panel;
+mod plan;
 mod run;
 mod scalar;
 #[cfg(test)]
@@ -50,7 +51,7 @@ pub fn matmul_quantized(team: &Team, out: &mut [f32], x: &Quantized<'_>, w: &Wei
     matmul_together(team, x, &mut [(out, w)]);
 }
 
-/// `matmul_quantized` of several weights at once, which for few tokens is faster than one after another.
+/// `matmul_quantized` of several weights at once, which is faster than one after another.
 ///
 /// # Panics
 /// If the lengths do not fit the shapes.

@@ -7,6 +7,7 @@ use super::activations::{Integers, Quantized};
 #[cfg(target_arch = "x86_64")]
 use super::amx;
 use super::pack::{ROWS, Weights};
+use super::plan::Plan;
 use super::scalar;
 use crate::cpu::Isa;
 use crate::formats::with_quant;
@@ -14,24 +15,17 @@ use crate::shared::Shared;
 use crate::team::Team;
 
 /// From this many tokens on, weights are unpacked to cache first.
-const PANEL_FROM: usize = 8;
+pub(super) const PANEL_FROM: usize = 8;
 /// From this many tokens on, the matrix unit is faster, though it always computes 16.
 #[cfg(target_arch = "x86_64")]
 const AMX_FROM: usize = 8;
-/// Groups of a task that unpacks, at least and at most: the more, the fewer lines of results that two threads write to
-/// one beside the other.
-const PANEL_GROUPS: (usize, usize) = (2, 16);
 /// Tokens of one task: their activations stay in the second-level cache.
 const TASK_TOKENS: usize = 128;
-/// Tokens for each thread from which on threads take tokens of their own.
-const SPLIT_FROM: usize = 64;
 /// Tokens of one task of the matrix unit, which is quicker than unpacking the weights anew.
 #[cfg(target_arch = "x86_64")]
 const AMX_TASK_TOKENS: usize = 256;
-/// A decode task reads at least about this much.
-const TASK_BYTES: usize = 16 << 10;
 /// Groups of floats that one token is multiplied with side by side.
-const FLOAT_GROUPS: usize = 2;
+pub(super) const FLOAT_GROUPS: usize = 2;
 
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 macro_rules! path {
@@ -111,63 +105,6 @@ macro_rules! by_four {
     }};
 }
 
-/// Tasks: ranges of groups by ranges of tokens.
-struct Plan {
-    groups: usize,
-    groups_per_task: usize,
-    tokens: usize,
-    tokens_per_task: usize,
-}
-
-impl Plan {
-    /// Ranges of tokens begin at multiples of `tile`.
-    fn new(team: &Team, w: &Weights, tokens: usize, (tile, most): (usize, usize)) -> Self {
-        let groups = w.groups();
-        let groups_per_task = if tokens < PANEL_FROM {
-            // Enough to outweigh handing out a task; few enough that all threads end together.
-            let most = groups.div_ceil(team.threads() * 4).max(1);
-            let least = if w.format().is_float() { FLOAT_GROUPS } else { 1 };
-            (TASK_BYTES / w.group(0).len().max(1)).clamp(least.min(most), most)
-        } else {
-            let each = (groups / (team.threads() * 3)).clamp(PANEL_GROUPS.0, PANEL_GROUPS.1);
-            each.next_multiple_of(PANEL_GROUPS.0)
-        };
-        // A range for each thread if that leaves enough: what a thread wrote it then finds in its own cache.
-        let own = if tokens >= team.threads() * SPLIT_FROM {
-            team.threads()
-        } else {
-            1
-        };
-        let split = tokens.div_ceil(most).next_multiple_of(own).max(1);
-        Plan {
-            groups,
-            groups_per_task,
-            tokens,
-            tokens_per_task: tokens.div_ceil(split).next_multiple_of(tile).max(tile),
-        }
-    }
-
-    fn tasks(&self) -> usize {
-        self.groups.div_ceil(self.groups_per_task) * self.tokens.div_ceil(self.tokens_per_task)
-    }
-
-    /// Groups, first token and number of tokens of a task. Tasks that share tokens follow each other, so that these
-    /// tokens' activations stay in cache.
-    fn task(&self, i: usize) -> (Range<usize>, usize, usize) {
-        let across = self.groups.div_ceil(self.groups_per_task);
-        let (first, at) = (i / across * self.tokens_per_task, i % across * self.groups_per_task);
-        let count = self.tokens_per_task.min(self.tokens - first);
-        (at..(at + self.groups_per_task).min(self.groups), first, count)
-    }
-
-    fn run(&self, team: &Team, task: &(dyn Fn(Range<usize>, usize, usize) + Sync)) {
-        team.run(self.tasks(), &|i| {
-            let (groups, first, count) = self.task(i);
-            task(groups, first, count);
-        });
-    }
-}
-
 /// A layer's outputs, `[tokens, rows]`, as tasks write them.
 struct Outputs<'a> {
     all: Shared<'a, f32>,
@@ -203,35 +140,62 @@ pub(crate) fn run_on(isa: Isa, team: &Team, x: &Quantized<'_>, layers: &mut [(&m
             out.fill(0.0);
         }
     }
-    if x.tokens() < PANEL_FROM && layers.iter().all(|(_, w)| !w.format().is_float()) {
-        together(isa, team, x, layers);
-    } else {
+    if x.cols() == 0 || x.tokens() == 0 {
+        return;
+    }
+    if layers.iter().any(|(_, w)| w.format().is_float()) {
         for (out, w) in layers {
-            alone(isa, team, x, out, w);
+            if w.format().is_float() {
+                float_layer(isa, team, x, out, w);
+            } else {
+                together(isa, team, x, &mut [(out, w)]);
+            }
         }
+    } else {
+        together(isa, team, x, layers);
     }
 }
 
-fn plan(team: &Team, x: &Quantized<'_>, w: &Weights, tile: (usize, usize)) -> Plan {
-    Plan::new(team, w, x.tokens(), tile)
+/// Activations rounded to integers, in one of two orders.
+enum Rounded<'a> {
+    Rows(&'a Integers),
+    #[cfg(target_arch = "x86_64")]
+    Tiles(&'a amx::Tiles),
 }
 
-/// Layers of few tokens as one job: every job ends with threads that wait for the last one, and begins with memory
-/// that nobody has asked for yet.
+impl<'a> Rounded<'a> {
+    /// With how many tokens a task is a multiple of, and has at most.
+    fn new(isa: Isa, team: &Team, x: &'a Quantized<'_>) -> (Self, (usize, usize)) {
+        #[cfg(target_arch = "x86_64")]
+        if isa == Isa::Amx && x.tokens() >= AMX_FROM {
+            // SAFETY: `isa` says that the processor has the unit and the system allows it.
+            let tiles = unsafe { x.tiles(team) };
+            return (Self::Tiles(tiles), (amx::TOKENS, AMX_TASK_TOKENS));
+        }
+        (Self::Rows(x.integers_on(isa, team)), (1, TASK_TOKENS))
+    }
+}
+
+/// Quantized layers as one job: every job ends with threads that wait for the last one, and begins with memory that nobody
+/// has asked for yet.
 fn together(isa: Isa, team: &Team, x: &Quantized<'_>, layers: &mut [(&mut [f32], &Weights)]) {
-    let acts = x.integers_on(isa, team);
-    let layers = layers.iter_mut().filter(|(out, w)| !out.is_empty() && w.cols() > 0);
+    let (rounded, tile) = Rounded::new(isa, team, x);
+    let layers = layers.iter_mut().filter(|(out, _)| !out.is_empty());
     let layers: Vec<(Plan, Outputs<'_>)> = layers
         .map(|(out, w)| {
             let all = Shared::new(out);
-            (plan(team, x, w, (1, TASK_TOKENS)), Outputs { all, w })
+            (Plan::new(team, w, x.tokens(), tile), Outputs { all, w })
         })
         .collect();
     team.run(layers.iter().map(|(plan, _)| plan.tasks()).sum(), &|mut i| {
         for (plan, outputs) in &layers {
             if i < plan.tasks() {
                 let (groups, first, count) = plan.task(i);
-                integers(isa, outputs, groups, acts, first, count);
+                match rounded {
+                    Rounded::Rows(acts) => integers(isa, outputs, groups, acts, first, count),
+                    #[cfg(target_arch = "x86_64")]
+                    Rounded::Tiles(tiles) => by_tiles(outputs, groups, tiles, first, count),
+                }
                 return;
             }
             i -= plan.tasks();
@@ -239,36 +203,27 @@ fn together(isa: Isa, team: &Team, x: &Quantized<'_>, layers: &mut [(&mut [f32],
     });
 }
 
-fn alone(isa: Isa, team: &Team, x: &Quantized<'_>, out: &mut [f32], w: &Weights) {
-    if out.is_empty() || w.cols() == 0 {
+/// One task of the matrix unit, which the processor has; nobody else has these groups of these tokens.
+#[cfg(target_arch = "x86_64")]
+fn by_tiles(outputs: &Outputs<'_>, groups: Range<usize>, tiles: &amx::Tiles, first: usize, count: usize) {
+    let range = first / amx::TOKENS..(first + count).div_ceil(amx::TOKENS);
+    let w = outputs.w;
+    // SAFETY: tiles are made for this unit alone; each group of a range of tokens is one task's own.
+    with_quant!(w.format(), Q => unsafe { amx::product::<Q>(w, groups, tiles, range, &outputs.all) }, _ => ());
+}
+
+fn float_layer(isa: Isa, team: &Team, x: &Quantized<'_>, out: &mut [f32], w: &Weights) {
+    if out.is_empty() {
         return;
     }
     let outputs = Outputs {
         all: Shared::new(out),
         w,
     };
-    #[cfg(target_arch = "x86_64")]
-    if isa == Isa::Amx && x.tokens() >= AMX_FROM && !w.format().is_float() {
-        // SAFETY: `isa` says that the processor has the unit and the system allows it.
-        let tiles = unsafe { x.tiles(team) };
-        plan(team, x, w, (amx::TOKENS, AMX_TASK_TOKENS)).run(team, &|groups, first, count| {
-            let range = first / amx::TOKENS..(first + count).div_ceil(amx::TOKENS);
-            // SAFETY: as above; each group of a range of tokens is one task's own.
-            with_quant!(w.format(), Q => unsafe { amx::product::<Q>(w, groups, tiles, range, &outputs.all, x.tokens()) }, _ => ());
-        });
-        return;
-    }
-    let plan = plan(team, x, w, (1, TASK_TOKENS));
-    if w.format().is_float() {
-        plan.run(team, &|groups, first, count| {
-            floats(isa, &outputs, groups, x, first, count)
-        });
-    } else {
-        let acts = x.integers_on(isa, team);
-        plan.run(team, &|groups, first, count| {
-            integers(isa, &outputs, groups, acts, first, count)
-        });
-    }
+    let plan = Plan::new(team, w, x.tokens(), (1, TASK_TOKENS));
+    plan.run(team, &|groups, first, count| {
+        floats(isa, &outputs, groups, x, first, count)
+    });
 }
 
 thread_local! {

@@ -7,6 +7,7 @@
 //! Intel, Architecture Instruction Set Extensions Programming Reference, chapter 3.
 
 mod tiles;
+mod unit;
 
 use std::arch::asm;
 use std::arch::x86_64::*;
@@ -129,53 +130,55 @@ pub(super) unsafe fn product<Q: Quant>(
     tiles: &Tiles,
     range: Range<usize>,
     out: &Shared<'_, f32>,
-    tokens: usize,
 ) {
     let results = |g: usize| Results {
         all: out,
-        tokens,
+        tokens: tiles.tokens,
         stride: w.rows(),
         at: g * ROWS,
         count: (w.rows() - g * ROWS).min(ROWS),
     };
     // For a single tile nothing is gained from groups side by side, and one panel stays in the first-level cache.
     let together = if range.len() > 1 { GROUPS } else { 1 };
+    // Few tokens leave rows of the unit's tiles out, and what follows for them.
+    let few = range.len() == 1 && tiles.tokens - range.start * TOKENS <= FEW;
+    let config = Config::new((32 / Q::LAYOUT.groups) as u8, if few { FEW } else { TOKENS } as u8);
+    // SAFETY: the processor has the unit.
+    unsafe { asm!("ldtilecfg [{}]", in(reg) &raw const config, options(nostack, readonly)) };
     PANELS.with_borrow_mut(|panels| {
         for first in groups.clone().step_by(together) {
-            let few = first..(first + together).min(groups.end);
-            // SAFETY: as promised.
-            unsafe { panel::<Q>(w, few, tiles, range.clone(), &results, panels) };
+            let some = first..(first + together).min(groups.end);
+            // SAFETY: as promised; the unit was configured.
+            unsafe { panel::<Q>(w, some, tiles, range.clone(), few, &results, panels) };
         }
     });
+    // SAFETY: likewise.
+    unsafe { asm!("tilerelease", options(nostack, nomem)) };
 }
 
-/// `product` of as many groups as there are panels.
+/// `product` of as many groups as there are panels, with tiles of half the height for few tokens.
 ///
 /// # Safety
-/// As for `product`.
+/// As for `product`, and the unit is configured for Q and so many tokens.
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512vbmi")]
 unsafe fn panel<'a, Q: Quant>(
     w: &Weights,
     groups: Range<usize>,
     tiles: &Tiles,
     range: Range<usize>,
+    few: bool,
     results: &dyn Fn(usize) -> Results<'a>,
     panels: &mut [MaybeUninit<Panel>],
 ) {
     let layout = Q::LAYOUT;
     let steps = w.group(0).len() / layout.unit_bytes() * layout.steps();
     assert_eq!(steps, tiles.steps, "same inputs");
-    // Few tokens leave rows of the unit's tiles out, and what follows for them.
-    let few = range.len() == 1 && tiles.tokens - range.start * TOKENS <= FEW;
-    let config = Config::new((32 / layout.groups) as u8, if few { FEW } else { TOKENS } as u8);
     for from in (0..steps).step_by(STRETCH) {
         let count = STRETCH.min(steps - from);
         for (g, panel) in groups.clone().zip(panels.iter_mut()) {
             // SAFETY: a panel may be written.
             unsafe { unpack::<Q>(w.group(g), (from, count), panel.as_mut_ptr()) };
         }
-        // SAFETY: the processor has the unit.
-        unsafe { asm!("ldtilecfg [{}]", in(reg) &raw const config, options(nostack, readonly)) };
         for i in range.clone() {
             let acts = &tiles.tile(i)[from..][..count];
             for (g, panel) in groups.clone().zip(panels.iter()) {
@@ -198,8 +201,6 @@ unsafe fn panel<'a, Q: Quant>(
                 }
             }
         }
-        // SAFETY: likewise.
-        unsafe { asm!("tilerelease", options(nostack, nomem)) };
     }
 }
 
@@ -275,34 +276,65 @@ unsafe fn tile<Q: Quant, const N: usize, const ASK: bool>(
         }
     }
     let mut dots = [const { MaybeUninit::<Dots>::uninit() }; 2];
+    let dots = dots.each_mut().map(MaybeUninit::as_mut_ptr);
+    let all = acts.len() * groups;
     // SAFETY: step `k / groups` exists in the panel and in `acts`; a step's dots are written before they are read.
     unsafe {
-        let multiply = |k: usize, to: *mut Dots| {
-            let lines = (&raw const (*panel).lines).cast::<u8>().add(k * LINES / groups * 64);
-            multiply(
-                (&raw const acts[k / groups].bytes).cast::<u8>().add(k % groups * 16),
-                lines,
-                to,
-            );
+        let high_bytes = |k: usize| {
+            let block = (&raw const acts[k / groups].bytes).cast::<u8>();
+            block.add(k % groups * 16)
         };
-        let all = acts.len() * groups;
-        multiply(0, dots[0].as_mut_ptr());
-        for k in 0..all {
+        let weights = |k: usize| (&raw const (*panel).lines).cast::<u8>().add(k * LINES / groups * 64);
+        // While step k is finished in vector registers, the dots of k + 1 leave the unit and those of k + 2 are begun, in
+        // pieces: the processor looks ahead by little more than one of them.
+        macro_rules! step {
+            ($k:expr, $this:ident, $other:ident) => {
+                let (k, to) = ($k, dots[($k + 1) % 2]);
+                if ASK && k % groups == 0 {
+                    ask::<Avx512>(next.wrapping_add(k / groups * bytes), bytes);
+                }
+                let scale = _mm512_loadu_ps((*panel).scales[k].as_ptr());
+                let min = _mm512_loadu_ps((*panel).mins[k].as_ptr());
+                let block = &acts[k / groups];
+                macro_rules! finish {
+                    ($i:literal) => {
+                        finish::<Q, N, $i>(&mut acc, dots[k % 2], (scale, min), block, k % groups);
+                    };
+                }
+                if k + 2 < all {
+                    $this::high(high_bytes(k + 2), weights(k + 2));
+                }
+                finish!(0);
+                if k + 1 < all {
+                    $other::store_high(to);
+                }
+                finish!(1);
+                if k + 2 < all {
+                    $this::low(high_bytes(k + 2).add(32));
+                }
+                finish!(2);
+                if k + 1 < all {
+                    $other::store_low(to);
+                }
+                finish!(3);
+            };
+        }
+        unit::even::high(high_bytes(0), weights(0));
+        unit::even::low(high_bytes(0).add(32));
+        unit::even::store_high(dots[0]);
+        unit::even::store_low(dots[0]);
+        if all > 1 {
+            unit::odd::high(high_bytes(1), weights(1));
+            unit::odd::low(high_bytes(1).add(32));
+        }
+        let mut k = 0;
+        while k < all {
+            use unit::{even, odd};
+            step!(k, even, odd);
             if k + 1 < all {
-                multiply(k + 1, dots[(k + 1) % 2].as_mut_ptr());
+                step!(k + 1, odd, even);
             }
-            if ASK && k % groups == 0 {
-                ask::<Avx512>(next.wrapping_add(k / groups * bytes), bytes);
-            }
-            let scale = _mm512_loadu_ps((*panel).scales[k].as_ptr());
-            let min = _mm512_loadu_ps((*panel).mins[k].as_ptr());
-            finish::<Q, N>(
-                &mut acc,
-                dots[k % 2].as_ptr(),
-                (scale, min),
-                &acts[k / groups],
-                k % groups,
-            );
+            k += 2;
         }
     }
     for (i, acc) in acc.iter().enumerate().take(count) {
@@ -311,38 +343,14 @@ unsafe fn tile<Q: Quant, const N: usize, const ASK: bool>(
     }
 }
 
-/// The products of a scale group of a step: high bytes in the first tile of `to`, low ones in the second.
+/// Puts the dots of the PART-th quarter of N tokens together and adds them: acc = fma(dot, w_scale a_scale, acc), and the
+/// minimum's part.
 ///
 /// # Safety
-/// The unit is configured; `a` begins the high bytes of a block, `w` the lines of its weights; `to` may be written.
-#[inline]
-unsafe fn multiply(a: *const u8, w: *const u8, to: *mut Dots) {
-    // SAFETY: as promised; tiles are loaded and stored by rows of 64 bytes.
-    unsafe {
-        asm!(
-            "tileloadd tmm4, [{a} + {row}]",
-            "tileloadd tmm5, [{a} + {row} + 32]",
-            "tileloadd tmm6, [{w} + {row}]",
-            "tilezero tmm0",
-            "tilezero tmm1",
-            "tdpbssd tmm0, tmm4, tmm6",
-            "tdpbusd tmm1, tmm5, tmm6",
-            "tilestored [{to} + {row}], tmm0",
-            "tilestored [{to} + {row} + 1024], tmm1",
-            a = in(reg) a, w = in(reg) w, to = in(reg) to, row = in(reg) 64usize,
-            out("tmm0") _, out("tmm1") _, out("tmm4") _, out("tmm5") _, out("tmm6") _,
-            options(nostack, preserves_flags),
-        );
-    }
-}
-
-/// Puts the dots together and adds them: acc = fma(dot, w_scale a_scale, acc), and the minimum's part.
-///
-/// # Safety
-/// `dots` hold what `multiply` wrote.
+/// `dots` hold what the unit wrote.
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512vbmi")]
-unsafe fn finish<Q: Quant, const N: usize>(
+unsafe fn finish<Q: Quant, const N: usize, const PART: usize>(
     acc: &mut [__m512; N],
     dots: *const Dots,
     (scale, min): (__m512, __m512),
@@ -352,7 +360,7 @@ unsafe fn finish<Q: Quant, const N: usize>(
     let which = if Q::LAYOUT.groups == 1 { 0 } else { 1 + g };
     // Written out: the compiler keeps sums in registers only where it needs no loop.
     macro_rules! tokens {
-        ($($t:literal)*) => {$(if $t < N {
+        ($($t:literal)*) => {$(if $t / (N / 4) == PART {
             // SAFETY: as promised.
             let part = |i: usize| unsafe { _mm512_loadu_si512((*dots).0[i][$t].as_ptr().cast()) };
             let dot = _mm512_add_epi32(_mm512_slli_epi32::<8>(part(0)), part(1));
