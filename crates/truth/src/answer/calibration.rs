@@ -3,8 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::candidates::Candidate;
+use super::candidates::{Candidate, FEATURES};
 use super::logistic::{Logistic, sigmoid};
+use super::outlook::OUTLOOK;
 use crate::receipt::sha256;
 
 /// Pulls weights to zero where there are few questions.
@@ -60,6 +61,12 @@ pub struct Known {
     pub fold: usize,
 }
 
+/// Names of the signals that this version computes.
+fn signals() -> Vec<String> {
+    let all = FEATURES.iter().chain(&OUTLOOK);
+    all.map(|name| (*name).to_owned()).collect()
+}
+
 impl Calibration {
     /// From its JSON; `None` where that is none, or was fitted on other signals.
     pub fn read(json: &[u8]) -> Option<Self> {
@@ -69,7 +76,7 @@ impl Calibration {
 
     /// Whether it was fitted on the signals that this version computes.
     pub(super) fn fits_signals(&self) -> bool {
-        self.features == super::candidates::FEATURES
+        self.features == signals()
     }
 
     /// SHA-256 of its JSON, for receipts.
@@ -141,7 +148,7 @@ impl Calibration {
 
     fn described(mut self, fitted_on: &str) -> Self {
         fitted_on.clone_into(&mut self.fitted_on);
-        self.features = super::candidates::FEATURES.map(String::from).to_vec();
+        self.features = signals();
         self
     }
 
@@ -188,7 +195,7 @@ impl Calibration {
         self.confidence.probability(&self.signs(candidates, best))
     }
 
-    /// Signals of the whole question: the best sentence's, and how far the others are behind, at most eight.
+    /// Signals of the whole question: the best sentence's, how far the others are behind, at most eight, and the outlook.
     fn signs(&self, candidates: &[Candidate], best: usize) -> Vec<f64> {
         let logit = |n: usize| self.choose.logit(&candidates[n].features);
         let own = logit(best);
@@ -205,6 +212,7 @@ impl Calibration {
             candidates[best].passage as f64,
         ];
         signs.extend(&candidates[best].features);
+        signs.extend(&candidates[best].outlook);
         signs
     }
 
@@ -275,6 +283,7 @@ mod tests {
             sentence: 0..1,
             span: None,
             features: vec![x],
+            outlook: Vec::new(),
             words: Vec::new(),
         };
         let line = |bias: f64| Logistic {
@@ -314,6 +323,7 @@ mod tests {
             sentence: 0..1,
             span: None,
             features: vec![x],
+            outlook: Vec::new(),
             words: words.to_vec(),
         };
         let unit = |weights: Vec<f64>| Logistic {

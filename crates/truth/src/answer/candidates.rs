@@ -11,6 +11,7 @@ use candor_model::pair::{Pair, States};
 use super::letters::{self, Shared};
 use super::lexical::Lexical;
 use super::meaning::Meaning;
+use super::outlook;
 use super::wanted::Wanted;
 use crate::encoders::Encoders;
 use crate::words::is_cjk;
@@ -71,6 +72,8 @@ pub struct Candidate {
     pub span: Option<Range<usize>>,
     /// Its signals, by [`FEATURES`]; NaN where one is not known.
     pub features: Vec<f64>,
+    /// What the question's chances are with its passage, by [`OUTLOOK`](super::OUTLOOK): no help in choosing a sentence.
+    pub outlook: Vec<f64>,
     /// What it says, as sorted hashes of its words (of scripts without spaces, of their letters).
     pub words: Vec<u64>,
 }
@@ -143,6 +146,7 @@ pub(crate) fn candidates(
         let text = found.quote.text();
         ranges.iter().map(move |range| &text[range.clone()])
     });
+    let outlook = outlook::of_passages(asked.question, asked.lexical, passages);
     let letters = letters::shared(asked.question, &texts.collect::<Vec<_>>());
     let mut all = Vec::new();
     for (n, (found, sentences)) in passages.iter().zip(places).enumerate() {
@@ -190,6 +194,7 @@ pub(crate) fn candidates(
                 sentence: range.clone(),
                 span: best,
                 features,
+                outlook: outlook.get(n).map_or_else(Vec::new, |one| one.to_vec()),
                 words: hashed_words(sentence),
             });
         }

@@ -11,6 +11,7 @@ mod lexical;
 mod logistic;
 mod meaning;
 pub mod memory;
+mod outlook;
 mod phrase;
 mod wanted;
 
@@ -26,6 +27,7 @@ pub use calibrations::{Calibrations, Language};
 pub use candidates::{Candidate, FEATURES};
 pub use logistic::Logistic;
 pub(crate) use logistic::sigmoid;
+pub use outlook::OUTLOOK;
 pub use phrase::Phrasing;
 
 use crate::encoders::Encoders;

@@ -165,18 +165,48 @@ const TIME_WORDS: &[&str] = &[
     "age",
 ];
 
+/// Why, how, what somebody did: asked for is a whole sentence and no word of it.
+const EXPLANATIONS: &[&str] = &[
+    "why ",
+    "how ",
+    "what did",
+    "what does",
+    "what do ",
+    "what will",
+    "what would",
+    "what happen",
+    "为什么",
+    "为何",
+    "怎么",
+    "怎样",
+    "如何",
+];
+
+/// A question in lower case, with spaces for what is no letter or digit, and one at the end.
+fn plain(question: &str) -> String {
+    let plain = |c: char| if c.is_alphanumeric() || c == '\'' { c } else { ' ' };
+    question.to_lowercase().chars().map(plain).chain([' ']).collect()
+}
+
+/// Whether one of the phrases stands in a plain question, beginning where a word begins.
+fn has(question: &str, list: &[&str]) -> bool {
+    list.iter().any(|phrase| {
+        question
+            .find(phrase)
+            .is_some_and(|at| phrase.starts_with(is_cjk) || at == 0 || !question[..at].ends_with(char::is_alphanumeric))
+    })
+}
+
+/// Whether `question` asks for an explanation.
+pub(crate) fn explains(question: &str) -> bool {
+    let question = plain(question);
+    has(&question, EXPLANATIONS) && !has(&question, NUMBERS)
+}
+
 impl Wanted {
     /// What `question` asks for.
     pub(crate) fn of(question: &str) -> Self {
-        let plain = |c: char| if c.is_alphanumeric() || c == '\'' { c } else { ' ' };
-        let question: String = question.to_lowercase().chars().map(plain).chain([' ']).collect();
-        let has = |list: &[&str]| {
-            list.iter().any(|phrase| {
-                question.find(phrase).is_some_and(|at| {
-                    phrase.starts_with(is_cjk) || at == 0 || !question[..at].ends_with(char::is_alphanumeric)
-                })
-            })
-        };
+        let question = plain(question);
         [
             (NUMBERS, Self::Number),
             (DATES, Self::Date),
@@ -184,7 +214,7 @@ impl Wanted {
             (PLACES, Self::Place),
         ]
         .into_iter()
-        .find(|(list, _)| has(list))
+        .find(|(list, _)| has(&question, list))
         .map_or(Self::Open, |(_, wanted)| wanted)
     }
 
@@ -209,7 +239,7 @@ impl Wanted {
 
 #[cfg(test)]
 mod tests {
-    use super::Wanted;
+    use super::{Wanted, explains};
 
     #[test]
     fn the_question_word_says_what_is_wanted() {
@@ -220,6 +250,26 @@ mod tests {
         assert_eq!(Wanted::of("What is a valve?"), Wanted::Open);
         assert_eq!(Wanted::of("这座桥是哪一年建的？"), Wanted::Date);
         assert_eq!(Wanted::of("Somewhere else, nowhere?"), Wanted::Open);
+    }
+
+    #[test]
+    fn a_question_that_wants_a_whole_sentence_is_told_from_one_that_wants_a_word() {
+        for question in [
+            "Why was the king sad?",
+            "How did she feel?",
+            "What did he do then?",
+            "他为什么走了？",
+        ] {
+            assert!(explains(question), "{question}");
+        }
+        for question in [
+            "How many arches has it?",
+            "What is a valve?",
+            "Who showed him?",
+            "谁造的？",
+        ] {
+            assert!(!explains(question), "{question}");
+        }
     }
 
     #[test]
