@@ -146,7 +146,7 @@ pub(crate) fn candidates(
         let text = found.quote.text();
         ranges.iter().map(move |range| &text[range.clone()])
     });
-    let outlook = outlook::of_passages(asked.question, asked.lexical, passages);
+    let outlook = outlook::of_passages(asked.question, passages);
     let letters = letters::shared(asked.question, &texts.collect::<Vec<_>>());
     let mut all = Vec::new();
     for (n, (found, sentences)) in passages.iter().zip(places).enumerate() {

@@ -67,11 +67,6 @@ impl Lexical {
         }
     }
 
-    /// How many words of the question tell something.
-    pub(crate) fn asked(&self) -> usize {
-        self.asked.len()
-    }
-
     /// ln(1 + (N - n + 0.5) / (n + 0.5)) for a word in n of N sentences.
     pub(crate) fn weight(&self, word: &str) -> f64 {
         let n = self.counts.get(word).copied().unwrap_or_default();

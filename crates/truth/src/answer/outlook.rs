@@ -2,45 +2,29 @@
 //! is. Questions of stories ("Why was the king sad?") name nothing, fit many passages alike and want an explanation; with
 //! what tells them from questions of fact, one fit serves both kinds of text.
 
-use super::lexical::Lexical;
 use super::wanted::explains;
 use crate::Found;
 
 /// The signals, in the order of [`of_passages`]'s values.
-pub const OUTLOOK: [&str; 5] = [
-    "words ahead",
-    "words each",
-    "meaning ahead",
-    "explains",
-    "names nothing",
-];
+pub const OUTLOOK: [&str; 4] = ["words ahead", "meaning ahead", "explains", "names nothing"];
 
 /// The signals of each passage, the passage in which the chosen sentence would stand: how far its words (BM25, as a share of
-/// the best passage's) and its meaning (cosine) are ahead of the other passages', NaN where there is no other; its BM25 for
-/// each word of the question that tells something; whether an explanation is asked for; whether the question has no name and
-/// no number.
-pub(crate) fn of_passages(question: &str, lexical: &Lexical, passages: &[Found]) -> Vec<[f64; 5]> {
+/// the best passage's) and its meaning (cosine) are ahead of the other passages', NaN where there is no other; whether an
+/// explanation is asked for; whether the question has no name and no number. None depends on how large a library is, as BM25
+/// itself does.
+pub(crate) fn of_passages(question: &str, passages: &[Found]) -> Vec<[f64; 4]> {
     let words: Vec<Option<f64>> = passages
         .iter()
         .map(|one| Some(one.scores.words.map_or(0.0, f64::from)))
         .collect();
     let meaning: Vec<Option<f64>> = passages.iter().map(|one| one.scores.meaning.map(f64::from)).collect();
     let most = words.iter().flatten().copied().fold(1e-9, f64::max);
-    let asked = lexical.asked().max(1) as f64;
     let (explains, unnamed) = (
         f64::from(u8::from(explains(question))),
         f64::from(u8::from(!names(question))),
     );
     (0..passages.len())
-        .map(|n| {
-            [
-                ahead(&words, n) / most,
-                words[n].unwrap_or_default() / asked,
-                ahead(&meaning, n),
-                explains,
-                unnamed,
-            ]
-        })
+        .map(|n| [ahead(&words, n) / most, ahead(&meaning, n), explains, unnamed])
         .collect()
 }
 
