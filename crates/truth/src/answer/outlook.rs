@@ -5,7 +5,7 @@
 use super::wanted::explains;
 use crate::Found;
 
-/// The signals, in the order of [`of_passages`]'s values.
+/// The signals, in the order of a candidate's outlook.
 pub const OUTLOOK: [&str; 4] = ["words ahead", "meaning ahead", "explains", "names nothing"];
 
 /// The signals of each passage, the passage in which the chosen sentence would stand: how far its words (BM25, as a share of
