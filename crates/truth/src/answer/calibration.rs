@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::candidates::{Candidate, FEATURES};
-use super::logistic::{Logistic, sigmoid};
+use super::logistic::{Logistic, sigmoid, six_decimals};
 use super::outlook::OUTLOOK;
 use crate::receipt::sha256;
 
@@ -187,12 +187,12 @@ impl Calibration {
 
     /// The probability that a sentence holds the answer, by itself.
     pub fn share(&self, candidate: &Candidate) -> f64 {
-        self.each.probability(&candidate.features)
+        six_decimals(self.each.probability(&candidate.features))
     }
 
     /// The probability that the sentence that is quoted first holds the answer.
     pub fn confidence_of(&self, candidates: &[Candidate], best: usize) -> f64 {
-        self.confidence.probability(&self.signs(candidates, best))
+        six_decimals(self.confidence.probability(&self.signs(candidates, best)))
     }
 
     /// Signals of the whole question: the best sentence's, how far the others are behind, at most eight, and the outlook.

@@ -11,7 +11,7 @@ use futures::{Stream, StreamExt};
 
 use serde::{Deserialize, Serialize};
 
-use super::logistic::Logistic;
+use super::logistic::{Logistic, six_decimals};
 use super::{Answer, AnswerSentence, Answerer, Dial, Mark, Outcome};
 use crate::scoring::same_meaning;
 use crate::{TruthError, sentences};
@@ -83,7 +83,7 @@ impl Memory {
     /// The probability that an answer is right. Without a fit nothing is believed.
     pub fn confidence(&self, recalled: &Recalled) -> f64 {
         match self.features == SIGNALS {
-            true => self.right.probability(&recalled.signals()),
+            true => six_decimals(self.right.probability(&recalled.signals())),
             false => 0.0,
         }
     }

@@ -9,6 +9,7 @@ use candor_wire::chat::Message;
 use futures::StreamExt;
 use serde::{Deserialize, Serialize};
 
+use super::logistic::six_decimals;
 use super::{AnswerSentence, Mark};
 use crate::check::{Checking, pairings};
 use crate::encoders::Encoders;
@@ -163,7 +164,7 @@ fn supported(encoders: &Encoders, pairs: &[(String, String)]) -> Result<Vec<Opti
         .map(|(claim, evidence)| (claim.as_str(), evidence.as_str()))
         .collect();
     let each = pairings(encoders, &texts)?.into_iter().map(|pairing| {
-        let p = checking.probability(&pairing.features);
+        let p = six_decimals(checking.probability(&pairing.features));
         let signs = &pairing.signs;
         let clean = signs.numbers.is_empty() && signs.names.is_empty() && !signs.negated;
         (clean && signs.overlap >= OWN_WORDS && p >= checking.threshold).then_some(p)
