@@ -237,8 +237,8 @@ fn solve(mut a: Vec<Vec<f64>>, mut b: Vec<f64>) -> Vec<f64> {
     b
 }
 
-/// A probability to six decimals, as answers tell it: written as JSON it is read back as the same number by every parser, so
-/// that what is kept and what was sent agree to the bit.
+/// A probability to six decimals, as answers tell it: so short, it is read back from JSON as the same number,
+/// and what is kept agrees with what was sent to the bit.
 pub(crate) fn six_decimals(p: f64) -> f64 {
     (p * 1e6).round() / 1e6
 }
