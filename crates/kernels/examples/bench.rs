@@ -1,6 +1,6 @@
 //! Speed of the kernels, beside what this machine can read from memory. Checks each product before it times it.
 //!
-//! `cargo run --release -p candor-kernels --example bench -- [threads] [rounds]`
+//! `cargo run --release -p candor-kernels --example bench -- [threads] [rounds] [inputs of a row]`
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used)]
 
 use std::hint::black_box;
@@ -77,6 +77,7 @@ fn main() {
             .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
     );
     let rounds = args.next().unwrap_or(30);
+    let cols = args.next().unwrap_or(2048);
     println!("{}, team of {}", cpu::describe(), team.threads());
 
     let data = vec![1u64; 32 << 20]; // 256 MiB
@@ -101,8 +102,8 @@ fn main() {
         })
     });
     println!("an empty job: {:.2} us", empty * 1e6);
-    println!("format   bits/weight | T=1 GB/s  of probe  GMAC/s | T=512 GMAC/s");
-    let (rows, cols) = (8 * 1024, 2048);
+    println!("format   bits/weight | T=1 GB/s  of probe  GMAC/s | T=2, 4, 8, 16 GMAC/s           | T=512 GMAC/s");
+    let (rows, cols) = (8 * 1024, cols);
     for format in Format::ALL {
         let bytes = weights(format, rows, cols, &mut n);
         let w = Weights::pack(format, &bytes, rows, cols, &team).unwrap();
@@ -111,6 +112,11 @@ fn main() {
         matmul(&team, &mut out, &x[..cols], &w);
         check(format, &bytes, &x[..cols], &out);
         let decode = fastest(rounds, || matmul(&team, &mut out, &x[..cols], &w));
+        let few = [2, 4, 8, 16].map(|tokens| {
+            let mut out = vec![0.0; tokens * rows];
+            let seconds = fastest(rounds, || matmul(&team, &mut out, &x[..tokens * cols], &w));
+            format!("{:7.1}", (tokens * rows * cols) as f64 / seconds / 1e9)
+        });
         let part = 1024; // rounding the activations, once for all layers that share them, is a small part
         let w2 = Weights::pack(
             format,
@@ -126,12 +132,13 @@ fn main() {
         let prefill = fastest(rounds, || matmul(&team, &mut out, &x, &w2));
         let macs = (rows * cols) as f64;
         println!(
-            "{:8} {:8.3}    | {:8.1} {:7.0} % {:8.1} | {:8.1}",
+            "{:8} {:8.3}    | {:8.1} {:7.0} % {:8.1} | {} | {:8.1}",
             format.name(),
             w.bytes() as f64 * 8.0 / macs,
             w.bytes() as f64 / decode / 1e9,
             w.bytes() as f64 / decode / 1e7 / probe,
             macs / decode / 1e9,
+            few.join(" "),
             (512 * part * cols) as f64 / prefill / 1e9,
         );
     }

@@ -1,7 +1,8 @@
 //! The products, once for all instruction sets: N tokens by a group of 16 rows.
 //!
-//! `fused` unpacks integers in registers and is for few tokens: memory is the limit. `gemm::panel` is for many, and takes
-//! its steps from here. Both follow the order that `gemm` states.
+//! `in_registers` unpacks integers in registers: for few tokens, where memory is the limit, and where 32 registers hold
+//! eight tokens for any number. `gemm::panel` is for many tokens elsewhere, and takes its steps from here. Both follow the
+//! order that `gemm` states.
 //!
 //! No closures and no iterator adaptors in kernels: what is not surely inlined would lose the instruction set.
 
@@ -53,15 +54,20 @@ pub(super) fn start<L: Tile, const N: usize>(
     dots
 }
 
-/// Adds the products of one pair of inputs.
+/// Adds the products of pair I of quad QUAD of block `step`.
 ///
 /// # Safety
-/// Input pair `at` exists in every token.
+/// The block exists in every token.
 #[inline(always)]
-unsafe fn multiply<L: Tile, const N: usize>(dots: &mut [L::Int; N], w: L::Int, tokens: &[Token; N], at: usize) {
+unsafe fn multiply<L: Tile, const N: usize, const QUAD: usize, const I: usize>(
+    dots: &mut [L::Int; N],
+    w: L::Int,
+    tokens: &[Token; N],
+    step: usize,
+) {
     for t in 0..N {
         // SAFETY: as promised.
-        dots[t] = L::dot(dots[t], w, L::bits(unsafe { tokens[t].pair(at) }));
+        dots[t] = unsafe { L::dot_at::<QUAD, I>(dots[t], w, tokens[t].q.add(step * 32)) };
     }
 }
 
@@ -79,16 +85,15 @@ unsafe fn quad_products<L: Tile, Q: Quant, const N: usize, const QUAD: usize>(
     // SAFETY: as promised.
     unsafe {
         let w = quad::<L, Q, QUAD>(packed);
-        let at = step * 16 + QUAD * 4;
-        multiply::<L, N>(dots, w[0], tokens, at);
-        multiply::<L, N>(dots, w[1], tokens, at + 1);
-        multiply::<L, N>(dots, w[2], tokens, at + 2);
-        multiply::<L, N>(dots, w[3], tokens, at + 3);
+        multiply::<L, N, QUAD, 0>(dots, w[0], tokens, step);
+        multiply::<L, N, QUAD, 1>(dots, w[1], tokens, step);
+        multiply::<L, N, QUAD, 2>(dots, w[2], tokens, step);
+        multiply::<L, N, QUAD, 3>(dots, w[3], tokens, step);
     }
 }
 
-/// Adds the products of two quads. Of few tokens in chains of their own: a product waits for the one before it, and
-/// a step of 16 in a row takes longer than the unit has work.
+/// Adds the products of two quads. Of few tokens in chains of their own, as far as registers go: a product waits for the
+/// one before it, and a step of 16 in a row takes longer than the unit has work.
 ///
 /// # Safety
 /// As for `quad_products`.
@@ -102,7 +107,7 @@ unsafe fn two_quads<L: Tile, Q: Quant, const N: usize, const FIRST: usize, const
     // SAFETY: as promised.
     unsafe {
         quad_products::<L, Q, N, FIRST>(dots, packed, tokens, step);
-        if N > 2 {
+        if N > if L::WIDE { 4 } else { 2 } {
             quad_products::<L, Q, N, SECOND>(dots, packed, tokens, step);
             return;
         }
@@ -170,9 +175,29 @@ fn rows<L: Tile, const N: usize>(acc: [L; N]) -> [[f32; ROWS]; N] {
     out
 }
 
-/// N tokens from `first` by one group, unpacking in registers.
+/// All tokens from `first` by a group, unpacking in registers, up to eight at a time. `out` holds the results.
 #[inline(always)]
-pub(super) fn fused<L: Tile, Q: Quant, const N: usize>(group: &[u8], acts: &Integers, first: usize) -> [[f32; 16]; N] {
+pub(super) fn in_registers<L: Tile, Q: Quant>(group: &[u8], acts: &Integers, first: usize, out: &mut [[f32; ROWS]]) {
+    let mut t = 0;
+    while t < out.len() {
+        t += match out.len() - t {
+            1 => fused::<L, Q, 1>(group, acts, first + t, &mut out[t..]),
+            2 => fused::<L, Q, 2>(group, acts, first + t, &mut out[t..]),
+            3 => fused::<L, Q, 3>(group, acts, first + t, &mut out[t..]),
+            n if n >= 8 && L::WIDE => fused::<L, Q, 8>(group, acts, first + t, &mut out[t..]),
+            _ => fused::<L, Q, 4>(group, acts, first + t, &mut out[t..]),
+        };
+    }
+}
+
+/// N tokens from `first` by one group, to the first N of `out`.
+#[inline(always)]
+fn fused<L: Tile, Q: Quant, const N: usize>(
+    group: &[u8],
+    acts: &Integers,
+    first: usize,
+    out: &mut [[f32; ROWS]],
+) -> usize {
     let layout = Q::LAYOUT;
     let tokens = tokens::<N>(acts, first, 0);
     assert_eq!(
@@ -215,7 +240,10 @@ pub(super) fn fused<L: Tile, Q: Quant, const N: usize>(group: &[u8], acts: &Inte
             }
         }
     }
-    rows(acc)
+    for t in 0..N {
+        acc[t].store(&mut out[t]);
+    }
+    N
 }
 
 /// N tokens by G groups of float weights side by side; `x` holds their rows of `cols`, one after another. A row's products are

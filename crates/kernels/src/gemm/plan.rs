@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::pack::Weights;
-use super::run::{FLOAT_GROUPS, PANEL_FROM};
+use super::run::{FLOAT_GROUPS, MANY_FROM};
 use crate::team::Team;
 
 /// Groups of a task that unpacks, at least and at most: the more, the fewer lines of results that two threads write to
@@ -26,7 +26,7 @@ impl Plan {
     /// Ranges of tokens begin at multiples of `tile`.
     pub(super) fn new(team: &Team, w: &Weights, tokens: usize, (tile, most): (usize, usize)) -> Self {
         let groups = w.groups();
-        let groups_per_task = if tokens < PANEL_FROM {
+        let groups_per_task = if tokens < MANY_FROM {
             // Enough to outweigh handing out a task; few enough that all threads end together.
             let most = groups.div_ceil(team.threads() * 4).max(1);
             let least = if w.format().is_float() { FLOAT_GROUPS } else { 1 };

@@ -14,8 +14,8 @@ use crate::formats::with_quant;
 use crate::shared::Shared;
 use crate::team::Team;
 
-/// From this many tokens on, weights are unpacked to cache first.
-pub(super) const PANEL_FROM: usize = 8;
+/// From this many tokens on, they are many.
+pub(super) const MANY_FROM: usize = 9;
 /// From this many tokens on, the matrix unit is faster, though it always computes 16.
 #[cfg(target_arch = "x86_64")]
 const AMX_FROM: usize = 8;
@@ -29,35 +29,31 @@ pub(super) const FLOAT_GROUPS: usize = 2;
 
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 macro_rules! path {
-    ($path:ident, $lanes:ty, $features:literal, $groups:literal by $panel:literal, $float:literal) => {
+    ($path:ident, $lanes:ty, $features:literal, $float:literal) => {
         /// The kernels compiled for one instruction set.
         mod $path {
             use crate::formats::{Format, Quant};
             use crate::gemm::activations::Integers;
             use crate::gemm::{kernel, panel};
+            use crate::lanes::Lanes;
 
             type L = $lanes;
             pub(super) const FLOAT_TOKENS: usize = $float;
-            /// Groups that a panel takes side by side.
-            pub(super) const GROUPS: usize = $groups;
+            /// Of many tokens, so many run over all groups of a task before the next.
+            pub(super) const BLOCK: usize = if L::WIDE { 8 } else { usize::MAX };
 
             #[target_feature(enable = $features)]
-            pub(super) fn fused<Q: Quant, const N: usize>(
-                group: &[u8],
-                acts: &Integers,
-                first: usize,
-            ) -> [[f32; 16]; N] {
-                kernel::fused::<L, Q, N>(group, acts, first)
+            pub(super) fn few<Q: Quant>(group: &[u8], acts: &Integers, first: usize, out: &mut [[f32; 16]]) {
+                kernel::in_registers::<L, Q>(group, acts, first, out);
             }
 
             #[target_feature(enable = $features)]
-            pub(super) fn panel<Q: Quant, const G: usize>(
-                groups: [&[u8]; G],
-                acts: &Integers,
-                first: usize,
-                out: &mut [&mut [[f32; 16]]; G],
-            ) {
-                panel::panel::<L, Q, G, $panel>(groups, acts, first, out);
+            pub(super) fn many<Q: Quant>(group: &[u8], acts: &Integers, first: usize, out: &mut [[f32; 16]]) {
+                if L::WIDE {
+                    kernel::in_registers::<L, Q>(group, acts, first, out);
+                } else {
+                    panel::panel::<L, Q>(group, acts, first, out);
+                }
             }
 
             #[target_feature(enable = $features)]
@@ -73,37 +69,16 @@ macro_rules! path {
     };
 }
 #[cfg(target_arch = "x86_64")]
-path!(avx2, crate::lanes::Avx2, "avx2,fma,f16c", 1 by 4, 6);
+path!(avx2, crate::lanes::Avx2, "avx2,fma,f16c", 6);
 #[cfg(target_arch = "x86_64")]
 path!(
     avx512,
     crate::lanes::Avx512,
     "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni",
-    2 by 6,
     12
 );
 #[cfg(target_arch = "aarch64")]
-path!(neon, crate::lanes::Neon, "neon", 1 by 4, 6);
-
-/// Calls `$each(first token, rows of results)` for all of `$count` tokens, by kernels of up to four tokens.
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-macro_rules! by_four {
-    ($first:expr, $count:expr, $kernel:expr, $path:ident, $each:expr) => {{
-        let mut t = 0;
-        while t < $count {
-            let first = $first + t;
-            // SAFETY: the caller's `Isa` says that the processor has these instructions.
-            t += unsafe {
-                match $count - t {
-                    1 => $each(first, &$path::fused::<Q, 1>($kernel.0, $kernel.1, first)),
-                    2 => $each(first, &$path::fused::<Q, 2>($kernel.0, $kernel.1, first)),
-                    3 => $each(first, &$path::fused::<Q, 3>($kernel.0, $kernel.1, first)),
-                    _ => $each(first, &$path::fused::<Q, 4>($kernel.0, $kernel.1, first)),
-                }
-            };
-        }
-    }};
-}
+path!(neon, crate::lanes::Neon, "neon", 6);
 
 /// A layer's outputs, `[tokens, rows]`, as tasks write them.
 struct Outputs<'a> {
@@ -240,32 +215,30 @@ fn integers(isa: Isa, outputs: &Outputs<'_>, groups: Range<usize>, acts: &Intege
     macro_rules! on {
         ($path:ident) => {
             with_quant!(w.format(), Q => {
-                if count < PANEL_FROM {
+                if count < MANY_FROM {
+                    let mut results = [[0.0; ROWS]; MANY_FROM];
                     for g in groups {
-                        let store = |first, results: &[[f32; ROWS]]| store(g, first, results);
-                        by_four!(first, count, (w.group(g), acts), $path, store);
+                        // SAFETY: `isa` says that the processor has these instructions.
+                        unsafe { $path::few::<Q>(w.group(g), acts, first, &mut results[..count]) };
+                        store(g, first, &results[..count]);
                     }
                     return;
                 }
+                let end = first + count;
                 RESULTS.with_borrow_mut(|results| {
-                    results.resize(groups.len() * count, [0.0; ROWS]);
-                    let mut rest = results.chunks_exact_mut(count);
-                    let mut g = groups.start;
-                    while g + $path::GROUPS <= groups.end {
-                        let side_by_side = std::array::from_fn(|j| w.group(g + j));
-                        let mut rows = std::array::from_fn(|_| rest.next().unwrap_or_default());
-                        // SAFETY: `isa` says that the processor has these instructions.
-                        unsafe { $path::panel::<Q, { $path::GROUPS }>(side_by_side, acts, first, &mut rows) };
-                        g += $path::GROUPS;
-                    }
-                    for (g, rows) in (g..groups.end).zip(rest) {
-                        // SAFETY: as above.
-                        unsafe { $path::panel::<Q, 1>([w.group(g)], acts, first, &mut [rows]) };
-                    }
-                    // Token by token: a token's results lie side by side.
-                    for t in 0..count {
-                        for (g, rows) in groups.clone().zip(results.chunks_exact(count)) {
-                            store(g, first + t, &rows[t..=t]);
+                    // Activations fill the near cache, so all groups run over them while they are there.
+                    for first in (first..end).step_by($path::BLOCK) {
+                        let count = $path::BLOCK.min(end - first);
+                        results.resize(groups.len() * count, [0.0; ROWS]);
+                        for (g, rows) in groups.clone().zip(results.chunks_exact_mut(count)) {
+                            // SAFETY: as above.
+                            unsafe { $path::many::<Q>(w.group(g), acts, first, rows) };
+                        }
+                        // Token by token: a token's results lie side by side.
+                        for t in 0..count {
+                            for (g, rows) in groups.clone().zip(results.chunks_exact(count)) {
+                                store(g, first + t, &rows[t..=t]);
+                            }
                         }
                     }
                 });

@@ -34,6 +34,15 @@ pub(crate) trait Tile: Lanes {
     /// Of each row `acc + w_even a_even + w_odd a_odd`, as 32-bit integers; `a` is `bits` of a pair of activations, the even
     /// one in the low half.
     fn dot(acc: Self::Int, w: Self::Int, a: Self::Int) -> Self::Int;
+    /// `dot` with pair I of quad QUAD of the 16 pairs that lie at `pairs`.
+    ///
+    /// # Safety
+    /// 64 bytes at `pairs` are readable.
+    #[inline(always)]
+    unsafe fn dot_at<const QUAD: usize, const I: usize>(acc: Self::Int, w: Self::Int, pairs: *const i16) -> Self::Int {
+        // SAFETY: as promised.
+        Self::dot(acc, w, Self::bits(unsafe { pairs.cast::<i32>().add(4 * QUAD + I).read_unaligned() }))
+    }
     /// Sums of 32-bit integers.
     fn plus(a: Self::Int, b: Self::Int) -> Self::Int;
     /// Shifts 32-bit integers right; the sign stays.
