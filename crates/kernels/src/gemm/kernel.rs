@@ -6,8 +6,10 @@
 //!
 //! No closures and no iterator adaptors in kernels: what is not surely inlined would lose the instruction set.
 
+use std::ops::Range;
+
 use super::activations::{Integers, Meta};
-use super::pack::ROWS;
+use super::pack::{ROWS, Weights};
 use super::tile::Tile;
 use super::unpack::{header, quad, scales};
 use crate::formats::{Format, Layout, Quant};
@@ -175,75 +177,94 @@ fn rows<L: Tile, const N: usize>(acc: [L; N]) -> [[f32; ROWS]; N] {
     out
 }
 
-/// All tokens from `first` by a group, unpacking in registers, up to eight at a time. `out` holds the results.
+/// Groups of a layer by tokens from `first` on. Results are `[count][groups]`.
+pub(super) struct Task<'a> {
+    pub(super) w: &'a Weights,
+    pub(super) groups: Range<usize>,
+    pub(super) acts: &'a Integers,
+    pub(super) first: usize,
+    pub(super) count: usize,
+}
+
+/// A task's products, unpacking in registers, up to eight tokens at a time.
 #[inline(always)]
-pub(super) fn in_registers<L: Tile, Q: Quant>(group: &[u8], acts: &Integers, first: usize, out: &mut [[f32; ROWS]]) {
+pub(super) fn in_registers<L: Tile, Q: Quant>(task: &Task<'_>, out: &mut [[f32; ROWS]]) {
+    assert_eq!(out.len(), task.count * task.groups.len(), "results are [count][groups]");
     let mut t = 0;
-    while t < out.len() {
-        t += match out.len() - t {
-            1 => fused::<L, Q, 1>(group, acts, first + t, &mut out[t..]),
-            2 => fused::<L, Q, 2>(group, acts, first + t, &mut out[t..]),
-            3 => fused::<L, Q, 3>(group, acts, first + t, &mut out[t..]),
-            n if n >= 8 && L::WIDE => fused::<L, Q, 8>(group, acts, first + t, &mut out[t..]),
-            _ => fused::<L, Q, 4>(group, acts, first + t, &mut out[t..]),
+    while t < task.count {
+        t += match task.count - t {
+            1 => fused::<L, Q, 1>(task, t, out),
+            2 => fused::<L, Q, 2>(task, t, out),
+            3 => fused::<L, Q, 3>(task, t, out),
+            n if n >= 8 && L::WIDE => fused::<L, Q, 8>(task, t, out),
+            _ => fused::<L, Q, 4>(task, t, out),
         };
     }
 }
 
-/// N tokens from `first` by one group, to the first N of `out`.
+/// N tokens of a task from its token `t` on by all its groups. Returns N.
 #[inline(always)]
-fn fused<L: Tile, Q: Quant, const N: usize>(
-    group: &[u8],
-    acts: &Integers,
-    first: usize,
-    out: &mut [[f32; ROWS]],
-) -> usize {
+fn fused<L: Tile, Q: Quant, const N: usize>(task: &Task<'_>, t: usize, out: &mut [[f32; ROWS]]) -> usize {
     let layout = Q::LAYOUT;
-    let tokens = tokens::<N>(acts, first, 0);
-    assert_eq!(
-        group.len() / layout.unit_bytes() * layout.steps() * 32,
-        acts.token(first).0.len(),
-        "same inputs"
-    );
-    let mut acc = [L::splat(0.0); N];
-    for (u, unit) in group.chunks_exact(layout.unit_bytes()).enumerate() {
-        // SAFETY: `unit` is a whole unit and holds `steps` whole steps; the tokens have as many blocks (asserted).
-        unsafe {
-            let (d, dmin) = header::<L, Q>(unit.as_ptr());
-            for s in 0..layout.steps() {
-                let step = unit.as_ptr().add(layout.header() + s * layout.step_bytes());
-                ahead::<L>(step, layout.step_bytes());
-                let s = u * layout.steps() + s;
-                let mut dots = start::<L, N>(&layout, &tokens, s, 0);
-                two_quads::<L, Q, N, 0, 1>(&mut dots, step, &tokens, s);
-                if layout.groups == 2 {
-                    finish(
-                        &mut acc,
-                        dots,
-                        &layout,
-                        &tokens,
-                        (s, 0),
-                        scales::<L, Q>(d, dmin, step, 0),
-                    );
-                    dots = start::<L, N>(&layout, &tokens, s, 1);
-                }
-                two_quads::<L, Q, N, 2, 3>(&mut dots, step, &tokens, s);
-                let g = layout.groups - 1;
-                finish(
-                    &mut acc,
-                    dots,
-                    &layout,
-                    &tokens,
-                    (s, g),
-                    scales::<L, Q>(d, dmin, step, g),
-                );
-            }
+    let tokens = tokens::<N>(task.acts, task.first + t, 0);
+    let inputs = task.acts.token(task.first).0.len();
+    let across = task.groups.len();
+    for (j, g) in task.groups.clone().enumerate() {
+        let group = task.w.group(g);
+        assert_eq!(
+            group.len() / layout.unit_bytes() * layout.steps() * 32,
+            inputs,
+            "same inputs"
+        );
+        let mut acc = [L::splat(0.0); N];
+        for (u, unit) in group.chunks_exact(layout.unit_bytes()).enumerate() {
+            // SAFETY: `unit` is a whole unit and holds `steps` whole steps; the tokens have as many blocks (asserted).
+            unsafe { unit_products::<L, Q, N>(&mut acc, unit.as_ptr(), u * layout.steps(), &tokens) };
+        }
+        for i in 0..N {
+            acc[i].store(&mut out[(t + i) * across + j]);
         }
     }
-    for t in 0..N {
-        acc[t].store(&mut out[t]);
-    }
     N
+}
+
+/// Adds the products of a unit whose first step is `from`.
+///
+/// # Safety
+/// A whole unit lies at `unit`, and the tokens have blocks for its steps.
+#[inline(always)]
+unsafe fn unit_products<L: Tile, Q: Quant, const N: usize>(
+    acc: &mut [L; N],
+    unit: *const u8,
+    from: usize,
+    tokens: &[Token; N],
+) {
+    let layout = Q::LAYOUT;
+    let last = layout.groups - 1;
+    // SAFETY: as promised.
+    unsafe {
+        let (d, dmin) = header::<L, Q>(unit);
+        for s in 0..layout.steps() {
+            let step = unit.add(layout.header() + s * layout.step_bytes());
+            ahead::<L>(step, layout.step_bytes());
+            let s = from + s;
+            let mut dots = start::<L, N>(&layout, tokens, s, 0);
+            two_quads::<L, Q, N, 0, 1>(&mut dots, step, tokens, s);
+            if layout.groups == 2 {
+                finish(acc, dots, &layout, tokens, (s, 0), scales::<L, Q>(d, dmin, step, 0));
+                dots = start::<L, N>(&layout, tokens, s, 1);
+            }
+            two_quads::<L, Q, N, 2, 3>(&mut dots, step, tokens, s);
+            finish(
+                acc,
+                dots,
+                &layout,
+                tokens,
+                (s, last),
+                scales::<L, Q>(d, dmin, step, last),
+            );
+        }
+    }
 }
 
 /// N tokens by G groups of float weights side by side; `x` holds their rows of `cols`, one after another. A row's products are

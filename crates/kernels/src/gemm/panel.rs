@@ -1,7 +1,6 @@
 //! Many tokens by a group of 16 rows: a stretch of inputs is unpacked to first-level cache once and many tokens run over it.
 
-use super::activations::Integers;
-use super::kernel::{Token, ahead, finish, start, tokens};
+use super::kernel::{Task, ahead, finish, start, tokens};
 use super::pack::ROWS;
 use super::tile::Tile;
 use super::unpack::{header, quad, scales};
@@ -18,37 +17,45 @@ struct Panel {
     mins: [[f32; ROWS]; STRETCH * 2],
 }
 
-/// Tokens side by side: what 16 registers hold.
-const N: usize = 4;
-
-/// All tokens from `first` by a group, unpacking stretch by stretch. `out` holds the results.
+/// A task's products, unpacking stretch by stretch.
 #[inline(always)]
-pub(super) fn panel<L: Tile, Q: Quant>(group: &[u8], acts: &Integers, first: usize, out: &mut [[f32; 16]]) {
+pub(super) fn panel<L: Tile, Q: Quant>(task: &Task<'_>, out: &mut [[f32; ROWS]]) {
     let layout = Q::LAYOUT;
-    let steps = group.len() / layout.unit_bytes() * layout.steps();
-    assert_eq!(steps * 32, acts.token(first).0.len(), "same inputs");
+    assert_eq!(out.len(), task.count * task.groups.len(), "results are [count][groups]");
+    let inputs = task.acts.token(task.first).0.len();
     let mut panel = Panel {
         lines: [[0; 64]; STRETCH * 16],
         scales: [[0.0; ROWS]; STRETCH * 2],
         mins: [[0.0; ROWS]; STRETCH * 2],
     };
-    out.fill([0.0; 16]);
-    for from in (0..steps).step_by(STRETCH) {
-        let count = STRETCH.min(steps - from);
-        unpack::<L, Q>(group, (from, count), &mut panel);
-        let mut t = 0;
-        while t + N <= out.len() {
-            stretch::<L, Q, N>(&panel, count, &tokens(acts, first + t, from), &mut out[t..]);
-            t += N;
-        }
-        while t + 2 <= out.len() {
-            stretch::<L, Q, 2>(&panel, count, &tokens(acts, first + t, from), &mut out[t..]);
-            t += 2;
-        }
-        if t < out.len() {
-            stretch::<L, Q, 1>(&panel, count, &tokens(acts, first + t, from), &mut out[t..]);
+    out.fill([0.0; ROWS]);
+    for (j, g) in task.groups.clone().enumerate() {
+        let group = task.w.group(g);
+        let steps = group.len() / layout.unit_bytes() * layout.steps();
+        assert_eq!(steps * 32, inputs, "same inputs");
+        for from in (0..steps).step_by(STRETCH) {
+            let count = STRETCH.min(steps - from);
+            unpack::<L, Q>(group, (from, count), &mut panel);
+            let at = Place { task, j, from, count };
+            let mut t = 0;
+            while t < task.count {
+                t += match task.count - t {
+                    1 => stretch::<L, Q, 1>(&panel, at, t, out),
+                    2 | 3 => stretch::<L, Q, 2>(&panel, at, t, out),
+                    _ => stretch::<L, Q, 4>(&panel, at, t, out),
+                };
+            }
         }
     }
+}
+
+/// What was unpacked: `count` steps from step `from` on, of group `j` of a task.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    task: &'a Task<'a>,
+    j: usize,
+    from: usize,
+    count: usize,
 }
 
 #[inline(always)]
@@ -87,21 +94,25 @@ fn unpack<L: Tile, Q: Quant>(group: &[u8], (from, count): (usize, usize), panel:
     }
 }
 
-/// N tokens by the unpacked steps; `out` begins with their results.
+/// Adds what the unpacked steps give for N tokens from the task's token `t` on. Returns N.
 #[inline(always)]
 fn stretch<L: Tile, Q: Quant, const N: usize>(
     panel: &Panel,
-    count: usize,
-    tokens: &[Token; N],
-    out: &mut [[f32; 16]],
-) {
+    place: Place<'_>,
+    t: usize,
+    out: &mut [[f32; ROWS]],
+) -> usize {
     let layout = Q::LAYOUT;
     let pairs = 16 / layout.groups;
+    let task = place.task;
+    let tokens = &tokens::<N>(task.acts, task.first + t, place.from);
+    let across = task.groups.len();
+    let out = &mut out[t * across + place.j..];
     let mut acc = [L::splat(0.0); N];
-    for t in 0..N {
-        acc[t] = L::load(&out[t]);
+    for i in 0..N {
+        acc[i] = L::load(&out[i * across]);
     }
-    for s in 0..count {
+    for s in 0..place.count {
         for g in 0..layout.groups {
             // SAFETY: block `s` of the stretch exists in the tokens and in the panel.
             unsafe {
@@ -119,7 +130,8 @@ fn stretch<L: Tile, Q: Quant, const N: usize>(
             }
         }
     }
-    for t in 0..N {
-        acc[t].store(&mut out[t]);
+    for i in 0..N {
+        acc[i].store(&mut out[i * across]);
     }
+    N
 }

@@ -6,6 +6,8 @@ use std::ops::Range;
 use super::activations::{Integers, Quantized};
 #[cfg(target_arch = "x86_64")]
 use super::amx;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+use super::kernel::Task;
 use super::pack::{ROWS, Weights};
 use super::plan::Plan;
 use super::scalar;
@@ -33,26 +35,21 @@ macro_rules! path {
         /// The kernels compiled for one instruction set.
         mod $path {
             use crate::formats::{Format, Quant};
-            use crate::gemm::activations::Integers;
-            use crate::gemm::{kernel, panel};
+            use crate::gemm::kernel::{self, Task};
+            use crate::gemm::panel;
             use crate::lanes::Lanes;
 
             type L = $lanes;
             pub(super) const FLOAT_TOKENS: usize = $float;
-            /// Of many tokens, so many run over all groups of a task before the next.
+            /// Of many tokens, so many run over all groups of a task before the next: their activations fill the near cache.
             pub(super) const BLOCK: usize = if L::WIDE { 8 } else { usize::MAX };
 
             #[target_feature(enable = $features)]
-            pub(super) fn few<Q: Quant>(group: &[u8], acts: &Integers, first: usize, out: &mut [[f32; 16]]) {
-                kernel::in_registers::<L, Q>(group, acts, first, out);
-            }
-
-            #[target_feature(enable = $features)]
-            pub(super) fn many<Q: Quant>(group: &[u8], acts: &Integers, first: usize, out: &mut [[f32; 16]]) {
-                if L::WIDE {
-                    kernel::in_registers::<L, Q>(group, acts, first, out);
+            pub(super) fn products<Q: Quant>(task: &Task<'_>, out: &mut [[f32; 16]]) {
+                if L::WIDE || task.count < super::MANY_FROM {
+                    kernel::in_registers::<L, Q>(task, out);
                 } else {
-                    panel::panel::<L, Q>(group, acts, first, out);
+                    panel::panel::<L, Q>(task, out);
                 }
             }
 
@@ -87,22 +84,16 @@ struct Outputs<'a> {
 }
 
 impl Outputs<'_> {
-    /// Stores what a group gives for tokens from `first` on; says how many they are.
+    /// Stores what groups from `g` on give for token `t`.
     ///
     /// # Safety
     /// Each (token, group) is one task's own.
-    unsafe fn store(&self, g: usize, first: usize, results: &[[f32; ROWS]]) -> usize {
-        let rows = self.w.rows();
-        let n = (rows - g * ROWS).min(ROWS);
-        for (t, result) in results.iter().enumerate() {
-            // SAFETY: as promised, and the groups of a token do not overlap.
-            let out = unsafe { self.all.slice((first + t) * rows + g * ROWS, n) };
-            match out.as_mut_array::<ROWS>() {
-                Some(out) => *out = *result,
-                None => out.copy_from_slice(&result[..n]),
-            }
-        }
-        results.len()
+    unsafe fn store(&self, g: usize, t: usize, results: &[[f32; ROWS]]) {
+        let (rows, from) = (self.w.rows(), g * ROWS);
+        let results = results.as_flattened();
+        let n = results.len().min(rows - from);
+        // SAFETY: as promised, and the groups of a token do not overlap.
+        unsafe { self.all.slice(t * rows + from, n) }.copy_from_slice(&results[..n]);
     }
 }
 
@@ -209,36 +200,20 @@ thread_local! {
 /// One task of a quantized layer; nobody else has these groups of these tokens.
 fn integers(isa: Isa, outputs: &Outputs<'_>, groups: Range<usize>, acts: &Integers, first: usize, count: usize) {
     let w = outputs.w;
-    // SAFETY: as said.
-    let store = |g, first, results: &[[f32; ROWS]]| unsafe { outputs.store(g, first, results) };
     #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
     macro_rules! on {
         ($path:ident) => {
             with_quant!(w.format(), Q => {
-                if count < MANY_FROM {
-                    let mut results = [[0.0; ROWS]; MANY_FROM];
-                    for g in groups {
-                        // SAFETY: `isa` says that the processor has these instructions.
-                        unsafe { $path::few::<Q>(w.group(g), acts, first, &mut results[..count]) };
-                        store(g, first, &results[..count]);
-                    }
-                    return;
-                }
-                let end = first + count;
                 RESULTS.with_borrow_mut(|results| {
-                    // Activations fill the near cache, so all groups run over them while they are there.
-                    for first in (first..end).step_by($path::BLOCK) {
-                        let count = $path::BLOCK.min(end - first);
+                    for at in (0..count).step_by($path::BLOCK) {
+                        let (first, count) = (first + at, $path::BLOCK.min(count - at));
+                        let task = Task { w, groups: groups.clone(), acts, first, count };
                         results.resize(groups.len() * count, [0.0; ROWS]);
-                        for (g, rows) in groups.clone().zip(results.chunks_exact_mut(count)) {
-                            // SAFETY: as above.
-                            unsafe { $path::many::<Q>(w.group(g), acts, first, rows) };
-                        }
-                        // Token by token: a token's results lie side by side.
-                        for t in 0..count {
-                            for (g, rows) in groups.clone().zip(results.chunks_exact(count)) {
-                                store(g, first + t, &rows[t..=t]);
-                            }
+                        // SAFETY: `isa` says that the processor has these instructions.
+                        unsafe { $path::products::<Q>(&task, results) };
+                        for (t, rows) in results.chunks_exact(groups.len()).enumerate() {
+                            // SAFETY: as said.
+                            unsafe { outputs.store(groups.start, first + t, rows) };
                         }
                     }
                 });
@@ -258,7 +233,8 @@ fn integers(isa: Isa, outputs: &Outputs<'_>, groups: Range<usize>, acts: &Intege
                     let (q, meta) = acts.token(t);
                     let result =
                         with_quant!(w.format(), Q => scalar::quantized::<Q>(w.group(g), q, meta), _ => [0.0; ROWS]);
-                    store(g, t, &[result]);
+                    // SAFETY: as said.
+                    unsafe { outputs.store(g, t, &[result]) };
                 }
             }
         }
@@ -268,8 +244,14 @@ fn integers(isa: Isa, outputs: &Outputs<'_>, groups: Range<usize>, acts: &Intege
 /// One task of a float layer; nobody else has these groups of these tokens.
 fn floats(isa: Isa, outputs: &Outputs<'_>, groups: Range<usize>, x: &Quantized<'_>, first: usize, count: usize) {
     let w = outputs.w;
-    // SAFETY: as said.
-    let store = |g, first, results: &[[f32; ROWS]]| unsafe { outputs.store(g, first, results) };
+    // Stores what a group gives for tokens from `first` on; says how many they are.
+    let store = |g, first, results: &[[f32; ROWS]]| {
+        for (t, result) in results.iter().enumerate() {
+            // SAFETY: as said.
+            unsafe { outputs.store(g, first + t, std::slice::from_ref(result)) };
+        }
+        results.len()
+    };
     let (cols, format) = (w.cols(), w.format());
     #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
     macro_rules! on {

@@ -41,7 +41,11 @@ pub(crate) trait Tile: Lanes {
     #[inline(always)]
     unsafe fn dot_at<const QUAD: usize, const I: usize>(acc: Self::Int, w: Self::Int, pairs: *const i16) -> Self::Int {
         // SAFETY: as promised.
-        Self::dot(acc, w, Self::bits(unsafe { pairs.cast::<i32>().add(4 * QUAD + I).read_unaligned() }))
+        Self::dot(
+            acc,
+            w,
+            Self::bits(unsafe { pairs.cast::<i32>().add(4 * QUAD + I).read_unaligned() }),
+        )
     }
     /// Sums of 32-bit integers.
     fn plus(a: Self::Int, b: Self::Int) -> Self::Int;
