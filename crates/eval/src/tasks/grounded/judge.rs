@@ -255,10 +255,10 @@ fn citations(report: &mut Report, cases: &[Case], fits: &[Calibration], answerer
             precise.extend(
                 cited
                     .iter()
-                    .map(|one| f64::from(u8::from(one.source.name == case.gold))),
+                    .map(|one| f64::from(u8::from(case.places.of(&one.source.name).is_some()))),
             );
             recalled.push(f64::from(u8::from(
-                cited.iter().any(|one| one.source.name == case.gold),
+                cited.iter().any(|one| case.places.of(&one.source.name).is_some()),
             )));
             equal.extend(
                 answer

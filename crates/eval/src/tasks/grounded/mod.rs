@@ -1,12 +1,12 @@
 //! Span questions as grounded questions over all passages of a set. Every question is asked twice: as it is, and with its own
-//! passages removed, where the right answer is to abstain. They are judged as the program judges them, and, where the set may
+//! passages removed (all that have its answer), where the right answer is to abstain. They are judged as the program judges them, and, where the set may
 //! be used for that, with a few weights and thresholds fitted on other articles than those that are judged, in five folds.
 
 mod judge;
+mod places;
 mod set;
 
 use std::collections::{HashMap, HashSet};
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,6 +16,7 @@ use candor_truth::rerank::READ;
 use candor_truth::{Answerer, Embedder, Encoders, Found, Query};
 use serde::Deserialize;
 
+use places::Places;
 pub use set::Set;
 
 use crate::bench::library;
@@ -26,7 +27,7 @@ use crate::report::Report;
 /// Folds of articles.
 const FOLDS: usize = 5;
 /// Passages that are found, so that enough are left where the right ones are taken away.
-const DEEP: usize = READ + 4;
+const DEEP: usize = READ + 8;
 
 #[derive(Deserialize)]
 pub(crate) struct Paragraph {
@@ -52,8 +53,8 @@ pub(crate) struct Right {
 struct Case {
     known: Known,
     question: String,
-    /// The number of the right passage.
-    gold: String,
+    /// Where its answers stand.
+    places: Arc<Places>,
     reading: Reading,
     right: Vec<String>,
     shorts: Vec<String>,
@@ -112,17 +113,16 @@ pub async fn run(
     for (n, paragraph) in paragraphs.iter().enumerate() {
         let next = titles.len();
         let article = *titles.entry(paragraph.title.clone()).or_insert(next);
-        // A question whose answer stands nowhere word for word cannot be judged.
-        let judged = paragraph
-            .qas
-            .iter()
-            .filter(|asked| !places(&paragraph.context, asked).is_empty());
-        all.extend(judged.map(|asked| (n, article % FOLDS, asked)));
+        for asked in &paragraph.qas {
+            if let Some(places) = Places::new(&paragraphs, n, asked) {
+                all.push((n, article % FOLDS, asked, Arc::new(places)));
+            }
+        }
     }
     let asked: Vec<_> = all.into_iter().step_by(options.every.max(1)).collect();
     let mut cases = Vec::with_capacity(2 * asked.len());
     let total = asked.len();
-    for (done, (gold, fold, asked)) in asked.iter().enumerate() {
+    for (done, (gold, fold, asked, places)) in asked.iter().enumerate() {
         step(done, total);
         let query = Query {
             text: asked.question.clone(),
@@ -130,14 +130,13 @@ pub async fn run(
             ..Query::default()
         };
         let found = answerer.library.search(&query).await?;
-        let places = places(&paragraphs[*gold].context, asked);
         for there in [true, false] {
-            let mut case = case(&answerer, &found, asked, &places, *gold, *fold, there).await?;
+            let mut case = case(&answerer, &found, asked, places, *fold, there).await?;
             case.file = ends.partition_point(|end| end <= gold);
             if let Some(model) = model.as_ref().filter(|_| done % options.beside_every.max(1) == 0) {
                 let passages: Vec<Found> = found
                     .iter()
-                    .filter(|one| there || one.source.name != gold.to_string())
+                    .filter(|one| there || places.of(&one.source.name).is_none())
                     .cloned()
                     .collect();
                 let bare = plain::ask(&**model, &asked.question, &[]).await?;
@@ -153,12 +152,11 @@ async fn case(
     answerer: &Answerer,
     found: &[Found],
     asked: &Asked,
-    right_places: &[Range<usize>],
-    gold: usize,
+    places: &Arc<Places>,
     fold: usize,
     there: bool,
 ) -> anyhow::Result<Case> {
-    let is_gold = |one: &Found| one.source.name == gold.to_string();
+    let is_gold = |one: &Found| places.of(&one.source.name).is_some();
     let passages: Vec<Found> = found
         .iter()
         .filter(|one| there || !is_gold(one))
@@ -170,10 +168,10 @@ async fn case(
         let passage = &reading.passages[candidate.passage];
         let from = passage.quote.range().start;
         let place = from + candidate.sentence.start..from + candidate.sentence.end;
-        is_gold(passage)
-            && right_places
-                .iter()
-                .any(|right| place.start <= right.start && right.end <= place.end)
+        let right = places.of(&passage.source.name).unwrap_or_default();
+        right
+            .iter()
+            .any(|right| place.start <= right.start && right.end <= place.end)
     };
     let right = reading.candidates.iter().map(holds).collect();
     let short = |candidate: &Candidate| {
@@ -189,21 +187,11 @@ async fn case(
             candidates: reading.candidates.clone(),
         },
         question: asked.question.clone(),
-        gold: gold.to_string(),
+        places: Arc::clone(places),
         reading,
         right: asked.answers.iter().map(|right| right.text.clone()).collect(),
         there,
         file: 0,
         beside: None,
     })
-}
-
-/// Where the right answers stand in the bytes of their paragraph.
-fn places(context: &str, asked: &Asked) -> Vec<Range<usize>> {
-    let place = |right: &Right| {
-        let first = usize::try_from(right.answer_start?).ok()?;
-        let (start, _) = context.char_indices().nth(first)?;
-        Some(start..start + right.text.len())
-    };
-    asked.answers.iter().filter_map(place).collect()
 }
