@@ -131,8 +131,8 @@ impl Client {
         })
     }
 
-    /// The first model that the server lists.
-    pub(crate) async fn first_model(&self) -> anyhow::Result<String> {
+    /// The models that the server lists, at least one.
+    pub(crate) async fn models(&self) -> anyhow::Result<Vec<String>> {
         let url = format!("{}/models", self.base);
         let answer = self.http.get(&url).send().await;
         let answer = answer.map_err(|error| anyhow::anyhow!("{url}: {}; is the server running?", why(&error)))?;
@@ -140,10 +140,14 @@ impl Client {
             bail!("{url}: {}; name the model with --model", refusal(answer).await);
         }
         let list: Value = answer.json().await.with_context(|| format!("{url} gives no JSON"))?;
-        let first = list.pointer("/data/0/id").and_then(Value::as_str);
-        Ok(first
-            .with_context(|| format!("{url} lists no model; name one with --model"))?
-            .to_owned())
+        let all = list.get("data").and_then(Value::as_array).into_iter().flatten();
+        let names: Vec<String> = all
+            .filter_map(|one| Some(one.get("id")?.as_str()?.to_owned()))
+            .collect();
+        if names.is_empty() {
+            bail!("{url} lists no model; name one with --model");
+        }
+        Ok(names)
     }
 
     fn body(&self, prompt: &str, most: u32) -> Value {

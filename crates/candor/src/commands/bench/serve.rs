@@ -26,6 +26,8 @@ const PROMPT: usize = 256;
 const CLIENTS: usize = 8;
 /// More connections than this no system gives.
 const MOST_CLIENTS: usize = 10_000;
+/// Models that are tried for one that writes text.
+const MOST_TRIED: usize = 8;
 
 /// Measure an OpenAI-compatible server under load: requests and tokens per second, and how long people wait
 #[derive(Debug, Args)]
@@ -59,7 +61,7 @@ pub(crate) struct Serve {
     /// The server's address, with or without /v1
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
     url: String,
-    /// The model to ask; default: the first that the server lists
+    /// The model to ask; default: the first that the server lists and that writes text
     #[arg(short, long, value_name = "NAME")]
     model: Option<String>,
     /// The environment variable that holds the server's key
@@ -197,9 +199,6 @@ impl Serve {
     async fn measure(&self) -> anyhow::Result<ExitCode> {
         let all = self.load()?;
         let client = self.client().await?;
-        // One that is not counted: it says at once what is wrong, and wakes what sleeps.
-        let first = client.ask("Hello", 1).await;
-        first.map_err(|error| anyhow::anyhow!("{} does not answer: {error}", self.url))?;
         let paces = self.paces(&all.asks);
         let (mut reports, mut answered, runs) = (Vec::new(), 0, paces.len());
         for (number, pace) in paces.into_iter().enumerate() {
@@ -248,11 +247,22 @@ impl Serve {
         let mut client = Client::new(&self.url, key.as_deref(), Duration::from_secs_f64(self.timeout))?;
         client.chat = self.chat;
         client.ignore_eos = !self.no_ignore_eos;
-        client.model = match &self.model {
-            Some(model) => model.clone(),
-            None => client.first_model().await?,
+        let models = match &self.model {
+            Some(model) => vec![model.clone()],
+            None => client.models().await?,
         };
-        Ok(client)
+        // One request that is not counted: it says at once what is wrong, and wakes what sleeps. Models that make embeddings
+        // are listed too and refuse it.
+        let mut refused = None;
+        for model in models.into_iter().take(MOST_TRIED) {
+            client.model = model;
+            match client.ask("Hello", 1).await {
+                Ok(_) => return Ok(client),
+                Err(error) => refused = refused.or(Some(error)),
+            }
+        }
+        let refused = refused.map_or_else(String::new, |error| format!(": {error}"));
+        bail!("{} does not answer{refused}", self.url)
     }
 
     async fn one(&self, client: &Client, load: &Arc<Load>, pace: Pace) -> Outcome {
