@@ -1,6 +1,7 @@
-//! Span questions as grounded questions over all passages of a set. Every question is asked twice: as it is, and with its own
-//! passages removed (all that have its answer), where the right answer is to abstain. They are judged as the program judges them, and, where the set may
-//! be used for that, with a few weights and thresholds fitted on other articles than those that are judged, in five folds.
+//! Span questions as grounded questions over all passages of a set. Every question is asked twice: as it is, and with all
+//! passages removed that have its answer, where the right answer is to abstain. They are judged as the program judges them,
+//! and, where the set may be used for that, with a few weights and thresholds fitted on other articles than those that are
+//! judged, in five folds.
 
 mod judge;
 mod places;

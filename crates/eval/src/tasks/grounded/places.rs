@@ -8,7 +8,7 @@ use candor_truth::sentences;
 
 use super::{Asked, Paragraph, Right};
 
-/// Letters of a sentence from which on it is hardly the same by chance.
+/// Bytes of a sentence from which on it is hardly the same by chance.
 const TELLING: usize = 16;
 
 /// By number of paragraph, the bytes of the right answers there.

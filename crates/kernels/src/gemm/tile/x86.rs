@@ -102,7 +102,8 @@ impl Tile for Avx2 {
 }
 
 /// As the intrinsic, but one instruction: of that the compiler makes a product and a sum, which shortens a chain that
-/// waits and doubles the work of all others (the kernels here have many chains).
+/// waits and doubles the work of all others (the kernels here have many chains). Not marked `pure`: products then stay in
+/// the order that is written, chain beside chain, and not one chain after another.
 #[inline]
 #[target_feature(enable = "avx512f,avx512vnni")]
 fn vpdpwssd(mut acc: __m512i, w: __m512i, a: __m512i) -> __m512i {
