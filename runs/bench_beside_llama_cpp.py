@@ -10,7 +10,8 @@ The programs take turns (A-B-A-B), each in a process of its own, with the same f
 Ours is called below its queue and sampling, theirs through `llama_decode`, so neither pays for Python or HTTP. `pp` reads a
 prompt, `tg` writes an answer, `x` many answers at once, each after a prompt of its own, `@ d` is the context there was before.
 llama.cpp runs with flash attention off and on, ik_llama.cpp (its own llama-bench and llama-batched-bench, where `--ik-bin`
-says they are) with its weights as they are and repacked, and the faster of the two counts in each row. Medians over the rounds;
+says they are) with its weights as they are and repacked, and the faster of the two counts in each row. Ours runs with
+activations of 16 bits, and with 8 (`fast`) as theirs have. Medians over the rounds;
 the spread is (largest - smallest) / median. The floor is what `candor bench` measures: weights read at the bandwidth of a
 buffer of their size, products at the peak of the best int8 unit. Run it on an idle machine.
 """
@@ -131,9 +132,9 @@ def worker(options):
     print(json.dumps({"version": c.__version__, "rates": results}))
 
 
-def ours(options, model):
+def ours(options, model, precision):
     """Rows of `candor bench`: rates and floors by test, and what it says of itself."""
-    base = [options.candor, "bench", "-m", model, "--json", "-r", "1", "--threads", str(options.threads), "-n", str(options.generate)]
+    base = [options.candor, "bench", "-m", model, "--precision", precision, "--json", "-r", "1", "--threads", str(options.threads), "-n", str(options.generate)]
     commands = [base + ["-p", ",".join(map(str, options.prompts)), "-d", ",".join(map(str, options.depths))]]
     if options.parallel:
         commands.append(base + ["-p", "0", "-d", str(options.parallel_prompt), "--parallel", ",".join(map(str, options.parallel))])
@@ -243,12 +244,13 @@ def best(choices, test):
 
 def compare(options, model, notes):
     """The rows of one model."""
-    mine, floors = {}, {}
+    mine, floors = {precision: {} for precision in options.precisions}, {}
     llama, other = {"off": {}, "on": {}}, {"as they are": {}, "repacked": {}}
     for _ in range(options.rounds):
-        rows, rates, at_most = ours(options, model)
-        gather(mine, rates)
-        gather(floors, at_most)
+        for precision, samples in mine.items():
+            rows, rates, at_most = ours(options, model, precision)
+            gather(samples, rates)
+            gather(floors, at_most)
         for flash, samples in enumerate(llama.values()):
             notes["llama"], rates = theirs(options, model, flash)
             gather(samples, rates)
@@ -261,9 +263,9 @@ def compare(options, model, notes):
     notes.setdefault("floors", []).append(
         f"{Path(model).name}: {first['floor_weight_bytes'] / 2**20:.1f} MiB of weights a token at {first['floor_read_bytes_per_second'] / 1e9:.1f} GB/s; {products}"
     )
-    for test, samples in mine.items():
-        median = statistics.median(samples)
-        row = [Path(model).name, test, cell(samples)]
+    for (precision, tests), test in ((choice, test) for choice in mine.items() for test in choice[1]):
+        median = statistics.median(tests[test])
+        row = [Path(model).name, precision, test, cell(tests[test])]
         for choices in (llama, other) if options.ik_bin else (llama,):
             found = best(choices, test)
             row += [cell(found[1]), found[0], f"{median / statistics.median(found[1]):.2f}"] if found else ["", "", ""]
@@ -285,6 +287,7 @@ def main():
     parser.add_argument("--depths", type=int, nargs="+", default=[0, 1024])
     parser.add_argument("--parallel", type=int, nargs="*", default=[4, 8, 16], help="answers at once; none leaves these tests out")
     parser.add_argument("--parallel-prompt", type=int, default=128, help="tokens of prompt of each of them")
+    parser.add_argument("--precisions", nargs="+", default=["quantized", "fast"], help="of ours: activations of 16 bits, or of 8 as theirs are")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--flash", type=int, default=0, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -302,10 +305,10 @@ def main():
     print(f"{processor()}, {os.cpu_count()} cores, {options.threads} threads; {options.rounds} rounds; load average at the end {load:.1f}.")
     print("Floors: " + ";\n".join(notes["floors"]) + ".")
     print(f"Command: {shlex.join(['python3', *map(os.path.basename, sys.argv[:1]), *map(os.path.basename, sys.argv[1:])])}\n")
-    columns = ["model", "test", "candor t/s", "llama.cpp t/s", "its flash attention", "ratio"]
+    columns = ["model", "precision", "test", "candor t/s", "llama.cpp t/s", "its flash attention", "ratio"]
     columns += ["ik_llama.cpp t/s", "its weights", "ratio"] if options.ik_bin else []
     columns += ["at most t/s", "candor % of floor"]
-    left = {"model", "test", "its flash attention", "its weights"}
+    left = {"model", "precision", "test", "its flash attention", "its weights"}
     print("| " + " | ".join(columns) + " |")
     print("| " + " | ".join("---" if column in left else "---:" for column in columns) + " |")
     for row in table:

@@ -133,6 +133,8 @@ pub(crate) enum Speculate {
 pub(crate) enum Precision {
     /// As the file has them, with 16-bit activations: the default
     Quantized,
+    /// As the file has them, with 8-bit activations as other engines do: faster with prompts and many answers, less exact
+    Fast,
     /// Everything in single precision: exact and slow
     F32,
 }

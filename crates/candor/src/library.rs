@@ -151,7 +151,7 @@ pub(crate) async fn embedder(context: &Context, args: &EngineArgs) -> anyhow::Re
         open::engine_options(context, args, EMBEDDING),
     );
     // Vectors become int8 rows: a difference of 1e-3 is far below their steps.
-    if load.precision == Precision::Quantized {
+    if load.precision != Precision::F32 {
         load.precision = Precision::Compact;
     }
     let local = tokio::task::spawn_blocking(move || Local::open(&found.path, &load, &options)).await??;

@@ -165,6 +165,7 @@ pub(crate) fn load_options(context: &Context, args: &EngineArgs) -> LoadOptions 
     LoadOptions {
         precision: match args.precision.unwrap_or(engine.precision) {
             Precision::Quantized => candor_model::Precision::Quantized,
+            Precision::Fast => candor_model::Precision::Fast,
             Precision::F32 => candor_model::Precision::F32,
         },
         kv: match args.kv.unwrap_or(engine.kv) {

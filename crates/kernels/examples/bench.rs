@@ -1,13 +1,13 @@
 //! Speed of the kernels, beside what this machine can read from memory. Checks each product before it times it.
 //!
-//! `cargo run --release -p candor-kernels --example bench -- [threads] [rounds] [inputs of a row]`
+//! `cargo run --release -p candor-kernels --example bench -- [threads] [rounds] [inputs of a row] [bits of activations: 16 or 8]`
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used)]
 
 use std::hint::black_box;
 use std::time::Instant;
 
 use candor_kernels::formats::{Format, dequantize};
-use candor_kernels::gemm::{Quantized, Weights, WholeRows, matmul, matmul_whole};
+use candor_kernels::gemm::{Bits, Quantized, Weights, WholeRows, matmul_quantized, matmul_whole};
 use candor_kernels::ops::attention::{Bytes, KvLayer, PAGE_TOKENS, Params, Segment, attend};
 use candor_kernels::{cpu, team::Team};
 use half::f16;
@@ -78,6 +78,14 @@ fn main() {
     );
     let rounds = args.next().unwrap_or(30);
     let cols = args.next().unwrap_or(2048);
+    let bits = if args.next() == Some(8) {
+        Bits::Eight
+    } else {
+        Bits::Sixteen
+    };
+    let matmul = |team: &Team, out: &mut [f32], x: &[f32], w: &Weights| {
+        matmul_quantized(team, out, &Quantized::new(x, x.len() / cols, cols, bits), w);
+    };
     println!("{}, team of {}", cpu::describe(), team.threads());
 
     let data = vec![1u64; 32 << 20]; // 256 MiB
@@ -110,7 +118,7 @@ fn main() {
         let x: Vec<f32> = (0..512 * cols).map(|_| n.float()).collect();
         let mut out = vec![0.0; rows];
         matmul(&team, &mut out, &x[..cols], &w);
-        check(format, &bytes, &x[..cols], &out);
+        check(format, &bytes, &x[..cols], &out, bits);
         let decode = fastest(rounds, || matmul(&team, &mut out, &x[..cols], &w));
         let few = [2, 4, 8, 16].map(|tokens| {
             let mut out = vec![0.0; tokens * rows];
@@ -128,7 +136,7 @@ fn main() {
         .unwrap();
         let mut out = vec![0.0; 512 * part];
         matmul(&team, &mut out, &x, &w2);
-        check(format, &bytes, &x[..cols], &out[..part]);
+        check(format, &bytes, &x[..cols], &out[..part], bits);
         let prefill = fastest(rounds, || matmul(&team, &mut out, &x, &w2));
         let macs = (rows * cols) as f64;
         println!(
@@ -146,8 +154,9 @@ fn main() {
     attention(&team, rounds, &mut n);
 }
 
-/// Against f64, within what 16-bit activations and f32 sums can lose.
-fn check(format: Format, bytes: &[u8], x: &[f32], out: &[f32]) {
+/// Against f64, within what rounded activations and f32 sums can lose.
+fn check(format: Format, bytes: &[u8], x: &[f32], out: &[f32], bits: Bits) {
+    let share = if bits == Bits::Eight { 2e-2 } else { 2e-4 };
     let row_bytes = format.row_bytes(x.len()).unwrap();
     let mut w = vec![0.0; x.len()];
     for (r, y) in out.iter().enumerate().step_by(97) {
@@ -155,7 +164,7 @@ fn check(format: Format, bytes: &[u8], x: &[f32], out: &[f32]) {
         let terms = || w.iter().zip(x).map(|(w, x)| f64::from(*w) * f64::from(*x));
         let (want, size) = (terms().sum::<f64>(), terms().map(f64::abs).sum::<f64>());
         assert!(
-            (f64::from(*y) - want).abs() <= 2e-4 * size,
+            (f64::from(*y) - want).abs() <= share * size,
             "{}: row {r} is {y}, not {want}",
             format.name()
         );
@@ -169,10 +178,16 @@ fn whole_rows(team: &Team, rounds: usize, n: &mut Numbers) {
         let w = WholeRows::new(&values, rows, cols, team).unwrap().unwrap();
         let x: Vec<f32> = (0..tokens * cols).map(|_| n.float()).collect();
         let mut out = vec![0.0; tokens * rows];
-        let again = Quantized::new(&x, tokens, cols, team);
+        let again = Quantized::new(&x, tokens, cols, Bits::default());
         let product = fastest(rounds * 20, || matmul_whole(team, &mut out, &again, &w, None));
         let both = fastest(rounds * 20, || {
-            matmul_whole(team, &mut out, &Quantized::new(&x, tokens, cols, team), &w, None);
+            matmul_whole(
+                team,
+                &mut out,
+                &Quantized::new(&x, tokens, cols, Bits::default()),
+                &w,
+                None,
+            );
         });
         let macs = (tokens * rows * cols) as f64 / 1e9;
         println!(

@@ -1,13 +1,14 @@
 //! Perplexity of GGUF files on a text, in windows of 512 tokens of which the second halves are scored: how a quantized
-//! file compares with what it was made from, and keys and values in 8 bits (`--kv q8`) or f32 with those in f16.
-//! `cargo run --release -p candor-model --example perplexity [--kv FORMAT] TEXT FILE…`
+//! file compares with what it was made from, and keys and values in 8 bits (`--kv q8`) or f32 with those in f16,
+//! and activations in 8 bits (`--fast`) with those in 16.
+//! `cargo run --release -p candor-model --example perplexity [--kv FORMAT] [--fast] TEXT FILE…`
 #![allow(clippy::print_stdout, clippy::expect_used)]
 
 use std::path::Path;
 
 use candor_kernels::ops::log_sum_exp;
 use candor_kernels::team::Team;
-use candor_model::{Counts, KvFormat, LoadOptions, Model, PAGE_TOKENS, Segment, Step};
+use candor_model::{Counts, KvFormat, LoadOptions, Model, PAGE_TOKENS, Precision, Segment, Step};
 
 const WINDOW: usize = 512;
 
@@ -23,10 +24,15 @@ fn main() {
         Some("q8") => KvFormat::Q8,
         Some(other) => panic!("--kv takes f16, f32 or q8, and not {other}"),
     };
+    let precision = match arguments.next_if(|next| next == "--fast") {
+        Some(_) => Precision::Fast,
+        None => Precision::Quantized,
+    };
     let text = arguments.next().expect("the first argument is a text file");
     let text = std::fs::read_to_string(text).expect("the text can be read");
     let options = LoadOptions {
         kv,
+        precision,
         ..LoadOptions::default()
     };
     let team = Team::new(options.threads);

@@ -207,6 +207,7 @@ impl Calibrate {
                 right: reading.candidates.iter().map(holds).collect(),
                 candidates: reading.candidates,
                 fold: 0,
+                kind: 0,
             });
             bar.inc(1);
         }

@@ -51,7 +51,9 @@ pub(crate) fn smollm2(precision: Precision) -> Option<&'static Model> {
     static QUANTIZED: OnceLock<Option<Model>> = OnceLock::new();
     static EXACT: OnceLock<Option<Model>> = OnceLock::new();
     match precision {
-        Precision::Quantized | Precision::Compact => opened(&QUANTIZED, SMOLLM2, precision, KvFormat::F16),
+        Precision::Quantized | Precision::Fast | Precision::Compact => {
+            opened(&QUANTIZED, SMOLLM2, precision, KvFormat::F16)
+        }
         Precision::F32 => opened(&EXACT, SMOLLM2, precision, KvFormat::F32),
     }
 }

@@ -1,6 +1,6 @@
 //! Linear layers: `out[t][r] = sum over k of x[t][k] * w[r][k]`.
 //!
-//! Quantized weights: activations become 16-bit integers with one f32 scale per 32 (`activations`). Per output, step
+//! Quantized weights: activations become integers of 16 (or 8) bits with one f32 scale per 32 (`activations`). Per output, step
 //! after step of 32 inputs in order, and in a step scale group after scale group (one of 32 or two of 16):
 //!
 //! ```text
@@ -27,12 +27,19 @@ pub(crate) mod tile;
 mod unpack;
 pub(crate) mod whole;
 
-pub use activations::Quantized;
+pub use activations::{Bits, Quantized};
 pub use pack::Weights;
 pub use whole::{WholeRows, matmul_whole};
 
-use crate::cpu::isa;
+use crate::cpu::{Isa, isa};
 use crate::team::Team;
+
+/// Tokens that layers which follow each other are best computed for at once: what passes between the layers then stays in the
+/// second-level cache, and unpacking the weights once more costs less than that. The matrix unit wants more tokens for it.
+#[must_use]
+pub fn tokens_at_once(team: &Team) -> usize {
+    team.threads() * if isa() == Isa::Amx { 256 } else { 64 }
+}
 
 /// `out = x w^T`. Shapes: `x` `[T, cols]`, `w` `[rows, cols]`, `out` `[T, rows]`, row-major; T follows from `x`.
 ///
@@ -40,7 +47,7 @@ use crate::team::Team;
 /// If the lengths do not fit these shapes.
 pub fn matmul(team: &Team, out: &mut [f32], x: &[f32], w: &Weights) {
     let tokens = x.len().checked_div(w.cols()).unwrap_or(0);
-    matmul_quantized(team, out, &Quantized::new(x, tokens, w.cols(), team), w);
+    matmul_quantized(team, out, &Quantized::new(x, tokens, w.cols(), Bits::default()), w);
 }
 
 /// `matmul` with activations prepared once for several weights.

@@ -46,10 +46,12 @@ macro_rules! path {
 
             #[target_feature(enable = $features)]
             pub(super) fn products<Q: Quant>(task: &Task<'_>, out: &mut [[f32; 16]]) {
-                if L::WIDE || task.count < super::MANY_FROM {
-                    kernel::in_registers::<L, Q>(task, out);
-                } else {
-                    panel::panel::<L, Q>(task, out);
+                let in_bytes = task.acts.in_bytes() && kernel::has_bytes::<L>(Q::LAYOUT.planes);
+                match (in_bytes, L::WIDE || task.count < super::MANY_FROM) {
+                    (false, true) => kernel::in_registers::<L, Q, false>(task, out),
+                    (true, true) => kernel::in_registers::<L, Q, true>(task, out),
+                    (false, false) => panel::panel::<L, Q, false>(task, out),
+                    (true, false) => panel::panel::<L, Q, true>(task, out),
                 }
             }
 

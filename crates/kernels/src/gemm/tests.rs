@@ -6,7 +6,7 @@ use half::f16;
 use proptest::prelude::*;
 
 use super::pack::{integer, scales};
-use super::{Quantized, Weights, run};
+use super::{Bits, Quantized, Weights, run};
 use crate::cpu::{self, Isa};
 use crate::formats::{Format, Quant, dequantize, with_quant};
 use crate::team::Team;
@@ -70,12 +70,16 @@ pub(crate) fn random_rows(format: Format, rows: usize, cols: usize, n: &mut Numb
 }
 
 fn product(isa: Isa, team: &Team, x: &[f32], w: &Weights) -> Vec<f32> {
+    rounded_product(Bits::Sixteen, isa, team, x, w)
+}
+
+fn rounded_product(rounded: Bits, isa: Isa, team: &Team, x: &[f32], w: &Weights) -> Vec<f32> {
     let tokens = x.len() / w.cols();
     let mut out = vec![f32::NAN; tokens * w.rows()];
     run::run_on(
         isa,
         team,
-        &Quantized::new(x, tokens, w.cols(), team),
+        &Quantized::new(x, tokens, w.cols(), rounded),
         &mut [(&mut out, w)],
     );
     out
@@ -108,10 +112,10 @@ fn magnitude(w: &Weights, r: usize, x: &[f32]) -> f64 {
     with_quant!(w.format(), Q => of::<Q>(w.group(r / 16), r % 16, x), _ => float())
 }
 
-/// The error that an output may have. Rounding an activation loses at most half a step of its block, amax / 65534
-/// (the two roundings of the scale add 2^-22 of the value). Each addition and each scale product rounds by 2^-24 of at
+/// The error that an output may have. Rounding an activation loses at most half a step of its block, amax / 65534 or
+/// amax / 254 (the two roundings of the scale add 2^-22 of the value). Each addition and each scale product rounds by 2^-24 of at
 /// most the sum of magnitudes; there are `adds` additions, and up to 4 roundings on the way into each.
-fn bound(w: &Weights, r: usize, x: &[f32]) -> f64 {
+fn bound(rounded: Bits, w: &Weights, r: usize, x: &[f32]) -> f64 {
     let mut row = vec![0.0; w.cols()];
     w.row(r, &mut row);
     let size = magnitude(w, r, x);
@@ -123,7 +127,7 @@ fn bound(w: &Weights, r: usize, x: &[f32]) -> f64 {
         .zip(x.chunks_exact(32))
         .map(|(w, x)| {
             let amax = x.iter().fold(0.0f32, |a, v| a.max(v.abs()));
-            f64::from(amax) / 65534.0 * w.iter().map(|w| f64::from(w.abs())).sum::<f64>()
+            f64::from(amax) / (2.0 * f64::from(rounded.most())) * w.iter().map(|w| f64::from(w.abs())).sum::<f64>()
         })
         .sum();
     let adds = x.len() as f64 / 32.0 * 4.0;
@@ -147,18 +151,21 @@ proptest! {
         let team = Team::new(2);
         let w = Weights::pack(format, &bytes, rows, cols, &team).unwrap();
         let x: Vec<f32> = (0..tokens * cols).map(|_| n.float() * 3.0).collect();
-        let twin = product(Isa::Scalar, &team, &x, &w);
-        for isa in cpu::available() {
-            prop_assert_eq!(bits(&product(isa, &team, &x, &w)), bits(&twin), "{:?}", isa);
-        }
-        let mut row = vec![0.0; cols];
-        for r in 0..rows {
-            w.row(r, &mut row);
-            for t in 0..tokens.min(3) {
-                let x = &x[t * cols..][..cols];
-                let want: f64 = row.iter().zip(x).map(|(w, x)| f64::from(*w) * f64::from(*x)).sum();
-                let (error, bound) = ((f64::from(twin[t * rows + r]) - want).abs(), bound(&w, r, x));
-                prop_assert!(error <= bound, "{} row {r}: error {error} above {bound}", format.name());
+        for rounded in [Bits::Sixteen, Bits::Eight] {
+            let twin = rounded_product(rounded, Isa::Scalar, &team, &x, &w);
+            for isa in cpu::available() {
+                let product = rounded_product(rounded, isa, &team, &x, &w);
+                prop_assert_eq!(bits(&product), bits(&twin), "{:?} {:?}", isa, rounded);
+            }
+            let mut row = vec![0.0; cols];
+            for r in 0..rows {
+                w.row(r, &mut row);
+                for t in 0..tokens.min(3) {
+                    let x = &x[t * cols..][..cols];
+                    let want: f64 = row.iter().zip(x).map(|(w, x)| f64::from(*w) * f64::from(*x)).sum();
+                    let (error, bound) = ((f64::from(twin[t * rows + r]) - want).abs(), bound(rounded, &w, r, x));
+                    prop_assert!(error <= bound, "{} row {r}: error {error} above {bound}", format.name());
+                }
             }
         }
     }
@@ -173,11 +180,13 @@ proptest! {
         let (one, three) = (Team::new(1), Team::new(3));
         let w = Weights::pack(format, &bytes, rows, cols, &one).unwrap();
         let x: Vec<f32> = (0..tokens * cols).map(|_| n.float()).collect();
-        let all = product(cpu::best(), &three, &x, &w);
-        prop_assert_eq!(bits(&all), bits(&product(cpu::best(), &one, &x, &w)));
-        for t in [0, tokens / 2, tokens - 1] {
-            let alone = product(cpu::best(), &one, &x[t * cols..][..cols], &w);
-            prop_assert_eq!(bits(&alone), bits(&all[t * rows..][..rows]), "token {}", t);
+        for rounded in [Bits::Sixteen, Bits::Eight] {
+            let all = rounded_product(rounded, cpu::best(), &three, &x, &w);
+            prop_assert_eq!(bits(&all), bits(&rounded_product(rounded, cpu::best(), &one, &x, &w)));
+            for t in [0, tokens / 2, tokens - 1] {
+                let alone = rounded_product(rounded, cpu::best(), &one, &x[t * cols..][..cols], &w);
+                prop_assert_eq!(bits(&alone), bits(&all[t * rows..][..rows]), "token {}", t);
+            }
         }
     }
 
@@ -214,18 +223,21 @@ fn the_largest_integers_do_not_overflow() {
         for sign in [1.0, -1.0] {
             let x = vec![sign; cols];
             let w = Weights::pack(format, &bytes, 1, cols, &team).unwrap();
-            let twin = product(Isa::Scalar, &team, &x, &w);
-            for isa in cpu::available() {
-                assert_eq!(bits(&product(isa, &team, &x, &w)), bits(&twin), "{format:?} {isa:?}");
-            }
             let mut row = vec![0.0; cols];
             w.row(0, &mut row);
             let want = row.iter().map(|w| f64::from(*w)).sum::<f64>() * f64::from(sign);
-            assert!(
-                (f64::from(twin[0]) - want).abs() <= bound(&w, 0, &x),
-                "{format:?}: {} for {want}",
-                twin[0]
-            );
+            for rounded in [Bits::Sixteen, Bits::Eight] {
+                let twin = rounded_product(rounded, Isa::Scalar, &team, &x, &w);
+                for isa in cpu::available() {
+                    let product = rounded_product(rounded, isa, &team, &x, &w);
+                    assert_eq!(bits(&product), bits(&twin), "{format:?} {isa:?} {rounded:?}");
+                }
+                assert!(
+                    (f64::from(twin[0]) - want).abs() <= bound(rounded, &w, 0, &x),
+                    "{format:?} {rounded:?}: {} for {want}",
+                    twin[0]
+                );
+            }
         }
     }
 }
@@ -325,7 +337,12 @@ fn layers_at_once_give_what_each_gives_alone() {
             let mut outs: Vec<Vec<f32>> = layers.iter().map(|w| vec![f32::NAN; tokens * w.rows()]).collect();
             let mut at_once: Vec<(&mut [f32], &Weights)> =
                 outs.iter_mut().map(Vec::as_mut_slice).zip(&layers).collect();
-            run::run_on(isa, &team, &Quantized::new(&x, tokens, cols, &team), &mut at_once);
+            run::run_on(
+                isa,
+                &team,
+                &Quantized::new(&x, tokens, cols, Bits::default()),
+                &mut at_once,
+            );
             for (out, w) in outs.iter().zip(&layers) {
                 assert_eq!(bits(out), bits(&product(isa, &team, &x, w)), "{isa:?}, {tokens} tokens");
             }

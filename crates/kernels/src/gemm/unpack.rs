@@ -72,6 +72,24 @@ pub(super) unsafe fn quad<L: Tile, Q: Quant, const QUAD: usize>(step: *const u8)
     }
 }
 
+/// The inputs of quad QUAD of a step as bytes: of each row inputs 0, 4, 1, 5 of eight, and 2, 6, 3, 7.
+///
+/// # Safety
+/// A whole step of format Q lies at `step`.
+#[inline(always)]
+pub(super) unsafe fn bytes<L: Tile, Q: Quant, const QUAD: usize>(step: *const u8) -> [L::Int; 2] {
+    // SAFETY: as promised.
+    unsafe {
+        if Q::LAYOUT.planes == Planes::B4 {
+            // Nibbles lie in just this order.
+            let (a, m) = (L::line(step.add(QUAD * 64)), words::<L>(0x0f0f));
+            return [L::and(a, m), L::and(L::right(a, 4), m)];
+        }
+        let w = quad::<L, Q, QUAD>(step);
+        [L::or(w[0], L::left(w[2], 8)), L::or(w[1], L::left(w[3], 8))]
+    }
+}
+
 #[inline(always)]
 fn nibbles<L: Tile>(a: L::Int) -> [L::Int; 4] {
     let m = words::<L>(15);

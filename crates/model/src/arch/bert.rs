@@ -116,7 +116,7 @@ impl Bert {
         let mut mixed = vec![0.0; x.len()];
         let mut pages = Pages::default();
         for layer in &self.layers {
-            let prepared = layer.q.prepare(team, &x);
+            let prepared = layer.q.prepare(&x);
             layer.q.apply_to(team, &prepared, &mut q);
             layer.k.apply_to(team, &prepared, &mut k);
             layer.v.apply_to(team, &prepared, &mut v);
@@ -124,12 +124,12 @@ impl Bert {
                 Some(heads) => attend_whole(team, &mut mixed, [&q, &k, &v], &lengths, heads),
                 None => attend_all(team, &mut mixed, (&q, &k, &v), &lengths, &self.shape, &mut pages),
             }
-            layer.out.apply_to(team, &layer.out.prepare(team, &mixed), &mut h);
+            layer.out.apply_to(team, &layer.out.prepare(&mixed), &mut h);
             add(team, &mut h, &x);
             layer.after_attn.apply_to(team, &h, &mut x);
-            layer.up.apply_to(team, &layer.up.prepare(team, &x), &mut wide);
+            layer.up.apply_to(team, &layer.up.prepare(&x), &mut wide);
             gelu_erf(team, &mut wide);
-            layer.down.apply_to(team, &layer.down.prepare(team, &wide), &mut h);
+            layer.down.apply_to(team, &layer.down.prepare(&wide), &mut h);
             add(team, &mut h, &x);
             layer.after_ffn.apply_to(team, &h, &mut x);
         }

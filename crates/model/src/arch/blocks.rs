@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use candor_kernels::gemm::tokens_at_once;
 use candor_kernels::ops;
 use candor_kernels::ops::attention::{self, Params as Shape, attend};
 use candor_kernels::ops::rope::Rope;
@@ -90,7 +91,7 @@ impl Attention {
         let team = pass.team;
         let positions: Vec<usize> = pass.positions().collect();
         let Room { q, k, v, mixed, .. } = &mut pass.room;
-        let h = self.q.prepare(team, h);
+        let h = self.q.prepare(h);
         Linear::apply_together(team, &h, [(&self.q, &mut *q), (&self.k, &mut *k), (&self.v, &mut *v)]);
         for (norm, rows) in [(&self.q_norm, &mut *q), (&self.k_norm, &mut *k)] {
             if let Some(norm) = norm {
@@ -108,7 +109,7 @@ impl Attention {
         pass.kv.append(team, layer, segments, k, v);
         mixed.resize(q.len(), 0.0);
         attend(team, mixed, q, segments, &pass.kv.layer(layer), &self.shape);
-        self.out.apply_to(team, &self.out.prepare(team, mixed), out);
+        self.out.apply_to(team, &self.out.prepare(mixed), out);
     }
 }
 
@@ -144,13 +145,18 @@ impl Mlp {
     /// `[T, D]` to `[T, D]`.
     pub(super) fn apply(&self, pass: &mut Pass<'_>, h: &[f32], out: &mut Vec<f32>) {
         let (team, Room { gate, up, .. }) = (pass.team, &mut pass.room);
-        let h = self.gate.prepare(team, h);
-        Linear::apply_together(team, &h, [(&self.gate, &mut *gate), (&self.up, &mut *up)]); // [T, F] each
-        match self.kind {
-            Gate::Silu => ops::silu_mul(team, gate, up),
-            Gate::Gelu => ops::gelu_tanh_mul(team, gate, up),
+        let (inputs, outputs) = (self.gate.inputs(), self.down.outputs());
+        out.resize(h.len() / inputs * outputs, 0.0);
+        let tokens = tokens_at_once(team);
+        for (h, out) in h.chunks(tokens * inputs).zip(out.chunks_mut(tokens * outputs)) {
+            let h = self.gate.prepare(h);
+            Linear::apply_together(team, &h, [(&self.gate, &mut *gate), (&self.up, &mut *up)]); // [T, F] each
+            match self.kind {
+                Gate::Silu => ops::silu_mul(team, gate, up),
+                Gate::Gelu => ops::gelu_tanh_mul(team, gate, up),
+            }
+            self.down.apply_into(team, &self.down.prepare(gate), out);
         }
-        self.down.apply_to(team, &self.down.prepare(team, gate), out);
     }
 }
 

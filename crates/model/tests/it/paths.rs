@@ -31,19 +31,24 @@ fn found(long: bool) -> Vec<(&'static str, u64)> {
     let team = Team::new(2);
     let mut found = Vec::new();
     // Few enough tokens for the kernels of decoding, and enough for those of prompts.
-    for (name, text, tokens, kv) in [
-        ("smollm2", "smollm2, 3 tokens", 3, KvFormat::F16),
-        ("smollm2", "smollm2, 3 tokens, q8", 3, KvFormat::Q8),
-        ("gemma3", "gemma3, 2 tokens", 2, KvFormat::F16),
-        ("smollm2", "smollm2, 150 tokens", 150, KvFormat::F16),
-        ("smollm2", "smollm2, 150 tokens, q8", 150, KvFormat::Q8),
-        ("gemma3", "gemma3, 40 tokens", 40, KvFormat::F16),
+    use Precision::{Fast, Quantized};
+    for (name, text, tokens, kv, precision) in [
+        ("smollm2", "smollm2, 3 tokens", 3, KvFormat::F16, Quantized),
+        ("smollm2", "smollm2, 3 tokens, q8", 3, KvFormat::Q8, Quantized),
+        ("smollm2", "smollm2, 3 tokens, fast", 3, KvFormat::F16, Fast),
+        ("gemma3", "gemma3, 2 tokens", 2, KvFormat::F16, Quantized),
+        ("smollm2", "smollm2, 150 tokens", 150, KvFormat::F16, Quantized),
+        ("smollm2", "smollm2, 150 tokens, q8", 150, KvFormat::Q8, Quantized),
+        ("smollm2", "smollm2, 150 tokens, fast", 150, KvFormat::F16, Fast),
+        ("gemma3", "gemma3, 40 tokens", 40, KvFormat::F16, Quantized),
+        ("gemma3", "gemma3, 40 tokens, fast", 40, KvFormat::F16, Fast),
     ] {
         if !long && tokens > 3 {
             continue;
         }
         let options = LoadOptions {
             kv,
+            precision,
             ..LoadOptions::default()
         };
         let Some(model) = open(name, &options) else {

@@ -114,9 +114,10 @@ fn same_bits(model: &Model, len: usize) {
     }
 }
 
-const KINDS: [(Precision, KvFormat); 3] = [
+const KINDS: [(Precision, KvFormat); 4] = [
     (Precision::Quantized, KvFormat::F16),
     (Precision::Quantized, KvFormat::Q8),
+    (Precision::Fast, KvFormat::F16),
     (Precision::F32, KvFormat::F32),
 ];
 

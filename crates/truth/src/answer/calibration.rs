@@ -17,6 +17,8 @@ pub const FEWEST: usize = 20;
 const REFIT_FOLDS: usize = 5;
 /// A confidence never falls where the signals rise.
 const FLATTEST: f64 = 0.05;
+/// Answers to questions of a kind of text from which on their risk counts by itself. Of fewer nobody can tell.
+const TELLING: usize = 30;
 /// The logit of a question for which nothing was found.
 const SILENT: f64 = -6.0;
 
@@ -48,6 +50,9 @@ pub struct Calibration {
     pub confidence: Logistic,
     /// Confidences of held-out questions with whether the answer was right, for thresholds.
     pub points: Vec<(f32, bool)>,
+    /// Of which kind of text each point is; empty where all are of one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kinds: Vec<u8>,
 }
 
 /// A question whose answer is known, with what the reader made of it.
@@ -59,6 +64,8 @@ pub struct Known {
     pub right: Vec<bool>,
     /// Questions of a fold are judged by a fit on all others.
     pub fold: usize,
+    /// Of which kind of text it is: dials are kept on each.
+    pub kind: u8,
 }
 
 /// Names of the signals that this version computes.
@@ -87,14 +94,20 @@ impl Calibration {
     /// Fits to `known`. The points are made by folds, so that none is judged by a fit that has seen it.
     pub fn fit(known: &[Known], fitted_on: &str) -> Self {
         let folds = known.iter().map(|one| one.fold).max().map_or(0, |most| most + 1);
-        let mut points = Vec::with_capacity(known.len());
+        let (mut points, mut kinds) = (Vec::with_capacity(known.len()), Vec::with_capacity(known.len()));
         for fold in 0..folds {
             let (held, rest): (Vec<&Known>, Vec<&Known>) = known.iter().partition(|one| one.fold == fold);
             let fit = Self::parts(&rest);
-            points.extend(held.iter().filter_map(|one| fit.judge(one)));
+            for one in held {
+                if let Some(point) = fit.judge(one) {
+                    points.push(point);
+                    kinds.push(one.kind);
+                }
+            }
         }
         Self {
             points,
+            kinds,
             ..Self::parts(&known.iter().collect::<Vec<_>>())
         }
         .described(fitted_on)
@@ -142,6 +155,7 @@ impl Calibration {
             fitted_on: fitted_on.to_owned(),
             confidence: self.confidence.rescaled(slope, shift),
             points,
+            kinds: Vec::new(),
             ..self.clone()
         })
     }
@@ -218,22 +232,40 @@ impl Calibration {
 
     /// From which confidence on answers are given: the lowest one at which (wrong + 1) / (given + 1) of the points above it
     /// stays within the dial (conformal risk control: Angelopoulos et al. 2022, arXiv:2208.02814, on the questions
-    /// answered). `None` where no confidence is enough, or there are too few points to know.
+    /// answered), of all of them and of each kind of text that has enough of them. `None` where no confidence is enough, or
+    /// there are too few points to know.
     pub fn threshold(&self, dial: Dial) -> Option<f64> {
         let Dial(Some(risk)) = dial else { return Some(0.0) };
-        let mut points = self.points.clone();
+        let kind = |n: usize| self.kinds.get(n).copied().unwrap_or(0);
+        let mut points: Vec<(f32, bool, u8)> = self
+            .points
+            .iter()
+            .enumerate()
+            .map(|(n, (p, right))| (*p, *right, kind(n)))
+            .collect();
         points.sort_by(|a, b| b.0.total_cmp(&a.0));
-        let (mut wrong, mut lowest) = (0.0, None);
-        for (n, (p, right)) in points.iter().enumerate() {
-            wrong += f64::from(u8::from(!right));
+        let within = |Given { given, wrong }: Given| (wrong as f64 + 1.0) / (given as f64 + 1.0) <= risk;
+        let (mut all, mut of_kinds, mut lowest) = (Given::default(), [Given::default(); 256], None);
+        for (n, (p, right, kind)) in points.iter().enumerate() {
+            for count in [&mut all, &mut of_kinds[usize::from(*kind)]] {
+                count.given += 1;
+                count.wrong += usize::from(!right);
+            }
             // Equal confidences are answered together.
             let last = points.get(n + 1).is_none_or(|next| next.0 < *p);
-            if last && (wrong + 1.0) / (n as f64 + 2.0) <= risk {
+            if last && within(all) && of_kinds.iter().all(|kind| kind.given < TELLING || within(*kind)) {
                 lowest = Some(f64::from(*p));
             }
         }
         lowest
     }
+}
+
+/// How many answers are given above a confidence, and how many of them are wrong.
+#[derive(Debug, Clone, Copy, Default)]
+struct Given {
+    given: usize,
+    wrong: usize,
 }
 
 #[cfg(test)]
@@ -296,7 +328,7 @@ mod tests {
             .map(|n| Known {
                 candidates: vec![candidate(f64::from(n % 20) / 5.0 - 2.0)],
                 right: vec![(n * 7919) % 20 < n % 20],
-                fold: 0,
+                ..Known::default()
             })
             .collect();
         // Too sure of itself: everything is said to be nearly certain.
@@ -351,6 +383,32 @@ mod tests {
             "of the same passage"
         );
         assert!(sure(candidate(2, 2.9, &[1, 2, 30, 40, 50])) < lone, "another statement");
+    }
+
+    #[test]
+    fn a_dial_is_kept_on_each_kind_of_text_that_has_enough_answers() {
+        // Facts are right nine times of ten and more; of tales as sure as they, one in four is wrong below 0.9.
+        let facts = (0..900).map(|n| (1.0 - n as f32 / 1000.0, n % 20 != 0, 0));
+        let tales = (0..100).map(|n| (1.0 - n as f32 / 110.0, n < 40 || n % 4 != 0, 1));
+        let all: Vec<(f32, bool, u8)> = facts.chain(tales).collect();
+        let told = |kinds: bool| Calibration {
+            points: all.iter().map(|(p, right, _)| (*p, *right)).collect(),
+            kinds: all.iter().filter(|_| kinds).map(|one| one.2).collect(),
+            ..Calibration::default()
+        };
+        let (apart, together) = (
+            told(true).threshold(Dial(Some(0.1))).unwrap(),
+            told(false).threshold(Dial(Some(0.1))).unwrap(),
+        );
+        let wrong_tales = |from: f64| {
+            let given = all.iter().filter(|(p, _, kind)| *kind == 1 && f64::from(*p) >= from);
+            let wrong = given.clone().filter(|(_, right, _)| !right).count();
+            wrong as f64 / given.count() as f64
+        };
+        assert!(
+            wrong_tales(apart) <= 0.1 && wrong_tales(together) > 0.1,
+            "{apart} {together}"
+        );
     }
 
     #[test]

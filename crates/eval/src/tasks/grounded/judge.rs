@@ -55,7 +55,11 @@ pub(super) fn judge(
         let all = beside_each_other(cases, &judged);
         figures(&mut report, "", set.name, &all);
         for (n, file) in set.files.iter().enumerate().filter(|_| set.files.len() > 1) {
-            let of: Vec<_> = all.iter().filter(|(case, _)| case.file == n).copied().collect();
+            let of: Vec<_> = all
+                .iter()
+                .filter(|(case, _)| usize::from(case.known.kind) == n)
+                .copied()
+                .collect();
             figures(&mut report, &format!("{file}: "), "these", &of);
         }
     }

@@ -61,8 +61,6 @@ struct Case {
     shorts: Vec<String>,
     there: bool,
     retrieved: bool,
-    /// Which of the set's files it is of.
-    file: usize,
     /// What the bare model and plain retrieval say, where a model stands beside.
     beside: Option<[Said; 2]>,
 }
@@ -133,7 +131,7 @@ pub async fn run(
         let found = answerer.library.search(&query).await?;
         for there in [true, false] {
             let mut case = case(&answerer, &found, asked, places, *fold, there).await?;
-            case.file = ends.partition_point(|end| end <= gold);
+            case.known.kind = u8::try_from(ends.partition_point(|end| end <= gold))?;
             if let Some(model) = model.as_ref().filter(|_| done % options.beside_every.max(1) == 0) {
                 let passages: Vec<Found> = found
                     .iter()
@@ -185,6 +183,7 @@ async fn case(
         known: Known {
             right,
             fold,
+            kind: 0,
             candidates: reading.candidates.clone(),
         },
         question: asked.question.clone(),
@@ -192,7 +191,6 @@ async fn case(
         reading,
         right: asked.answers.iter().map(|right| right.text.clone()).collect(),
         there,
-        file: 0,
         beside: None,
     })
 }

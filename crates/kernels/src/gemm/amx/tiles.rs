@@ -4,7 +4,7 @@ use std::arch::x86_64::*;
 use std::mem::MaybeUninit;
 
 use super::TOKENS;
-use crate::gemm::activations::{magnitude, scales};
+use crate::gemm::activations::{Bits, magnitude, scales};
 use crate::lanes::Avx512;
 use crate::shared::Shared;
 use crate::team::Team;
@@ -38,7 +38,7 @@ impl Tiles {
     ///
     /// # Safety
     /// The processor has AVX-512 with VBMI.
-    pub(in crate::gemm) unsafe fn new(x: &[f32], cols: usize, team: &Team) -> Self {
+    pub(in crate::gemm) unsafe fn new(x: &[f32], cols: usize, bits: Bits, team: &Team) -> Self {
         let steps = cols / 32;
         let tiles = x.chunks(TOKENS * cols);
         let count = tiles.len();
@@ -47,7 +47,14 @@ impl Tiles {
         team.run(count, &|i| {
             let x = &x[i * TOKENS * cols..];
             // SAFETY: each tile's blocks are one task's own; the instructions are there, as promised.
-            unsafe { round(&x[..x.len().min(TOKENS * cols)], cols, free.slice(i * steps, steps)) };
+            unsafe {
+                round(
+                    &x[..x.len().min(TOKENS * cols)],
+                    cols,
+                    bits,
+                    free.slice(i * steps, steps),
+                )
+            };
         });
         // SAFETY: `round` wrote each of them.
         unsafe { blocks.set_len(count * steps) };
@@ -77,7 +84,7 @@ const PLACES: [u8; 64] = {
 };
 
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512vbmi")]
-fn round(x: &[f32], cols: usize, out: &mut [MaybeUninit<Block>]) {
+fn round(x: &[f32], cols: usize, bits: Bits, out: &mut [MaybeUninit<Block>]) {
     // SAFETY: 64 bytes.
     let places = unsafe { _mm512_loadu_si512(PLACES.as_ptr().cast()) };
     for (s, out) in out.iter_mut().enumerate() {
@@ -85,7 +92,7 @@ fn round(x: &[f32], cols: usize, out: &mut [MaybeUninit<Block>]) {
         for (largest, row) in largest.iter_mut().zip(x.chunks_exact(cols)) {
             *largest = magnitude::<Avx512>(&row.as_chunks::<32>().0[s]);
         }
-        let (scale, inverses) = scales::<Avx512>(&largest);
+        let (scale, inverses) = scales::<Avx512>(&largest, bits);
         let mut bytes = [[0; 64]; TOKENS];
         let mut sums = [[0; TOKENS]; 2];
         for (t, row) in x.chunks_exact(cols).enumerate() {

@@ -47,6 +47,30 @@ pub(crate) trait Tile: Lanes {
             Self::bits(unsafe { pairs.cast::<i32>().add(4 * QUAD + I).read_unaligned() }),
         )
     }
+    /// Whether `fours` sums in 16 bits, two sums a row, for `widen` to add to the dots: of so few products that none overflows.
+    const PARTS: bool = false;
+    /// Of each row `acc` plus four products of unsigned bytes of `w` by the signed bytes of `a`, which is `bits` of four
+    /// activations. Only where `gemm::activations` makes bytes.
+    fn fours(_acc: Self::Int, _w: Self::Int, _a: Self::Int) -> Self::Int {
+        unreachable!("this path multiplies words")
+    }
+    /// `fours` with half I of quad QUAD of the 32 bytes that lie at `bytes`.
+    ///
+    /// # Safety
+    /// 32 bytes at `bytes` are readable.
+    #[inline(always)]
+    unsafe fn fours_at<const QUAD: usize, const I: usize>(acc: Self::Int, w: Self::Int, bytes: *const i8) -> Self::Int {
+        // SAFETY: as promised.
+        Self::fours(
+            acc,
+            w,
+            Self::bits(unsafe { bytes.cast::<i32>().add(2 * QUAD + I).read_unaligned() }),
+        )
+    }
+    /// Adds both sums of 16 bits of each row to `dots`.
+    fn widen(_dots: Self::Int, _parts: Self::Int) -> Self::Int {
+        unreachable!("this path has no parts")
+    }
     /// Sums of 32-bit integers.
     fn plus(a: Self::Int, b: Self::Int) -> Self::Int;
     /// Shifts 32-bit integers right; the sign stays.

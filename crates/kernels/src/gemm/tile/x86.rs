@@ -57,6 +57,20 @@ impl Tile for Avx2 {
             )
         }
     }
+    const PARTS: bool = true;
+    #[inline(always)]
+    fn fours(acc: Self::Int, w: Self::Int, a: Self::Int) -> Self::Int {
+        unsafe {
+            (
+                _mm256_add_epi16(acc.0, _mm256_maddubs_epi16(w.0, a.0)),
+                _mm256_add_epi16(acc.1, _mm256_maddubs_epi16(w.1, a.1)),
+            )
+        }
+    }
+    #[inline(always)]
+    fn widen(dots: Self::Int, parts: Self::Int) -> Self::Int {
+        Self::dot(dots, parts, Self::bits(0x0001_0001))
+    }
     #[inline(always)]
     fn plus(a: Self::Int, b: Self::Int) -> Self::Int {
         unsafe { (_mm256_add_epi32(a.0, b.0), _mm256_add_epi32(a.1, b.1)) }
@@ -131,6 +145,22 @@ unsafe fn vpdpwssd_at<const QUAD: usize, const I: usize>(mut acc: __m512i, w: __
     acc
 }
 
+/// Products of four bytes, in the manner of `vpdpwssd_at`.
+///
+/// # Safety
+/// 32 bytes at `bytes` are readable.
+#[inline]
+#[target_feature(enable = "avx512f,avx512vnni")]
+unsafe fn vpdpbusd_at<const QUAD: usize, const I: usize>(mut acc: __m512i, w: __m512i, bytes: *const i8) -> __m512i {
+    // SAFETY: as promised, and the processor has the instruction.
+    unsafe {
+        std::arch::asm!("vpdpbusd {acc}, {w}, dword ptr [{bytes} + {at}]{{1to16}}", acc = inout(zmm_reg) acc,
+            w = in(zmm_reg) w, bytes = in(reg) bytes, at = const QUAD * 8 + I * 4,
+            options(readonly, nostack, preserves_flags));
+    }
+    acc
+}
+
 impl Tile for Avx512 {
     type Int = __m512i;
     #[inline(always)]
@@ -168,6 +198,10 @@ impl Tile for Avx512 {
     #[inline(always)]
     unsafe fn dot_at<const QUAD: usize, const I: usize>(acc: Self::Int, w: Self::Int, pairs: *const i16) -> Self::Int {
         unsafe { vpdpwssd_at::<QUAD, I>(acc, w, pairs) }
+    }
+    #[inline(always)]
+    unsafe fn fours_at<const QUAD: usize, const I: usize>(acc: Self::Int, w: Self::Int, bytes: *const i8) -> Self::Int {
+        unsafe { vpdpbusd_at::<QUAD, I>(acc, w, bytes) }
     }
     #[inline(always)]
     fn plus(a: Self::Int, b: Self::Int) -> Self::Int {

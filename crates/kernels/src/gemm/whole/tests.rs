@@ -5,8 +5,8 @@ use proptest::prelude::*;
 
 use super::{WholeRows, run_on};
 use crate::cpu::{self, Isa};
-use crate::gemm::Quantized;
 use crate::gemm::tests::Numbers;
+use crate::gemm::{Bits, Quantized};
 use crate::team::Team;
 
 struct Case {
@@ -32,7 +32,7 @@ impl Case {
             .unwrap();
         let tokens = x.len() / self.cols;
         let mut out = vec![f32::NAN; tokens * self.rows];
-        let x = Quantized::new(x, tokens, self.cols, team);
+        let x = Quantized::new(x, tokens, self.cols, Bits::default());
         run_on(isa, team, &mut out, &x, &w, self.bias.as_deref());
         out
     }
