@@ -18,7 +18,9 @@ async fn fakes(count: usize) -> Vec<Fake> {
 async fn a_conversation_stays_with_its_replica_and_conversations_spread() {
     let fakes = fakes(3).await;
     let upstream = one(config("u", Kind::Vllm, &fakes.iter().collect::<Vec<_>>()));
-    for conversation in 0..12 {
+    // Replicas are chosen by their addresses, which differ from run to run: of twelve conversations none goes to one of the
+    // three in 2 of 100 runs.
+    for conversation in 0..50 {
         let before: Vec<usize> = fakes.iter().map(Fake::asked).collect();
         let mut request = chat(&format!("conversation {conversation}"));
         for turn in 0..3 {

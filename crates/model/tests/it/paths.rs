@@ -74,13 +74,16 @@ fn found(long: bool) -> Vec<(&'static str, u64)> {
     found
 }
 
-const HASHES: [(&str, u64); 8] = [
+const HASHES: [(&str, u64); 11] = [
     ("smollm2, 3 tokens", 0x1850_1dec_4758_fb8e),
     ("smollm2, 3 tokens, q8", 0x6ec0_886a_dfad_9ff3),
+    ("smollm2, 3 tokens, fast", 0x657f_462e_ebd9_336c),
     ("gemma3, 2 tokens", 0x9cbf_1510_3dbe_b011),
     ("smollm2, 150 tokens", 0x16e4_5b09_ed77_7247),
     ("smollm2, 150 tokens, q8", 0x5348_7900_3018_4720),
     ("gemma3, 40 tokens", 0xe8a6_edcf_a285_2f66),
+    ("smollm2, 150 tokens, fast", 0x5472_7901_1325_6297),
+    ("gemma3, 40 tokens, fast", 0xa6fc_1ba2_adcc_3f28),
     ("minilm, 6 tokens", 0x567d_1eec_453e_9811),
     ("minilm, 100 tokens", 0x6f9b_e451_e675_7c1e),
 ];

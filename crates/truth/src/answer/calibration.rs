@@ -232,8 +232,8 @@ impl Calibration {
 
     /// From which confidence on answers are given: the lowest one at which (wrong + 1) / (given + 1) of the points above it
     /// stays within the dial (conformal risk control: Angelopoulos et al. 2022, arXiv:2208.02814, on the questions
-    /// answered), of all of them and of each kind of text that has enough of them. `None` where no confidence is enough, or
-    /// there are too few points to know.
+    /// answered); and no kind of text that has enough of them is further beyond the dial than chance explains, one standard
+    /// error. `None` where no confidence is enough, or there are too few points to know.
     pub fn threshold(&self, dial: Dial) -> Option<f64> {
         let Dial(Some(risk)) = dial else { return Some(0.0) };
         let kind = |n: usize| self.kinds.get(n).copied().unwrap_or(0);
@@ -245,6 +245,10 @@ impl Calibration {
             .collect();
         points.sort_by(|a, b| b.0.total_cmp(&a.0));
         let within = |Given { given, wrong }: Given| (wrong as f64 + 1.0) / (given as f64 + 1.0) <= risk;
+        let explained = |Given { given, wrong }: Given| {
+            let given = given as f64;
+            wrong as f64 <= risk * given + (risk * (1.0 - risk) * given).sqrt()
+        };
         let (mut all, mut of_kinds, mut lowest) = (Given::default(), [Given::default(); 256], None);
         for (n, (p, right, kind)) in points.iter().enumerate() {
             for count in [&mut all, &mut of_kinds[usize::from(*kind)]] {
@@ -253,7 +257,7 @@ impl Calibration {
             }
             // Equal confidences are answered together.
             let last = points.get(n + 1).is_none_or(|next| next.0 < *p);
-            if last && within(all) && of_kinds.iter().all(|kind| kind.given < TELLING || within(*kind)) {
+            if last && within(all) && of_kinds.iter().all(|kind| kind.given < TELLING || explained(*kind)) {
                 lowest = Some(f64::from(*p));
             }
         }
@@ -405,10 +409,9 @@ mod tests {
             let wrong = given.clone().filter(|(_, right, _)| !right).count();
             wrong as f64 / given.count() as f64
         };
-        assert!(
-            wrong_tales(apart) <= 0.1 && wrong_tales(together) > 0.1,
-            "{apart} {together}"
-        );
+        // Of 60 to 100 answers one standard error is 3 to 4 hundredths.
+        assert!(wrong_tales(apart) <= 0.14, "{apart}");
+        assert!(wrong_tales(together) > 0.14 && together < apart, "{together} {apart}");
     }
 
     #[test]
