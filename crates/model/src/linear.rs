@@ -18,8 +18,8 @@ pub enum Precision {
     /// In the format of the file; activations as 16-bit integers where the weights are integers.
     #[default]
     Quantized,
-    /// As `Quantized` with activations of 8 bits, as other engines have them: prompts and many answers at once are faster, and
-    /// log-probabilities move by tenths.
+    /// As `Quantized` with activations of 8 bits, as other engines have them: prompts and many answers at once are faster and
+    /// less exact.
     Fast,
     /// As `Quantized`, and the weights of an encoder as integers of 14 bits: many times faster, and embeddings within 1e-3
     /// of the f32 ones instead of 1e-4.
