@@ -249,7 +249,8 @@ impl Calibration {
             let given = given as f64;
             wrong as f64 <= risk * given + (risk * (1.0 - risk) * given).sqrt()
         };
-        let (mut all, mut of_kinds, mut lowest) = (Given::default(), [Given::default(); 256], None);
+        let kinds = self.kinds.iter().max().map_or(1, |most| usize::from(*most) + 1);
+        let (mut all, mut of_kinds, mut lowest) = (Given::default(), vec![Given::default(); kinds], None);
         for (n, (p, right, kind)) in points.iter().enumerate() {
             for count in [&mut all, &mut of_kinds[usize::from(*kind)]] {
                 count.given += 1;
