@@ -41,7 +41,8 @@ impl Bench {
     ) -> anyhow::Result<Self> {
         let paragraphs: Vec<crate::tasks::grounded::Paragraph> = crate::data::records(data, "xquad/xquad.en")?;
         let home = tempfile::tempdir()?;
-        let texts = paragraphs.into_iter().map(|one| (one.title, one.context));
+        let texts = paragraphs.into_iter().enumerate();
+        let texts = texts.map(|(n, one)| (n, one.title, one.context));
         let library = library(home.path(), texts, embedder, threads).await?;
         Ok(Self {
             data: data.to_owned(),
@@ -73,18 +74,18 @@ impl Bench {
     }
 }
 
-/// A library of texts with titles, each a source named by its number.
+/// A library of numbered texts with titles, each a source named by its number.
 ///
 /// # Errors
 /// If it cannot be written.
 pub async fn library(
     home: &Path,
-    texts: impl Iterator<Item = (String, String)>,
+    texts: impl Iterator<Item = (usize, String, String)>,
     embedder: Option<Embedder>,
     threads: usize,
 ) -> anyhow::Result<Library> {
     let store = Store::open(home.join("candor.db")).await?;
-    let sources = texts.enumerate().map(|(n, (title, text))| NewSource {
+    let sources = texts.map(|(n, title, text)| NewSource {
         name: n.to_string(),
         kind: "text".into(),
         origin: Some(format!("paragraph:{n}")),

@@ -61,7 +61,7 @@ impl Head {
 }
 
 /// Two texts as tokens.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Pair {
     /// `[CLS] first [SEP] second [SEP]`.
     pub ids: Vec<u32>,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::encoders::Encoders;
 use crate::error::blocking;
 use crate::words::mostly_cjk;
-use crate::{Found, TruthError};
+use crate::{Found, Seen, TruthError};
 
 /// Passages that are read; those behind them stay where they are.
 pub const READ: usize = 10;
@@ -19,14 +19,24 @@ const WEIGHTS: [f64; 4] = [1.89, 5.87, 3.20, 0.298];
 ///
 /// # Errors
 /// If the weights are damaged.
-pub async fn rerank(encoders: &Arc<Encoders>, question: &str, mut found: Vec<Found>) -> Result<Vec<Found>, TruthError> {
+pub async fn rerank(encoders: &Arc<Encoders>, question: &str, found: Vec<Found>) -> Result<Vec<Found>, TruthError> {
+    rerank_seen(encoders, question, found, &Seen::default()).await
+}
+
+/// As [`rerank`]; what is read for it is in `seen` afterwards.
+pub(crate) async fn rerank_seen(
+    encoders: &Arc<Encoders>,
+    question: &str,
+    mut found: Vec<Found>,
+    seen: &Seen,
+) -> Result<Vec<Found>, TruthError> {
     if found.len() < 2 || mostly_cjk(question) {
         return Ok(found);
     }
     let rest = found.split_off(READ.min(found.len()));
-    let (encoders, question) = (Arc::clone(encoders), question.to_owned());
+    let (encoders, question, seen) = (Arc::clone(encoders), question.to_owned(), seen.clone());
     blocking(move || {
-        let signals = signals(&encoders, &question, &found)?;
+        let signals = signals_seen(&encoders, &question, &found, &seen)?;
         let score = |of: &[f64; 4]| of.iter().zip(WEIGHTS).map(|(x, weight)| x * weight).sum::<f64>();
         let mut scored: Vec<(f64, Found)> = signals.iter().map(score).zip(found).collect();
         scored.sort_by(|a, b| b.0.total_cmp(&a.0)); // stable: equal ones stay in their order
@@ -42,12 +52,21 @@ pub async fn rerank(encoders: &Arc<Encoders>, question: &str, mut found: Vec<Fou
 /// # Errors
 /// If the weights are damaged.
 pub fn signals(encoders: &Encoders, question: &str, found: &[Found]) -> Result<Vec<[f64; 4]>, TruthError> {
+    signals_seen(encoders, question, found, &Seen::default())
+}
+
+fn signals_seen(
+    encoders: &Encoders,
+    question: &str,
+    found: &[Found],
+    seen: &Seen,
+) -> Result<Vec<[f64; 4]>, TruthError> {
     let reader = encoders.reader()?;
     let pairs: Vec<_> = found
         .iter()
         .map(|one| reader.pair(question, one.quote.text()))
         .collect();
-    let states = reader.states(encoders.team(), &pairs);
+    let states = seen.states(reader, encoders.team(), &pairs);
     let head = reader.head("answerable");
     let answerable = pairs.iter().zip(&states).map(|(pair, states)| {
         let logit = head.and_then(|head| head.apply(&states.pair(pair)).first().copied());

@@ -46,6 +46,9 @@ pub(crate) struct Eval {
     /// Only every so many questions
     #[arg(long, value_name = "N", default_value_t = 1)]
     every: usize,
+    /// Ask each question also of a small library: the passages of its article, or a single one
+    #[arg(long)]
+    small: bool,
     /// Also put every so many questions to this model, alone and with passages in its prompt
     #[arg(long, value_name = "MODEL")]
     beside: Option<String>,
@@ -205,6 +208,7 @@ impl Eval {
                     every: self.every,
                     answers: self.answers.clone(),
                     beside_every: self.beside_every,
+                    small: self.small || set.small,
                 };
                 let (report, fit) = grounded::run(&self.data, embedder, threads, model, &options, &step).await?;
                 if let Some(fit) = fit {

@@ -100,8 +100,11 @@ pub(crate) fn zip_on(isa: Isa, which: Zip, y: &mut [f32], x: &[f32]) {
     dispatch!(isa, zips(which: Zip, y: &mut [f32], x: &[f32]));
 }
 
-/// Elements that a thread takes at least: below, handing out the work costs more than it saves.
+/// Elements that a thread takes at least, where each is read and written once: below, handing out the work costs more than
+/// it saves.
 const SHARE: usize = 1 << 13;
+/// What an element of a map with a polynomial in it takes, in those.
+const CURVE: usize = 8;
 
 /// Calls `f` for ranges that together are `0..rows`, one for each thread where there is work enough.
 pub(super) fn in_parts(team: &Team, rows: usize, width: usize, f: &(dyn Fn(Range<usize>) + Sync)) {
@@ -115,7 +118,12 @@ const LANES: usize = 16;
 fn map(team: &Team, which: Map, y: &mut [f32]) {
     let len = y.len();
     let shared = Shared::new(y);
-    in_parts(team, len.div_ceil(LANES), LANES, &|part| {
+    let cost = if matches!(which, Map::Relu | Map::Scale(_)) {
+        1
+    } else {
+        CURVE
+    };
+    in_parts(team, len.div_ceil(LANES), cost * LANES, &|part| {
         let from = part.start * LANES;
         // SAFETY: parts do not overlap.
         let y = unsafe { shared.slice(from, (part.end * LANES).min(len) - from) };
@@ -126,7 +134,8 @@ fn map(team: &Team, which: Map, y: &mut [f32]) {
 fn zip(team: &Team, which: Zip, y: &mut [f32], x: &[f32]) {
     assert_eq!(y.len(), x.len(), "both sides have one length");
     let shared = Shared::new(y);
-    in_parts(team, x.len().div_ceil(LANES), LANES, &|part| {
+    let cost = if matches!(which, Zip::Add | Zip::Mul) { 1 } else { CURVE };
+    in_parts(team, x.len().div_ceil(LANES), cost * LANES, &|part| {
         let (from, to) = (part.start * LANES, (part.end * LANES).min(x.len()));
         // SAFETY: parts do not overlap.
         zip_on(isa(), which, unsafe { shared.slice(from, to - from) }, &x[from..to]);

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::hash::{Hash as _, Hasher as _};
 use std::ops::Range;
+use std::sync::Arc;
 
 use candor_model::PairEncoder;
 use candor_model::pair::{Pair, States};
@@ -15,7 +16,7 @@ use super::outlook;
 use super::wanted::Wanted;
 use crate::encoders::Encoders;
 use crate::words::is_cjk;
-use crate::{Found, TruthError, sentences};
+use crate::{Found, Seen, TruthError, sentences};
 
 /// Tokens of a short answer.
 const LONGEST: usize = 20;
@@ -129,17 +130,18 @@ pub(crate) fn all_sentences(passages: &[Found]) -> Vec<Vec<Range<usize>>> {
     passages.iter().map(of).collect()
 }
 
-/// Reads the passages and gives each of their sentences its signals.
+/// Reads the passages, as far as they are not in `seen`, and gives each of their sentences its signals.
 pub(crate) fn candidates(
     encoders: &Encoders,
     asked: &Asked<'_>,
     passages: &[Found],
     places: &[Vec<Range<usize>>],
+    seen: &Seen,
 ) -> Result<Vec<Candidate>, TruthError> {
     let reader = encoders.reader()?;
     let windows = windows(reader, asked.question, passages, places);
     let pairs: Vec<Pair> = windows.iter().map(|window| window.pair.clone()).collect();
-    let states = reader.states(encoders.team(), &pairs);
+    let states = seen.states(reader, encoders.team(), &pairs);
     let read = Read::new(reader, &windows, &states);
     let wanted = Wanted::of(asked.question);
     let texts = passages.iter().zip(places).flat_map(|(found, ranges)| {
@@ -301,10 +303,10 @@ struct Read {
 }
 
 impl Read {
-    fn new(reader: &PairEncoder, windows: &[Window], states: &[States]) -> Self {
+    fn new(reader: &PairEncoder, windows: &[Window], states: &[Arc<States>]) -> Self {
         let per_token = |name: &str, k: usize| -> Option<Vec<Vec<f64>>> {
             let head = reader.head(name)?;
-            let of = |(window, states): (&Window, &States)| {
+            let of = |(window, states): (&Window, &Arc<States>)| {
                 let tokens = window.pair.begins()..window.pair.begins() + window.pair.second.len();
                 tokens
                     .map(|at| head.apply(states.token(at)).get(k).copied().map_or(0.0, f64::from))

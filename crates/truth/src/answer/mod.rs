@@ -33,7 +33,7 @@ pub use phrase::Phrasing;
 use crate::encoders::Encoders;
 use crate::error::blocking;
 use crate::receipt::{self, Body, Model, Signer};
-use crate::{Found, Library, Query, Quote, TruthError, rerank};
+use crate::{Found, Library, Query, Quote, Seen, TruthError, rerank};
 use candidates::{Asked, all_sentences, candidates, tidy};
 use dispute::{Said, disagree};
 use lexical::Lexical;
@@ -296,20 +296,22 @@ impl Answerer {
         };
         let passages = self.library.search(&query).await?;
         // What was asked before helps to find passages; what is asked now decides what in them answers.
-        let ranked = rerank::rerank(&self.encoders, &query.text, passages).await?;
-        self.read_ranked(cut(question.text.trim()).to_owned(), ranked).await
+        let seen = Seen::default();
+        let ranked = rerank::rerank_seen(&self.encoders, &query.text, passages, &seen).await?;
+        let asked = cut(question.text.trim()).to_owned();
+        self.read_ranked(asked, ranked, &seen).await
     }
 
-    /// As `read`, with passages at hand, in the order in which they were found.
+    /// As `read`, with passages at hand, in the order in which they were found; what is in `seen` is not read again.
     ///
     /// # Errors
     /// As `ask`.
-    pub async fn read_passages(&self, text: String, passages: Vec<Found>) -> Result<Reading, TruthError> {
-        let ranked = rerank::rerank(&self.encoders, &text, passages).await?;
-        self.read_ranked(text, ranked).await
+    pub async fn read_passages(&self, text: String, passages: Vec<Found>, seen: &Seen) -> Result<Reading, TruthError> {
+        let ranked = rerank::rerank_seen(&self.encoders, &text, passages, seen).await?;
+        self.read_ranked(text, ranked, seen).await
     }
 
-    async fn read_ranked(&self, text: String, mut passages: Vec<Found>) -> Result<Reading, TruthError> {
+    async fn read_ranked(&self, text: String, mut passages: Vec<Found>, seen: &Seen) -> Result<Reading, TruthError> {
         passages.truncate(PASSAGES);
         let places = all_sentences(&passages);
         let encoders = Arc::clone(&self.encoders);
@@ -331,14 +333,14 @@ impl Answerer {
             }
             None => None,
         };
-        let encoders = Arc::clone(&self.encoders);
+        let (encoders, seen) = (Arc::clone(&self.encoders), seen.clone());
         blocking(move || {
             let asked = Asked {
                 question: &text,
                 lexical: &lexical,
                 meaning,
             };
-            let candidates = candidates(&encoders, &asked, &passages, &places)?;
+            let candidates = candidates(&encoders, &asked, &passages, &places, &seen)?;
             Ok(Reading { passages, candidates })
         })
         .await

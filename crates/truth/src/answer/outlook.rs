@@ -6,25 +6,24 @@ use super::wanted::explains;
 use crate::Found;
 
 /// The signals, in the order of a candidate's outlook.
-pub const OUTLOOK: [&str; 4] = ["words ahead", "meaning ahead", "explains", "names nothing"];
+pub const OUTLOOK: [&str; 5] = ["words ahead", "meaning ahead", "explains", "names nothing", "alone"];
 
 /// The signals of each passage, the passage in which the chosen sentence would stand: how far its words (BM25, as a share of
 /// the best passage's) and its meaning (cosine) are ahead of the other passages', NaN where there is no other; whether an
-/// explanation is asked for; whether the question has no name and no number. None depends on how large a library is, as BM25
-/// itself does.
-pub(crate) fn of_passages(question: &str, passages: &[Found]) -> Vec<[f64; 4]> {
+/// explanation is asked for; whether the question has no name and no number; whether the passage is the only one, as in a library
+/// of one short document, where BM25 is small and there is nothing to be ahead of. None depends on how large a library is
+/// beyond that, as BM25 itself does.
+pub(crate) fn of_passages(question: &str, passages: &[Found]) -> Vec<[f64; 5]> {
     let words: Vec<Option<f64>> = passages
         .iter()
         .map(|one| Some(one.scores.words.map_or(0.0, f64::from)))
         .collect();
     let meaning: Vec<Option<f64>> = passages.iter().map(|one| one.scores.meaning.map(f64::from)).collect();
     let most = words.iter().flatten().copied().fold(1e-9, f64::max);
-    let (explains, unnamed) = (
-        f64::from(u8::from(explains(question))),
-        f64::from(u8::from(!names(question))),
-    );
+    let [explains, unnamed, alone] =
+        [explains(question), !names(question), passages.len() == 1].map(|is| f64::from(u8::from(is)));
     (0..passages.len())
-        .map(|n| [ahead(&words, n) / most, ahead(&meaning, n), explains, unnamed])
+        .map(|n| [ahead(&words, n) / most, ahead(&meaning, n), explains, unnamed, alone])
         .collect()
 }
 

@@ -1,12 +1,13 @@
 //! What answers are worth: whether the first sentence holds the right one, what the dial gives, what is cited.
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::Path;
 
 use candor_truth::answer::{Calibration, Calibrations, Dial, FEATURES};
 use candor_truth::{Answerer, Question};
 
-use super::{Case, FOLDS, Options};
+use super::{Case, FOLDS, Options, Set, Shelf};
 use crate::plain::Said;
 use crate::report::Report;
 use crate::scores;
@@ -43,25 +44,16 @@ pub(super) fn judge(
     if !set.shipped {
         let name = if set.fitted { "as the program answers: " } else { "" };
         let fits: Vec<Calibration> = as_shipped();
-        figures(
-            &mut report,
-            name,
-            set.name,
-            &beside_each_other(cases, &judged(cases, &fits)),
-        );
+        let judged = judged(cases, &fits);
+        let all = beside_each_other(cases, &judged);
+        figures(&mut report, name, set.name, &all);
+        parts(&mut report, name, set, &all);
     }
     if let Some(fits) = &by_folds {
         let judged = judged(cases, fits);
         let all = beside_each_other(cases, &judged);
         figures(&mut report, "", set.name, &all);
-        for (n, file) in set.files.iter().enumerate().filter(|_| set.files.len() > 1) {
-            let of: Vec<_> = all
-                .iter()
-                .filter(|(case, _)| usize::from(case.known.kind) == n)
-                .copied()
-                .collect();
-            figures(&mut report, &format!("{file}: "), "these", &of);
-        }
+        parts(&mut report, "", set, &all);
     }
     let fits = by_folds.unwrap_or_else(as_shipped);
     let judged = judged(cases, &fits);
@@ -86,16 +78,36 @@ pub(super) fn judge(
     let fitted = set.fitted.then(|| {
         let known: Vec<_> = cases.iter().map(|case| case.known.clone()).collect();
         let every = options.every.max(1);
-        Calibration::fit(
-            &known,
-            &format!("{}, every {every}. question with its passage and without", set.name),
-        )
+        let libraries = if options.small {
+            ", in large and small libraries"
+        } else {
+            ""
+        };
+        let what = format!(
+            "{}, every {every}. question with its passage and without{libraries}",
+            set.name
+        );
+        Calibration::fit(&known, &what)
     });
     Ok((report, fitted))
 }
 
 fn beside_each_other<'a>(cases: &'a [Case], judged: &'a [Option<Judged>]) -> Vec<(&'a Case, Option<&'a Judged>)> {
     cases.iter().zip(judged.iter().map(Option::as_ref)).collect()
+}
+
+/// The figures of each kind of text by itself, where there are several.
+fn parts(report: &mut Report, name: &str, set: &Set, all: &[(&Case, Option<&Judged>)]) {
+    let kinds: BTreeSet<u8> = all.iter().map(|(case, _)| case.known.kind).collect();
+    for kind in kinds.iter().filter(|_| kinds.len() > 1) {
+        let of: Vec<_> = all
+            .iter()
+            .filter(|(case, _)| case.known.kind == *kind)
+            .copied()
+            .collect();
+        let file = set.files[usize::from(kind / Shelf::COUNT)];
+        figures(report, &format!("{name}{file}, {}: ", Shelf::of(*kind)), "these", &of);
+    }
 }
 
 fn share(is: bool) -> f64 {

@@ -6,6 +6,7 @@
 mod judge;
 mod places;
 mod set;
+mod shelves;
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -14,13 +15,13 @@ use std::sync::Arc;
 use candor_engine::Generator;
 use candor_truth::answer::{Calibration, Candidate, Known, Reading};
 use candor_truth::rerank::READ;
-use candor_truth::{Answerer, Embedder, Encoders, Found, Query};
+use candor_truth::{Answerer, Embedder, Encoders, Found, Query, Seen};
 use serde::Deserialize;
 
 use places::Places;
 pub use set::Set;
+use shelves::{Shelf, Shelves};
 
-use crate::bench::library;
 use crate::data::records;
 use crate::plain::{self, Said};
 use crate::report::Report;
@@ -47,7 +48,7 @@ pub(crate) struct Asked {
 pub(crate) struct Right {
     pub(crate) text: String,
     /// In characters; some sets write -1 where it stands nowhere.
-    answer_start: Option<i64>,
+    pub(crate) answer_start: Option<i64>,
 }
 
 /// What one question gave, with its passage (`there`) and without.
@@ -76,6 +77,8 @@ pub struct Options {
     pub answers: Option<PathBuf>,
     /// Of those, every so many are also put to a model with and without passages.
     pub beside_every: usize,
+    /// Every question is also asked of a small library: its article's, or of one passage, in turn.
+    pub small: bool,
 }
 
 /// Runs the task; `step` hears how many questions are done of how many. Gives the figures, and a calibration fitted on all of
@@ -103,9 +106,8 @@ pub async fn run(
         paragraphs.retain(|one| !known.contains(one.context.as_str()));
     }
     let home = tempfile::tempdir()?;
-    let texts = paragraphs.iter().map(|one| (one.title.clone(), one.context.clone()));
-    let library = library(home.path(), texts, embedder, threads).await?;
-    let answerer = Answerer::new(library, Encoders::new(threads));
+    let mut shelves = Shelves::new(home.path(), &paragraphs, embedder, threads).await?;
+    let answerer = Answerer::new(shelves.all.clone(), Encoders::new(threads));
     answerer.encoders.warm().await?;
     let mut titles = HashMap::new();
     let mut all = Vec::new();
@@ -128,10 +130,11 @@ pub async fn run(
             limit: DEEP,
             ..Query::default()
         };
-        let found = answerer.library.search(&query).await?;
+        let file = u8::try_from(ends.partition_point(|end| end <= gold))?;
+        let (found, seen) = (shelves.all.search(&query).await?, Seen::default());
         for there in [true, false] {
-            let mut case = case(&answerer, &found, asked, places, *fold, there).await?;
-            case.known.kind = u8::try_from(ends.partition_point(|end| end <= gold))?;
+            let mut case = case(&answerer, &found, asked, places, *fold, there, &seen).await?;
+            case.known.kind = kind(file, Shelf::All);
             if let Some(model) = model.as_ref().filter(|_| done % options.beside_every.max(1) == 0) {
                 let passages: Vec<Found> = found
                     .iter()
@@ -143,8 +146,22 @@ pub async fn run(
             }
             cases.push(case);
         }
+        let shelf = if done % 2 == 0 { Shelf::Article } else { Shelf::Alone };
+        for there in [true, false].into_iter().filter(|_| options.small) {
+            if let Some(library) = shelves.small(shelf, *gold, places, there).await? {
+                let found = library.search(&query).await?;
+                let mut case = case(&answerer, &found, asked, places, *fold, there, &seen).await?;
+                case.known.kind = kind(file, shelf);
+                cases.push(case);
+            }
+        }
     }
     judge::judge(&answerer, &cases, options)
+}
+
+/// The kind of text of a question of the set's file number `file`.
+fn kind(file: u8, shelf: Shelf) -> u8 {
+    file * Shelf::COUNT + shelf as u8
 }
 
 async fn case(
@@ -154,6 +171,7 @@ async fn case(
     places: &Arc<Places>,
     fold: usize,
     there: bool,
+    seen: &Seen,
 ) -> anyhow::Result<Case> {
     let is_gold = |one: &Found| places.of(&one.source.name).is_some();
     let passages: Vec<Found> = found
@@ -162,7 +180,7 @@ async fn case(
         .take(READ)
         .cloned()
         .collect();
-    let reading = answerer.read_passages(asked.question.clone(), passages).await?;
+    let reading = answerer.read_passages(asked.question.clone(), passages, seen).await?;
     let holds = |candidate: &Candidate| {
         let passage = &reading.passages[candidate.passage];
         let from = passage.quote.range().start;

@@ -13,6 +13,8 @@ pub struct Set {
     pub fitted: bool,
     /// Whether what comes with the program was fitted on it, so that its own answers say nothing about it.
     pub shipped: bool,
+    /// Whether its questions are always asked of small libraries too.
+    pub small: bool,
 }
 
 impl Set {
@@ -23,12 +25,14 @@ impl Set {
         without: None,
         fitted: true,
         shipped: true,
+        small: false,
     };
     /// What English confidences are fitted on: XQuAD, and the validation part of FairytaleQA, whose stories are told so much
-    /// otherwise that a fit on both is more careful about texts of a third kind.
+    /// otherwise that a fit on both is more careful about texts of a third kind; of large libraries and of small ones.
     pub const ENGLISH: Self = Self {
         name: "English (XQuAD, FairytaleQA val)",
         files: &["xquad/xquad.en", "fairytaleqa/val"],
+        small: true,
         ..Self::XQUAD_EN
     };
     /// XQuAD in Chinese.

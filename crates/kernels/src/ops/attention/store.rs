@@ -9,6 +9,9 @@ use crate::ops::activation::in_parts;
 use crate::shared::Shared;
 use crate::team::Team;
 
+/// What an element of a key takes, in elements that are written one after another: it goes to a cache line of its own.
+const SCATTERED: usize = 16;
+
 /// Writes this step's keys and values, `[T, kv_heads * head_dim]`, to their pages.
 ///
 /// As bytes, with a the largest magnitude of a head's key or value: scale = a / 127, n = x * (127 / a) rounded to the
@@ -172,7 +175,7 @@ fn rows<T: Copy + Default + Send>(
         sorted.is_sorted_by(|a, b| a != b),
         "two tokens of a step go to one place"
     );
-    in_parts(team, places.len(), width, &|part| {
+    in_parts(team, places.len(), width * SCATTERED, &|part| {
         let mut row = vec![T::default(); width];
         let mut scales = vec![0.0; kv_heads];
         let keep_scales = |of: &Elements<'_, T>, (page, slot): (usize, usize), scales: &[f32]| {
