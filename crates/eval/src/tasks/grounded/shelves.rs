@@ -57,7 +57,7 @@ pub(super) struct Shelves<'a> {
     home: PathBuf,
     embedder: Option<Embedder>,
     threads: usize,
-    /// The small ones that were asked for last, by their paragraphs.
+    /// The small ones that were asked for last, the last one first, by their paragraphs.
     open: Vec<(Vec<usize>, Arc<Library>)>,
     made: usize,
 }
@@ -95,8 +95,9 @@ impl<'a> Shelves<'a> {
         if wanted.is_empty() {
             return Ok(None);
         }
-        if let Some((_, known)) = self.open.iter().find(|(of, _)| *of == wanted) {
-            return Ok(Some(Arc::clone(known)));
+        if let Some(at) = self.open.iter().position(|(of, _)| *of == wanted) {
+            self.open[..=at].rotate_right(1);
+            return Ok(Some(Arc::clone(&self.open[0].1)));
         }
         self.made += 1;
         let home = self.home.join(self.made.to_string());
