@@ -1,7 +1,7 @@
 //! Span questions as grounded questions over all passages of a set. Every question is asked twice: as it is, and with all
-//! passages removed that have its answer, where the right answer is to abstain. They are judged as the program judges them,
-//! and, where the set may be used for that, with a few weights and thresholds fitted on other articles than those that are
-//! judged, in five folds.
+//! passages removed that have its answer, where the right answer is to abstain; and, if wanted, twice more of a small library.
+//! They are judged as the program judges them, and, where the set may be used for that, with a few weights and thresholds
+//! fitted on other articles than those that are judged, in five folds.
 
 mod judge;
 mod places;
@@ -134,7 +134,7 @@ pub async fn run(
         let (found, seen) = (shelves.all.search(&query).await?, Seen::default());
         for there in [true, false] {
             let mut case = case(&answerer, &found, asked, places, *fold, there, &seen).await?;
-            case.known.kind = kind(file, Shelf::All);
+            case.known.kind = Shelf::All.kind(file);
             if let Some(model) = model.as_ref().filter(|_| done % options.beside_every.max(1) == 0) {
                 let passages: Vec<Found> = found
                     .iter()
@@ -151,17 +151,12 @@ pub async fn run(
             if let Some(library) = shelves.small(shelf, *gold, places, there).await? {
                 let found = library.search(&query).await?;
                 let mut case = case(&answerer, &found, asked, places, *fold, there, &seen).await?;
-                case.known.kind = kind(file, shelf);
+                case.known.kind = shelf.kind(file);
                 cases.push(case);
             }
         }
     }
     judge::judge(&answerer, &cases, options)
-}
-
-/// The kind of text of a question of the set's file number `file`.
-fn kind(file: u8, shelf: Shelf) -> u8 {
-    file * Shelf::COUNT + shelf as u8
 }
 
 async fn case(

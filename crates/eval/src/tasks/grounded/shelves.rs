@@ -29,9 +29,14 @@ impl Shelf {
     /// How many there are.
     pub(super) const COUNT: u8 = 3;
 
-    /// By its number, of which the rest divided by [`Shelf::COUNT`] counts.
-    pub(super) fn of(number: u8) -> Self {
-        match number % Self::COUNT {
+    /// The kind of text of questions that are asked of it, of the set's file number `file`.
+    pub(super) fn kind(self, file: u8) -> u8 {
+        file * Self::COUNT + self as u8
+    }
+
+    /// That of a kind of text.
+    pub(super) fn of(kind: u8) -> Self {
+        match kind % Self::COUNT {
             0 => Self::All,
             1 => Self::Article,
             _ => Self::Alone,
