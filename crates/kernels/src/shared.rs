@@ -23,6 +23,11 @@ impl<'a, T> Shared<'a, T> {
         }
     }
 
+    /// Where an element lies; beyond the slice, any address.
+    pub(crate) fn at(&self, index: usize) -> *const T {
+        self.start.wrapping_add(index)
+    }
+
     /// The part of `len` elements from `from`.
     ///
     /// # Panics

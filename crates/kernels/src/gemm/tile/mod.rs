@@ -75,6 +75,13 @@ pub(crate) trait Tile: Lanes {
     fn plus(a: Self::Int, b: Self::Int) -> Self::Int;
     /// Shifts 32-bit integers right; the sign stays.
     fn shifted(a: Self::Int, by: i32) -> Self::Int;
+    /// `acc` plus the upper halves of 32-bit integers, with their signs.
+    #[inline(always)]
+    fn plus_upper(acc: Self::Int, v: Self::Int) -> Self::Int {
+        Self::plus(acc, Self::shifted(v, 16))
+    }
+    /// `acc - 2^16 v` of 32-bit integers, modulo 2^32.
+    fn minus_upper(acc: Self::Int, v: Self::Int) -> Self::Int;
     /// 32-bit integers to f32, to the nearest.
     fn float(a: Self::Int) -> Self;
     /// 16 f32.

@@ -110,6 +110,11 @@ impl Tile for Neon {
         four!(vshlq_s32(a, by))
     }
     #[inline(always)]
+    fn minus_upper(acc: Self::Int, v: Self::Int) -> Self::Int {
+        let minus = |i: usize| unsafe { vsubq_s32(acc[i], vshlq_n_s32::<16>(v[i])) };
+        [minus(0), minus(1), minus(2), minus(3)]
+    }
+    #[inline(always)]
     fn float(a: Self::Int) -> Self {
         Neon(four!(vcvtq_f32_s32(a)))
     }

@@ -83,6 +83,15 @@ impl Tile for Avx2 {
         }
     }
     #[inline(always)]
+    fn minus_upper(acc: Self::Int, v: Self::Int) -> Self::Int {
+        unsafe {
+            (
+                _mm256_sub_epi32(acc.0, _mm256_slli_epi32::<16>(v.0)),
+                _mm256_sub_epi32(acc.1, _mm256_slli_epi32::<16>(v.1)),
+            )
+        }
+    }
+    #[inline(always)]
     fn float(a: Self::Int) -> Self {
         unsafe { Avx2(_mm256_cvtepi32_ps(a.0), _mm256_cvtepi32_ps(a.1)) }
     }
@@ -200,6 +209,11 @@ impl Tile for Avx512 {
         unsafe { vpdpwssd_at::<QUAD, I>(acc, w, pairs) }
     }
     #[inline(always)]
+    fn plus_upper(acc: Self::Int, v: Self::Int) -> Self::Int {
+        // A row's two words are the halves of its 32 bits: nought times the lower one, once the upper one.
+        Self::dot(acc, v, Self::bits(1 << 16))
+    }
+    #[inline(always)]
     unsafe fn fours_at<const QUAD: usize, const I: usize>(acc: Self::Int, w: Self::Int, bytes: *const i8) -> Self::Int {
         unsafe { vpdpbusd_at::<QUAD, I>(acc, w, bytes) }
     }
@@ -210,6 +224,10 @@ impl Tile for Avx512 {
     #[inline(always)]
     fn shifted(a: Self::Int, by: i32) -> Self::Int {
         unsafe { _mm512_sra_epi32(a, _mm_cvtsi32_si128(by)) }
+    }
+    #[inline(always)]
+    fn minus_upper(acc: Self::Int, v: Self::Int) -> Self::Int {
+        unsafe { _mm512_sub_epi32(acc, _mm512_slli_epi32::<16>(v)) }
     }
     #[inline(always)]
     fn float(a: Self::Int) -> Self {

@@ -47,6 +47,16 @@ impl Place<'_> {
         }
     }
 
+    /// Asks for the lines of memory that results go to, so that none is waited for.
+    #[inline(always)]
+    fn ask<L: Tile>(&self, tokens: Range<usize>, groups: Range<usize>) {
+        for t in tokens {
+            for g in groups.clone() {
+                L::prefetch(self.out.at(t * self.rows + g * ROWS).cast());
+            }
+        }
+    }
+
     /// Stores dot * (w_scale * a_scale) + bias of token `t`.
     #[inline(always)]
     pub(super) fn put<L: Tile>(&self, end: &End<L>, t: usize, dot: L, a_scale: f32) {
@@ -66,30 +76,31 @@ impl Place<'_> {
     }
 }
 
-/// f32(2^14 high + low), rounded once: both parts are whole numbers below 2^24, so exact in f32.
+/// f32(2^16 high + low), rounded once: both parts are whole numbers below 2^24, so exact in f32.
 #[inline(always)]
-pub(crate) fn value<L: Tile>(high: L::Int, low: L::Int) -> L {
-    L::float(high).fma(L::splat(16384.0), L::float(low))
+pub(crate) fn value<L: Tile>(high: L::Int, sum: L::Int) -> L {
+    // The sum is exact but for whole multiples of 2^32, and so is what is left of it without the upper halves.
+    let low = L::minus_upper(sum, high);
+    L::float(high).fma(L::splat(65536.0), L::float(low))
 }
 
-/// A task's products, N tokens at a time: 4 where 32 registers hold 16 rows each, 2 where it takes two of 16 or four of 32.
+/// A task's products, N tokens at a time by G groups, which take each pair of activations once for all: as many as the
+/// dots' and both parts' registers are there for.
 #[inline(always)]
-pub(super) fn part<L: Tile, const N: usize>(acts: &Activations, w: &WholeRows, place: &Place<'_>) {
+pub(super) fn part<L: Tile, const G: usize, const N: usize>(acts: &Activations, w: &WholeRows, place: &Place<'_>) {
     let mut g = place.groups.start;
     while g < place.groups.end {
-        // Two groups take each pair of activations once for both.
-        let two = N > 2 && g + 2 <= place.groups.end;
+        let all = g + G <= place.groups.end;
         let mut t = place.tokens.start;
         while t < place.tokens.end {
-            let rest = place.tokens.end - t;
-            match (two, rest) {
-                (true, 4..) if N == 4 => t += products::<L, 2, 4>(acts, w, place, t, g),
-                (true, _) => t += products::<L, 2, 1>(acts, w, place, t, g),
-                (false, 2..) => t += products::<L, 1, 2>(acts, w, place, t, g),
-                (false, _) => t += products::<L, 1, 1>(acts, w, place, t, g),
-            }
+            t += match (all, place.tokens.end - t >= N) {
+                (true, true) => products::<L, G, N>(acts, w, place, t, g),
+                (true, false) => products::<L, G, 1>(acts, w, place, t, g),
+                (false, true) => products::<L, 1, N>(acts, w, place, t, g),
+                (false, false) => products::<L, 1, 1>(acts, w, place, t, g),
+            };
         }
-        g += if two { 2 } else { 1 };
+        g += if all { G } else { 1 };
     }
 }
 
@@ -102,6 +113,7 @@ fn products<L: Tile, const G: usize, const N: usize>(
     t: usize,
     g: usize,
 ) -> usize {
+    place.ask::<L>(t..t + N, g..g + G);
     let depth = acts.token(t).len();
     let mut a = [std::ptr::null::<i32>(); N];
     for i in 0..N {
@@ -114,17 +126,18 @@ fn products<L: Tile, const G: usize, const N: usize>(
         lines[j] = w.group(g + j).as_ptr();
     }
     // SAFETY: every token has `depth` inputs and every group a line for each two of them (asserted).
-    let [high, low] = unsafe { dots::<L, G, N>(a, lines, depth) };
+    let [high, sum] = unsafe { dots::<L, G, N>(a, lines, depth) };
     for j in 0..G {
         let end = place.end::<L>(w, g + j);
         for i in 0..N {
-            place.put(&end, t + i, value::<L>(high[j][i], low[j][i]), acts.scale(t + i));
+            place.put(&end, t + i, value::<L>(high[j][i], sum[j][i]), acts.scale(t + i));
         }
     }
     N
 }
 
-/// Dots of N rows with the rows of G groups, in the two parts that `value` takes: high, then low.
+/// Dots of N rows with the rows of G groups, in the two parts that `value` takes: the upper halves of the sums of each 32
+/// products, added up, and these sums themselves, modulo 2^32.
 pub(crate) type Parts<L, const G: usize, const N: usize> = [[[<L as Tile>::Int; N]; G]; 2];
 
 /// Dots of N rows of `depth` integers with the 16 rows of each of G groups, lines as of `Layout::Pairs`. What is beyond a multiple of 32 integers is left out.
@@ -137,7 +150,7 @@ pub(crate) unsafe fn dots<L: Tile, const G: usize, const N: usize>(
     groups: [*const u8; G],
     depth: usize,
 ) -> Parts<L, G, N> {
-    let (mut high, mut low) = ([[L::bits(0); N]; G], [[L::bits(0); N]; G]);
+    let (mut high, mut sum) = ([[L::bits(0); N]; G], [[L::bits(0); N]; G]);
     for block in 0..depth / 2 / PAIRS {
         let mut dots = [[L::bits(0); N]; G];
         for pair in block * PAIRS..(block + 1) * PAIRS {
@@ -157,12 +170,12 @@ pub(crate) unsafe fn dots<L: Tile, const G: usize, const N: usize>(
         }
         for j in 0..G {
             for i in 0..N {
-                high[j][i] = L::plus(high[j][i], L::shifted(dots[j][i], 14));
-                low[j][i] = L::plus(low[j][i], L::and(dots[j][i], L::bits(16383)));
+                high[j][i] = L::plus_upper(high[j][i], dots[j][i]);
+                sum[j][i] = L::plus(sum[j][i], dots[j][i]);
             }
         }
     }
-    [high, low]
+    [high, sum]
 }
 
 /// The scalar twin: it defines the bits.

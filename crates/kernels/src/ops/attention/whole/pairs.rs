@@ -165,11 +165,11 @@ fn rows<L: Tile, const G: usize, const N: usize>(
     for g in (0..positions / 16).step_by(G) {
         let groups = std::array::from_fn(|j| packed.key_group(g + j));
         // SAFETY: `starts` and `key_group` checked that `depth` integers, and 16 times as many, are there.
-        let [high, low] = unsafe { dots::<L, G, N>(queries, groups, depth) };
+        let [high, sum] = unsafe { dots::<L, G, N>(queries, groups, depth) };
         for j in 0..G {
             let scales = L::load(&packed.key_scales.as_chunks::<16>().0[g + j]);
             for i in 0..N {
-                let score = value::<L>(high[j][i], low[j][i]).mul(scales.mul(L::splat(factors[i])));
+                let score = value::<L>(high[j][i], sum[j][i]).mul(scales.mul(L::splat(factors[i])));
                 score.store(&mut scores[i * positions..].as_chunks_mut::<16>().0[g + j]);
             }
         }
@@ -208,13 +208,13 @@ unsafe fn results<L: Tile, const G: usize, const N: usize>(
     head: &Head<'_>,
     packed: &Packed,
     (t, g): (usize, usize),
-    [high, low]: Parts<L, G, N>,
+    [high, sum]: Parts<L, G, N>,
     factors: &[f32; N],
 ) {
     for j in 0..G {
         let scales = L::load(&packed.value_scales.as_chunks::<16>().0[g + j]);
         for i in 0..N {
-            let v = value::<L>(high[j][i], low[j][i]).mul(scales.mul(L::splat(factors[i])));
+            let v = value::<L>(high[j][i], sum[j][i]).mul(scales.mul(L::splat(factors[i])));
             // SAFETY: as promised.
             let to = unsafe { head.result(t + i, (g + j) * 16) };
             match to.as_mut_array::<16>() {
