@@ -79,7 +79,7 @@ impl Place<'_> {
 /// f32(2^16 high + low), rounded once: both parts are whole numbers below 2^24, so exact in f32.
 #[inline(always)]
 pub(crate) fn value<L: Tile>(high: L::Int, sum: L::Int) -> L {
-    // The sum is exact but for whole multiples of 2^32, and so is what is left of it without the upper halves.
+    // Without the upper halves the wrapped sum is that of the lower ones: 126 of at most 2^16 - 1, which never wrap.
     let low = L::minus_upper(sum, high);
     L::float(high).fma(L::splat(65536.0), L::float(low))
 }
