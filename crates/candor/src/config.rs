@@ -44,6 +44,7 @@ pub(crate) const KEYS: &[&str] = &[
     "sampling.min_p",
     "sampling.repetition_penalty",
     "sampling.max_tokens",
+    "sources.meaning",
     "chat.system",
     "chat.markdown",
     "chat.history",
@@ -62,6 +63,7 @@ pub(crate) struct Config {
     pub(crate) server: candor_server::ServerConfig,
     pub(crate) engine: Engine,
     pub(crate) sampling: Sampling,
+    pub(crate) sources: Sources,
     pub(crate) chat: Chat,
     /// OpenAI-compatible servers whose models are served through this one.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -162,6 +164,20 @@ impl Default for Sampling {
             repetition_penalty: 1.0,
             max_tokens: 0,
         }
+    }
+}
+
+/// `[sources]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Sources {
+    /// Whether passages are found by meaning too; the model for it is fetched where it is not here.
+    pub(crate) meaning: bool,
+}
+
+impl Default for Sources {
+    fn default() -> Self {
+        Self { meaning: true }
     }
 }
 

@@ -18,7 +18,7 @@ pub(crate) const CALIBRATION: &str = "calibration.json";
 pub(crate) const CHECKING: &str = "checking.json";
 
 /// What every command works with.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Context {
     /// The configuration in force.
     pub(crate) config: Config,

@@ -11,7 +11,7 @@ use candor_truth::ingest::{Event, Outcome};
 use sha2::{Digest, Sha256};
 
 use crate::context::Context;
-use crate::library;
+use crate::library::{self, Meaning};
 use crate::open::EngineArgs;
 use crate::terminal::ImportDisplay;
 
@@ -42,7 +42,7 @@ pub(crate) async fn open(context: &Context, args: &EngineArgs, paths: &[PathBuf]
     let name = hex::encode(name.finalize());
     let home = context.made_data_dir()?.join(FOLDERS).join(&name[..16]);
     std::fs::create_dir_all(&home).with_context(|| format!("{} cannot be made", home.display()))?;
-    let library = library::open_in(context, args, &home, true).await?;
+    let library = library::open_in(context, args, &home, Meaning::Now).await?;
     let importer = library::importer(&library, None)?;
     let display = ImportDisplay::new();
     if !whole.is_empty() {
@@ -81,7 +81,7 @@ pub(crate) async fn open(context: &Context, args: &EngineArgs, paths: &[PathBuf]
     let indexing = |progress| display.indexing(progress);
     library
         .index
-        .sync(&library.store, library.embedder.as_ref(), &indexing)
+        .sync(&library.store, library.embedder.get(), &indexing)
         .await?;
     display.done();
     Ok(library)

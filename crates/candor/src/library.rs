@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use candor_catalog::Error;
+use candor_catalog::{Environment, Error};
 use candor_engine::{Generator, Local};
 use candor_model::Precision;
 use candor_store::Store;
@@ -26,8 +26,26 @@ const UPLOADS: &str = "uploads";
 /// The model that makes vectors.
 const EMBEDDING: &str = "all-minilm-l6-v2";
 
-/// Opens the library for a command; `meaning` asks for vectors.
-pub(crate) async fn open(context: &Context, args: &EngineArgs, meaning: bool) -> anyhow::Result<Library> {
+/// Whether passages are also found by meaning, and when the model for it is fetched where it is not on this machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Meaning {
+    /// By words alone.
+    No,
+    /// Before the library is used.
+    Now,
+    /// While the library is in use, by its words until then: what others wait for must not wait.
+    Meanwhile,
+}
+
+impl Meaning {
+    /// Now, where it is wanted.
+    pub(crate) fn now_if(wanted: bool) -> Self {
+        if wanted { Self::Now } else { Self::No }
+    }
+}
+
+/// Opens the library for a command.
+pub(crate) async fn open(context: &Context, args: &EngineArgs, meaning: Meaning) -> anyhow::Result<Library> {
     let folder = context.made_data_dir()?.to_owned();
     open_in(context, args, &folder, meaning).await
 }
@@ -37,24 +55,72 @@ pub(crate) async fn open_in(
     context: &Context,
     args: &EngineArgs,
     folder: &Path,
-    meaning: bool,
+    meaning: Meaning,
 ) -> anyhow::Result<Library> {
     let store = Store::open(folder.join(STORE)).await?;
-    let mut library = with_store(context, args, folder, store).await?;
-    if meaning {
-        library.embedder = embedder(context, args).await?;
-        if library.embedder.is_none() {
-            eprintln!("searching by words alone; `candor pull {EMBEDDING}` adds search by meaning");
-        }
-    }
+    let library = with_store(context, args, folder, store).await?;
+    learn_meaning(context, args, &library, meaning).await?;
     Ok(library)
 }
 
-/// Opens the library for a server: over the store that it has, with vectors where the model is on this machine.
+/// Opens the library for a server, over the store that it has.
 pub(crate) async fn for_server(context: &Context, args: &EngineArgs, store: Store) -> anyhow::Result<Library> {
-    let mut library = with_store(context, args, context.made_data_dir()?, store).await?;
-    library.embedder = embedder(context, args).await?;
+    let library = with_store(context, args, context.made_data_dir()?, store).await?;
+    learn_meaning(context, args, &library, Meaning::Meanwhile).await?;
     Ok(library)
+}
+
+/// Gives a library the model that makes vectors. That it cannot be fetched is told, and words alone serve.
+async fn learn_meaning(
+    context: &Context,
+    args: &EngineArgs,
+    library: &Library,
+    meaning: Meaning,
+) -> anyhow::Result<()> {
+    if meaning == Meaning::No || !context.config.sources.meaning {
+        return Ok(());
+    }
+    if let Some(embedder) = embedder(context, args).await? {
+        library.embedder.put(embedder);
+    } else if Environment::from_process().hub_offline {
+        eprintln!("searching by words alone; `candor pull {EMBEDDING}` adds search by meaning");
+    } else if meaning == Meaning::Now {
+        if let Err(error) = fetch(context, args, library).await {
+            without_meaning(&error);
+        }
+    } else {
+        let (context, args, library) = (context.clone(), args.clone(), library.clone());
+        tokio::spawn(async move {
+            let fetched = async {
+                fetch(&context, &args, &library).await?;
+                let synced = library.index.sync(&library.store, library.embedder.get(), &|_| {});
+                anyhow::Ok(synced.await?)
+            };
+            match fetched.await {
+                Ok(_) => eprintln!("passages are found by meaning now"),
+                Err(error) => without_meaning(&error),
+            }
+        });
+    }
+    Ok(())
+}
+
+async fn fetch(context: &Context, args: &EngineArgs, library: &Library) -> anyhow::Result<()> {
+    let catalog = models::catalog(context)?;
+    let entry = catalog.resolve(EMBEDDING)?;
+    eprintln!(
+        "getting {EMBEDDING} ({}), which finds passages by meaning (`sources.meaning = false` does without)",
+        models::size(&entry)
+    );
+    models::pull(context, &entry, false).await?;
+    if let Some(embedder) = embedder(context, args).await? {
+        library.embedder.put(embedder);
+    }
+    Ok(())
+}
+
+fn without_meaning(error: &anyhow::Error) {
+    eprintln!("searching by words alone, and answers are less sure: {error:#}; `candor pull {EMBEDDING}` tries again");
 }
 
 /// What imports documents into the library, and into a collection where one is named by its id.
@@ -135,12 +201,15 @@ async fn with_store(context: &Context, args: &EngineArgs, folder: &Path, store: 
     Ok(Library {
         store,
         index: Arc::new(index),
-        embedder: None,
+        embedder: None.into(),
     })
 }
 
-/// The model that makes vectors, or `None` where it was not pulled.
+/// The model that makes vectors, or `None` where it was not pulled or is not wanted.
 pub(crate) async fn embedder(context: &Context, args: &EngineArgs) -> anyhow::Result<Option<Embedder>> {
+    if !context.config.sources.meaning {
+        return Ok(None);
+    }
     let found = match models::find(context, EMBEDDING) {
         Ok(found) => found,
         Err(error) if matches!(error.downcast_ref(), Some(Error::NotPulled { .. })) => return Ok(None),

@@ -99,5 +99,9 @@ pub async fn library(
     store.put_sources(sources.collect()).await?;
     let index = Arc::new(Index::open(home.join("index"), threads)?);
     index.sync(&store, embedder.as_ref(), &|_| {}).await?;
-    Ok(Library { store, index, embedder })
+    Ok(Library {
+        store,
+        index,
+        embedder: embedder.into(),
+    })
 }

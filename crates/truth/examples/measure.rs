@@ -70,7 +70,7 @@ async fn library(home: &Path, embedder: Option<Embedder>) -> Library {
     Library {
         store: Store::open(home.join("candor.db")).await.unwrap(),
         index: Arc::new(Index::open(home.join("index"), threads()).unwrap()),
-        embedder,
+        embedder: embedder.into(),
     }
 }
 
@@ -95,7 +95,7 @@ async fn paragraphs_of(home: &Path, model: &str, paragraphs: &str) -> (Library, 
             questions.push((n.to_string(), qa["question"].as_str().unwrap().to_owned()));
         }
     }
-    let embedder = library.embedder.as_ref();
+    let embedder = library.embedder.get();
     library.index.sync(&library.store, embedder, &|_| {}).await.unwrap();
     (library, questions)
 }
@@ -205,7 +205,7 @@ async fn ingest(embedder: Option<Embedder>, folder: &str, home: &str) -> Value {
     let imported = start.elapsed().as_secs_f64();
     let synced = library
         .index
-        .sync(&library.store, library.embedder.as_ref(), &|_| {})
+        .sync(&library.store, library.embedder.get(), &|_| {})
         .await
         .unwrap();
     let all = start.elapsed().as_secs_f64();

@@ -1,7 +1,7 @@
 //! Vectors of passages and questions, from whatever generator makes embeddings. Inputs that are longer than the model
 //! takes are cut, as the model's own library does.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use candor_engine::{EmbedInput, EngineError, Generator};
 
@@ -15,6 +15,33 @@ pub struct Embedder {
     name: String,
     /// Tokens of an input, where it is known.
     limit: Option<usize>,
+}
+
+/// A library's embedding model, which may come while the library is in use: clones share it.
+#[derive(Clone, Default)]
+pub struct EmbedderSlot(Arc<OnceLock<Embedder>>);
+
+impl EmbedderSlot {
+    /// The model, where there is one by now.
+    pub fn get(&self) -> Option<&Embedder> {
+        self.0.get()
+    }
+
+    /// Puts a model there; the first one stays.
+    pub fn put(&self, embedder: Embedder) {
+        // A second one is of the same name and makes the same vectors.
+        drop(self.0.set(embedder));
+    }
+}
+
+impl From<Option<Embedder>> for EmbedderSlot {
+    fn from(embedder: Option<Embedder>) -> Self {
+        let slot = Self::default();
+        if let Some(embedder) = embedder {
+            slot.put(embedder);
+        }
+        slot
+    }
 }
 
 impl Embedder {

@@ -144,7 +144,7 @@ impl Intake {
 
     async fn index(&self) -> Result<(), TruthError> {
         let Library { store, index, embedder } = &self.library;
-        index.sync(store, embedder.as_ref(), &|_| {}).await?;
+        index.sync(store, embedder.get(), &|_| {}).await?;
         standing::recheck(store).await?;
         Ok(())
     }

@@ -27,7 +27,7 @@ mod words;
 pub use answer::{Answer, Answerer, Question};
 pub use candor_fetch::Address;
 pub use check::{Checked, Checker, Verdict};
-pub use embedder::Embedder;
+pub use embedder::{Embedder, EmbedderSlot};
 pub use encoders::Encoders;
 pub use error::TruthError;
 pub use index::{Index, SyncProgress, Synced};

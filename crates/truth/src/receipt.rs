@@ -210,7 +210,7 @@ impl Body {
             made_by: MadeBy {
                 candor: env!("CARGO_PKG_VERSION").to_owned(),
                 reader_sha256: answerer.encoders.reader_sha256(),
-                calibration_sha256: answerer.calibrations.of(&question.text).sha256(),
+                calibration_sha256: answerer.calibration(&question.text).sha256(),
                 model: question.model.clone(),
                 phrasing: answer.phrasing.clone(),
             },

@@ -11,7 +11,7 @@ use crate::error::blocking;
 use crate::index::TextSet;
 use crate::passages::Layout;
 use crate::words::mostly_cjk;
-use crate::{Embedder, Evidence, Index, Quote, TruthError};
+use crate::{Embedder, EmbedderSlot, Evidence, Index, Quote, TruthError};
 
 /// The constant of reciprocal-rank fusion.
 const K: f32 = 60.0;
@@ -106,7 +106,7 @@ pub struct Library {
     /// The index over them.
     pub index: Arc<Index>,
     /// Makes vectors.
-    pub embedder: Option<Embedder>,
+    pub embedder: EmbedderSlot,
 }
 
 impl Library {
@@ -164,7 +164,7 @@ impl Library {
     /// Whether there are vectors that a question's can be compared with.
     pub fn knows_meaning(&self) -> bool {
         let same = |embedder: &Embedder| self.index.model() == embedder.name();
-        self.embedder.as_ref().is_some_and(same)
+        self.embedder.get().is_some_and(same)
     }
 
     /// Whether this query is also looked up by meaning.
@@ -173,7 +173,7 @@ impl Library {
     }
 
     async fn vector(&self, query: &Query) -> Result<Option<Arc<Vec<f32>>>, TruthError> {
-        let Some(embedder) = self.embedder.as_ref().filter(|_| self.by_meaning(query)) else {
+        let Some(embedder) = self.embedder.get().filter(|_| self.by_meaning(query)) else {
             return Ok(None);
         };
         let mut vectors = embedder.embed(std::slice::from_ref(&query.text)).await?;

@@ -12,6 +12,7 @@ use candor_truth::{Encoders, Question};
 use clap::Args;
 
 use crate::context::Context;
+use crate::library::Meaning;
 use crate::open::{self, EngineArgs};
 use crate::terminal::{Style, print, printable};
 use crate::{folder_library, library};
@@ -89,7 +90,7 @@ impl Ask {
             bail!("there is no question; write one in quotes");
         }
         let library = match self.sources.as_slice() {
-            [] => library::open(context, &self.engine, true).await?,
+            [] => library::open(context, &self.engine, Meaning::Now).await?,
             paths => folder_library::open(context, &self.engine, paths).await?,
         };
         let filter = SourceFilter {
@@ -143,7 +144,8 @@ fn shown(answer: &Answer, style: Style) -> String {
         let place = style.dim(&format!("{} bytes {}..{}", citation.source.id, range.start, range.end));
         let url = citation.source.url.as_deref();
         let url = url.map_or(String::new(), |url| format!("  {}", printable(url)));
-        let _ = writeln!(notes, "[{number}] {}{page}{url}  {place}", printable(name));
+        let caution = style.yellow(super::sources::caution(&citation.source));
+        let _ = writeln!(notes, "[{number}] {}{page}{url}  {place}{caution}", printable(name));
         number
     };
     for sentence in &answer.sentences {

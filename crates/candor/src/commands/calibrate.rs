@@ -8,13 +8,14 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use candor_eval::scores;
 use candor_store::SourceFilter;
-use candor_truth::answer::{Calibration, Calibrations, Dial, FEWEST, Known, Language, TooFew};
+use candor_truth::answer::{Calibration, Calibrations, Dial, FEWEST, Known, TooFew, Which};
 use candor_truth::{Answerer, Encoders, Question};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Deserialize;
 
 use crate::context::{CALIBRATION, Context};
+use crate::library::Meaning;
 use crate::open::{self, EngineArgs};
 use crate::terminal::{Style, print};
 use crate::{folder_library, library};
@@ -79,10 +80,11 @@ fn answers<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Stri
     })
 }
 
-/// What a calibration would do with the questions of a language, each judged by a fit on others.
+/// What a calibration would do with the questions of one kind, each judged by a fit on others.
 #[derive(Debug, serde::Serialize)]
 struct Outlook {
-    language: Language,
+    #[serde(rename = "calibration")]
+    which: Which,
     questions: usize,
     answerable: usize,
     /// Of the sentences that would be quoted first, dial off, over the answerable questions.
@@ -119,7 +121,7 @@ impl Calibrate {
         };
         let labelled = read(file)?;
         let runtime = crate::runtime::start()?;
-        let known = runtime.block_on(self.ask_all(context, &labelled))?;
+        let (known, by_meaning) = runtime.block_on(self.ask_all(context, &labelled))?;
         let name = file
             .file_name()
             .map_or("questions".into(), |name| name.to_string_lossy());
@@ -127,21 +129,21 @@ impl Calibrate {
         let shipped = Calibrations::shipped();
         let mut outlooks = Vec::new();
         let mut too_few = Vec::new();
-        for language in Language::ALL {
+        for which in Which::ALL {
             let (labelled, known): (Vec<&Labelled>, Vec<Known>) = labelled
                 .iter()
                 .zip(&known)
-                .filter(|(one, _)| Language::of(&one.question) == language)
+                .filter(|(one, _)| Which::of(&one.question, by_meaning) == which)
                 .map(|(one, known)| (one, known.clone()))
                 .unzip();
             if known.len() < FEWEST {
-                too_few.push((language, known.len()));
+                too_few.push((which, known.len()));
                 continue;
             }
-            let what = format!("{} {} questions of {name}", known.len(), language.name());
-            let own = shipped.by(language).refit(&known, &what)?;
-            outlooks.push(outlook(language, shipped.by(language), &own, &known, &labelled));
-            fitted.put(language, own);
+            let what = format!("{} {} questions of {name}", known.len(), which.name());
+            let own = shipped.by(which).refit(&known, &what)?;
+            outlooks.push(outlook(which, shipped.by(which), &own, &known, &labelled));
+            fitted.put(which, own);
         }
         if outlooks.is_empty() {
             return Err(TooFew {
@@ -161,11 +163,8 @@ impl Calibrate {
             false => {
                 let style = Style::for_stdout();
                 outlooks.iter().try_for_each(|one| print(&shown(one, style)))?;
-                for (language, given) in too_few {
-                    let few = format!(
-                        "{given} questions in {} are too few and change nothing.",
-                        language.name()
-                    );
+                for (which, given) in too_few {
+                    let few = format!("{given} questions in {} are too few and change nothing.", which.name());
                     print(&format!("{}\n\n", style.yellow(&few)))?;
                 }
                 print(match self.dry_run {
@@ -177,9 +176,10 @@ impl Calibrate {
         Ok(ExitCode::SUCCESS)
     }
 
-    async fn ask_all(&self, context: &Context, labelled: &[Labelled]) -> anyhow::Result<Vec<Known>> {
+    /// What is known of each question, and whether it was compared by meaning.
+    async fn ask_all(&self, context: &Context, labelled: &[Labelled]) -> anyhow::Result<(Vec<Known>, bool)> {
         let library = match self.sources.as_slice() {
-            [] => library::open(context, &self.engine, true).await?,
+            [] => library::open(context, &self.engine, Meaning::Now).await?,
             paths => folder_library::open(context, &self.engine, paths).await?,
         };
         if library.index.size().passages == 0 {
@@ -212,7 +212,7 @@ impl Calibrate {
             bar.inc(1);
         }
         bar.finish_and_clear();
-        Ok(known)
+        Ok((known, answerer.library.embedder.get().is_some()))
     }
 }
 
@@ -247,7 +247,7 @@ fn read(file: &Path) -> anyhow::Result<Vec<Labelled>> {
 }
 
 fn outlook(
-    language: Language,
+    which: Which,
     shipped: &Calibration,
     fitted: &Calibration,
     known: &[Known],
@@ -277,7 +277,7 @@ fn outlook(
         }
     };
     Outlook {
-        language,
+        which,
         questions: labelled.len(),
         answerable,
         right: share(points.iter().filter(|(_, right)| *right).count(), answerable),
@@ -293,7 +293,7 @@ fn shown(outlook: &Outlook, style: Style) -> String {
         text,
         "{} questions in {}, {} of which the sources answer; the sentence that is quoted holds the answer of {:.0}% of those.",
         outlook.questions,
-        outlook.language.name(),
+        outlook.which.name(),
         outlook.answerable,
         outlook.right * 100.0
     );

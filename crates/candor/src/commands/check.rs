@@ -14,6 +14,7 @@ use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::context::Context;
+use crate::library::Meaning;
 use crate::open::{self, EngineArgs};
 use crate::terminal::{Style, print, printable};
 use crate::{folder_library, library, reader};
@@ -125,7 +126,7 @@ impl Check {
             );
         }
         let library = match self.against.as_slice() {
-            [] => library::open(context, &self.engine, true).await?,
+            [] => library::open(context, &self.engine, Meaning::Now).await?,
             paths => folder_library::open(context, &self.engine, paths).await?,
         };
         let filter = SourceFilter {

@@ -19,6 +19,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::context::Context;
+use crate::library::Meaning;
 use crate::open::{self, EngineArgs};
 use crate::{folder_library, library};
 
@@ -53,7 +54,7 @@ impl Mcp {
         let runtime = crate::runtime::start()?;
         runtime.block_on(async {
             let library = match self.sources.as_slice() {
-                [] => library::open(context, &self.engine, true).await?,
+                [] => library::open(context, &self.engine, Meaning::Meanwhile).await?,
                 paths => folder_library::open(context, &self.engine, paths).await?,
             };
             let encoders = Encoders::new(open::threads(context, &self.engine));

@@ -10,7 +10,7 @@ use candor_truth::{Encoders, Found, Query, Stages};
 use clap::Args;
 
 use crate::context::Context;
-use crate::library;
+use crate::library::{self, Meaning};
 use crate::open::{self, EngineArgs};
 use crate::terminal::{Style, print, printable};
 
@@ -75,7 +75,7 @@ impl Search {
     }
 
     async fn find(&self, context: &Context) -> anyhow::Result<Vec<Found>> {
-        let library = library::open(context, &self.engine, !self.words).await?;
+        let library = library::open(context, &self.engine, Meaning::now_if(!self.words)).await?;
         let filter = SourceFilter {
             collections: super::sources::collections(&library.store, &self.collection).await?,
             from: self.from.clone(),
@@ -113,11 +113,12 @@ fn listing(found: &[Found], style: Style) -> String {
         let place = format!("{} bytes {}..{}", one.source.id, range.start, range.end);
         let _ = writeln!(
             text,
-            "{}{}. {}{page}  {}",
+            "{}{}. {}{page}  {}{}",
             if n > 0 { "\n" } else { "" },
             n + 1,
             style.bold(&printable(name)),
-            style.dim(&place)
+            style.dim(&place),
+            style.yellow(super::sources::caution(&one.source))
         );
         if !one.headings.is_empty() {
             let _ = writeln!(text, "{}", style.dim(&printable(&one.headings.join(" > "))));

@@ -11,7 +11,7 @@ use candor_truth::{Encoders, Question};
 use clap::Args;
 
 use crate::context::{Context, STORE};
-use crate::library;
+use crate::library::{self, Meaning};
 use crate::open::{self, EngineArgs};
 use crate::terminal::{Style, print, printable};
 
@@ -113,7 +113,7 @@ impl Verify {
             let why = "the answer came from a language model's memory, which is not asked again here";
             return Ok(finding(Soundness::Deleted, Some(why.into())));
         }
-        let library = library::open(context, &self.engine, true).await?;
+        let library = library::open(context, &self.engine, Meaning::Now).await?;
         let encoders = Encoders::new(open::threads(context, &self.engine));
         let answerer = library::answerer(context, library, encoders)?.unsigned();
         let mut question = Question {

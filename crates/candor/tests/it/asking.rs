@@ -153,8 +153,9 @@ fn confidences_are_fitted_to_own_questions_and_back() {
     );
     let dry = json(&calibrate(8, &["--dry-run", "--json"]).out);
     assert_eq!(
-        (dry.as_array().unwrap().len(), dry[0]["language"].as_str()),
-        (1, Some("english"))
+        (dry.as_array().unwrap().len(), dry[0]["calibration"].as_str()),
+        (1, Some("english_by_words")),
+        "no model makes vectors here"
     );
     let dry = &dry[0];
     assert_eq!(

@@ -14,6 +14,7 @@ mod bench;
 mod config;
 mod extracting;
 mod help;
+mod meaning;
 mod models;
 mod pipes;
 mod program;

@@ -65,6 +65,8 @@ fn documents_are_added_listed_found_and_removed() {
     std::fs::remove_file(format!("{docs}/deep/fish.html")).unwrap();
     let refreshed = place.run(&["sources", "refresh"]);
     assert!(refreshed.out.contains("1 gone"), "{} {}", refreshed.out, refreshed.err);
+    let shown = place.run(&["search", "pike"]).out;
+    assert!(shown.contains("not there any more"), "{shown}");
     let removed = place.run(&["sources", "remove", docs]);
     assert_eq!(
         (removed.status, removed.out.as_str()),

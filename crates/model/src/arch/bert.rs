@@ -14,8 +14,9 @@ use crate::encoder::Encoder;
 use crate::linear::{Linear, Loader, Norm, Precision};
 use crate::params::Pooling;
 
-/// Tokens of a group: enough to read the weights seldom, few enough for the cache.
-const GROUP: usize = 256;
+/// Tokens of a group: enough to read the weights seldom, few enough for the cache. A passage is a group by itself, so that
+/// threads end together.
+const GROUP: usize = 128;
 
 struct Bert {
     words: Linear,
@@ -243,7 +244,7 @@ mod tests {
         }
         let even = groups(&vec![vec![1; 230]; 17], 2);
         assert!(
-            even.len() == 16 && even.iter().all(|group| group.len() <= 2),
+            even.len() == 17 && even.iter().all(|group| group.len() == 1),
             "{even:?}"
         );
         assert_eq!(groups(&[vec![1; 200]], 2).len(), 1);

@@ -24,7 +24,7 @@ async fn shelf(config: ServerConfig) -> Shelf {
     let library = Library {
         store: Store::open(home.path().join("candor.db")).await.unwrap(),
         index: Arc::new(Index::open(home.path().join("index"), 1).unwrap()),
-        embedder: None,
+        embedder: None.into(),
     };
     let intake = Intake::new(library, Arc::new(PlainText), home.path().join("uploads"));
     let models = Models::new();

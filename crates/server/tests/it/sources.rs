@@ -27,7 +27,7 @@ async fn shelf(config: ServerConfig) -> Shelf {
     let library = Library {
         store: store.clone(),
         index: Arc::new(Index::open(home.path().join("index"), 1).unwrap()),
-        embedder: None,
+        embedder: None.into(),
     };
     let importer = Importer {
         store: store.clone(),

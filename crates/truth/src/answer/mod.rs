@@ -23,7 +23,7 @@ use candor_store::SourceFilter;
 use serde::Serialize;
 
 pub use calibration::{Calibration, Dial, FEWEST, Known, TooFew};
-pub use calibrations::{Calibrations, Language};
+pub use calibrations::{Calibrations, Which};
 pub use candidates::{Candidate, FEATURES};
 pub use logistic::Logistic;
 pub(crate) use logistic::sigmoid;
@@ -224,12 +224,18 @@ impl Answerer {
         Ok(answer)
     }
 
+    /// The calibration that judges a question.
+    pub fn calibration(&self, question: &str) -> &Calibration {
+        let by_meaning = self.library.embedder.get().is_some();
+        self.calibrations.by(Which::of(question, by_meaning))
+    }
+
     /// The answer that was read out of passages.
     ///
     /// # Errors
     /// If a quote would differ from its source.
     pub fn compose(&self, question: &Question, reading: &Reading) -> Result<Answer, TruthError> {
-        let calibration = self.calibrations.of(&question.text);
+        let calibration = self.calibration(&question.text);
         let Some(best) = calibration.best(&reading.candidates) else {
             return self.abstain(question, 0.0, reading);
         };
@@ -324,7 +330,7 @@ impl Answerer {
             Ok((passages, places, text, lexical, weights))
         })
         .await?;
-        let meaning = match &self.library.embedder {
+        let meaning = match self.library.embedder.get() {
             Some(embedder) => {
                 let texts = passages.iter().zip(&places).flat_map(|(found, ranges)| {
                     ranges.iter().map(|range| found.quote.text()[range.clone()].to_owned())

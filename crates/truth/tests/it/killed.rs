@@ -22,8 +22,10 @@ async fn the_child_that_imports() {
     let (Ok(home), Ok(docs)) = (std::env::var(HOME), std::env::var(DOCS)) else {
         return;
     };
-    let mut library = library(Path::new(&home)).await;
-    library.embedder = Some(Embedder::new(Arc::new(Toy { name: "toy" })).unwrap());
+    let library = library(Path::new(&home)).await;
+    library
+        .embedder
+        .put(Embedder::new(Arc::new(Toy { name: "toy" })).unwrap());
     let told = |event: Event<'_>| {
         if let Event::Done {
             path,
@@ -93,8 +95,10 @@ async fn kill_9_during_an_import_loses_nothing_and_the_next_one_goes_on() {
         acknowledged.extend(reader.join().unwrap());
     }
     assert!(!acknowledged.is_empty(), "the children imported nothing");
-    let mut library = library(home.path()).await;
-    library.embedder = Some(Embedder::new(Arc::new(Toy { name: "toy" })).unwrap());
+    let library = library(home.path()).await;
+    library
+        .embedder
+        .put(Embedder::new(Arc::new(Toy { name: "toy" })).unwrap());
     for path in &acknowledged {
         let path = std::fs::canonicalize(path).unwrap();
         let source = library

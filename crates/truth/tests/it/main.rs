@@ -29,7 +29,7 @@ async fn library(folder: &Path) -> Library {
     Library {
         store: Store::open(folder.join("candor.db")).await.unwrap(),
         index: Arc::new(Index::open(folder.join("index"), 2).unwrap()),
-        embedder: None,
+        embedder: None.into(),
     }
 }
 
@@ -44,7 +44,7 @@ fn importer(library: &Library) -> Importer {
 fn quiet(_: Event<'_>) {}
 
 async fn sync(library: &Library) -> candor_truth::Synced {
-    let embedder: Option<&Embedder> = library.embedder.as_ref();
+    let embedder: Option<&Embedder> = library.embedder.get();
     library.index.sync(&library.store, embedder, &|_| {}).await.unwrap()
 }
 

@@ -9,7 +9,7 @@ use crate::{file, importer, library, quiet, sync};
 async fn with_meaning(folder: &std::path::Path) -> Library {
     let generator = Arc::new(Toy { name: "toy" });
     Library {
-        embedder: Some(Embedder::new(generator).unwrap()),
+        embedder: Some(Embedder::new(generator).unwrap()).into(),
         ..library(folder).await
     }
 }
@@ -180,7 +180,7 @@ async fn vectors_can_come_later_and_another_model_makes_them_anew() {
         "cats.md"
     );
     let other = Library {
-        embedder: Some(Embedder::new(Arc::new(Toy { name: "other" })).unwrap()),
+        embedder: Some(Embedder::new(Arc::new(Toy { name: "other" })).unwrap()).into(),
         ..library.clone()
     };
     assert!(

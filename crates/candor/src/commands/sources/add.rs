@@ -13,7 +13,7 @@ use clap::Args;
 
 use super::{report, show, sync};
 use crate::context::Context;
-use crate::library;
+use crate::library::{self, Meaning};
 use crate::open::EngineArgs;
 use crate::terminal::ImportDisplay;
 
@@ -57,7 +57,7 @@ pub(super) struct Add {
 
 impl Add {
     pub(super) async fn run(self, context: &Context) -> anyhow::Result<ExitCode> {
-        let library = library::open(context, &self.engine, !self.no_vectors).await?;
+        let library = library::open(context, &self.engine, Meaning::now_if(!self.no_vectors)).await?;
         let collection = match &self.collection {
             Some(name) => Some(library.store.collection_named(name).await?.id),
             None => None,

@@ -9,7 +9,7 @@ mod watch;
 use std::process::ExitCode;
 
 use anyhow::bail;
-use candor_store::{Collection, Store};
+use candor_store::{Collection, Source, SourceState, Store};
 use candor_truth::ingest::{Event, Outcome, Summary};
 use candor_truth::{Library, Synced, standing};
 use clap::{Args, Subcommand};
@@ -84,12 +84,20 @@ pub(crate) async fn collections(store: &Store, names: &[String]) -> anyhow::Resu
     Ok(ids)
 }
 
+/// What a reader of a quote has to know of its source.
+pub(crate) fn caution(source: &Source) -> &'static str {
+    match source.state {
+        SourceState::Gone => "  (not there any more when it was last looked at)",
+        _ => "",
+    }
+}
+
 /// Brings the index up to date, with a bar, and looks again at answers whose sources changed.
 async fn sync(library: &Library, display: &ImportDisplay) -> anyhow::Result<Synced> {
     let show = |progress| display.indexing(progress);
     let synced = library
         .index
-        .sync(&library.store, library.embedder.as_ref(), &show)
+        .sync(&library.store, library.embedder.get(), &show)
         .await?;
     display.done();
     let answers = standing::recheck(&library.store).await?;

@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::{report, show, sync};
 use crate::context::Context;
-use crate::library;
+use crate::library::{self, Meaning};
 use crate::open::EngineArgs;
 use crate::terminal::ImportDisplay;
 
@@ -30,7 +30,7 @@ pub(super) struct Refresh {
 
 impl Refresh {
     pub(super) async fn run(self, context: &Context) -> anyhow::Result<ExitCode> {
-        let library = library::open(context, &self.engine, !self.no_vectors).await?;
+        let library = library::open(context, &self.engine, Meaning::now_if(!self.no_vectors)).await?;
         let importer = library::importer(&library, None)?;
         let display = ImportDisplay::new();
         let show = |event: Event<'_>| show(&display, &event);

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::sync;
 use crate::context::Context;
-use crate::library;
+use crate::library::{self, Meaning};
 use crate::open::EngineArgs;
 use crate::terminal::{ImportDisplay, print};
 
@@ -34,7 +34,7 @@ pub(super) struct Remove {
 
 impl Remove {
     pub(super) async fn run(self, context: &Context) -> anyhow::Result<ExitCode> {
-        let library = library::open(context, &EngineArgs::default(), false).await?;
+        let library = library::open(context, &EngineArgs::default(), Meaning::No).await?;
         let mut all = Vec::new();
         loop {
             let after = all.last().map(|one: &Source| one.id.clone());

@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::show;
 use crate::context::Context;
-use crate::library;
+use crate::library::{self, Meaning};
 use crate::open::EngineArgs;
 use crate::terminal::{ImportDisplay, print};
 
@@ -29,7 +29,7 @@ pub(super) struct Watch {
 
 impl Watch {
     pub(super) async fn run(self, context: &Context) -> anyhow::Result<ExitCode> {
-        let library = library::open(context, &self.engine, !self.no_vectors).await?;
+        let library = library::open(context, &self.engine, Meaning::now_if(!self.no_vectors)).await?;
         let importer = library::importer(&library, None)?;
         let watched = importer.watched().await?;
         if watched.is_empty() {

@@ -38,8 +38,8 @@ pub(super) fn judge(
         "a sentence among the candidates holds the answer",
         &of(&|case| case.known.right.contains(&true)),
     );
-    let shipped = Calibrations::shipped();
-    let as_shipped = || cases.iter().map(|case| shipped.of(&case.question).clone()).collect();
+    let shipped = |case: &Case| answerer.calibration(&case.question).clone();
+    let as_shipped = || cases.iter().map(shipped).collect();
     let by_folds = set.fitted.then(|| folds(cases));
     if !set.shipped {
         let name = if set.fitted { "as the program answers: " } else { "" };
