@@ -24,7 +24,7 @@ const INDEX: &str = "index";
 /// The bytes of uploads, in the data directory.
 const UPLOADS: &str = "uploads";
 /// The model that makes vectors.
-const EMBEDDING: &str = "all-minilm-l6-v2";
+pub(crate) const EMBEDDING: &str = "all-minilm-l6-v2";
 
 /// Whether passages are also found by meaning, and when the model for it is fetched where it is not on this machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -14,6 +14,7 @@ use serde::Serialize;
 use crate::cli::Global;
 use crate::config::Config;
 use crate::context::{self, Context};
+use crate::library::EMBEDDING;
 use crate::models;
 use crate::terminal::{Style, print, printable};
 
@@ -95,6 +96,7 @@ impl Doctor {
                 checks.push(configuration(&context));
                 checks.push(data(&context.data_dir));
                 checks.push(model_files(&context));
+                checks.push(meaning(&context));
                 checks.push(store(&context));
                 checks.push(port(&context.config));
             }
@@ -236,6 +238,27 @@ fn free_space(dir: &Path) -> Option<u64> {
     holding
         .max_by_key(|disk| disk.mount_point().as_os_str().len())
         .map(sysinfo::Disk::available_space)
+}
+
+/// Whether passages can be found by meaning.
+fn meaning(context: &Context) -> Check {
+    if !context.config.sources.meaning {
+        return ok(
+            "meaning",
+            "documents are found by their words, as `sources.meaning` says",
+        );
+    }
+    match models::find(context, EMBEDDING) {
+        Ok(_) => ok(
+            "meaning",
+            format!("documents are found by meaning too, with {EMBEDDING}"),
+        ),
+        Err(_) => warn(
+            "meaning",
+            format!("documents are found by their words alone: {EMBEDDING} is not here"),
+            format!("it comes with the first documents; `candor pull {EMBEDDING}` gets it now"),
+        ),
+    }
 }
 
 fn model_files(context: &Context) -> Check {

@@ -70,13 +70,13 @@ fn the_doctor_gives_a_verdict_on_everything_and_knows_a_taken_port() {
             .to_owned()
     };
     for name in [
-        "machine", "cpu", "memory", "config", "data", "models", "store", "port", "page", "pip",
+        "machine", "cpu", "memory", "config", "data", "models", "meaning", "store", "port", "page", "pip",
     ] {
         assert!(["ok", "warn", "fail"].contains(&&*verdict(name)), "{name}");
     }
     assert_eq!(
-        [verdict("port"), verdict("models"), verdict("data")],
-        ["warn", "warn", "ok"]
+        [verdict("port"), verdict("models"), verdict("meaning"), verdict("data")],
+        ["warn", "warn", "warn", "ok"]
     );
     let text = place.run(&["doctor", "--offline", "--config", &file]).out;
     assert!(text.contains("is in use") && text.contains("--port 0"), "{text}");
