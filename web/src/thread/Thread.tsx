@@ -141,6 +141,7 @@ function Scroller({ sent, stays, children }: { sent: number; stays: boolean; chi
   const box = useRef<HTMLDivElement>(null);
   const inner = useRef<HTMLDivElement>(null);
   const atEnd = useRef(true);
+  const before = useRef(0);
   const [away, setAway] = useState(false);
   const toEnd = () => {
     if (box.current) box.current.scrollTop = box.current.scrollHeight;
@@ -170,7 +171,9 @@ function Scroller({ sent, stays, children }: { sent: number; stays: boolean; chi
         onScroll={() => {
           if (!box.current) return;
           const left = box.current.scrollHeight - box.current.scrollTop - box.current.clientHeight;
-          atEnd.current = left < 48;
+          // Only who went up has left the end: an answer may grow by more between a scroll to its end and the event of it.
+          if (left < 48 || box.current.scrollTop < before.current) atEnd.current = left < 48;
+          before.current = box.current.scrollTop;
           setAway(left > 200);
         }}
       >
