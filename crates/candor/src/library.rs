@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use candor_catalog::{Environment, Error};
@@ -25,6 +26,11 @@ const INDEX: &str = "index";
 const UPLOADS: &str = "uploads";
 /// The model that makes vectors.
 pub(crate) const EMBEDDING: &str = "all-minilm-l6-v2";
+
+/// A file in the data directory, as old as the last time that the model could not be fetched.
+const NOT_HAD: &str = "encoder-not-had";
+/// How long nothing is fetched after that: a machine without a network waits once a day.
+const PATIENCE: Duration = Duration::from_hours(24);
 
 /// Whether passages are also found by meaning, and when the model for it is fetched where it is not on this machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,11 +88,11 @@ async fn learn_meaning(
     }
     if let Some(embedder) = embedder(context, args).await? {
         library.embedder.put(embedder);
-    } else if Environment::from_process().hub_offline {
+    } else if Environment::from_process().hub_offline || in_vain_lately(context) {
         eprintln!("searching by words alone; `candor pull {EMBEDDING}` adds search by meaning");
     } else if meaning == Meaning::Now {
         if let Err(error) = fetch(context, args, library).await {
-            without_meaning(&error);
+            without_meaning(context, &error);
         }
     } else {
         let (context, args, library) = (context.clone(), args.clone(), library.clone());
@@ -98,7 +104,7 @@ async fn learn_meaning(
             };
             match fetched.await {
                 Ok(_) => eprintln!("passages are found by meaning now"),
-                Err(error) => without_meaning(&error),
+                Err(error) => without_meaning(&context, &error),
             }
         });
     }
@@ -119,8 +125,16 @@ async fn fetch(context: &Context, args: &EngineArgs, library: &Library) -> anyho
     Ok(())
 }
 
-fn without_meaning(error: &anyhow::Error) {
+fn without_meaning(context: &Context, error: &anyhow::Error) {
+    // Where even this cannot be written, the next command tries again.
+    drop(std::fs::write(context.data_dir.join(NOT_HAD), ""));
     eprintln!("searching by words alone, and answers are less sure: {error:#}; `candor pull {EMBEDDING}` tries again");
+}
+
+fn in_vain_lately(context: &Context) -> bool {
+    let modified = std::fs::metadata(context.data_dir.join(NOT_HAD)).and_then(|note| note.modified());
+    let ago = modified.ok().and_then(|at| at.elapsed().ok());
+    ago.is_some_and(|ago| ago < PATIENCE)
 }
 
 /// What imports documents into the library, and into a collection where one is named by its id.

@@ -61,7 +61,13 @@ fn one_that_cannot_be_had_is_told_and_words_serve() {
         added.err
     );
     assert!(added.out.contains("1 of them by words alone"), "{}", added.out);
-    assert!(run(&place, &["search", "mill"]).out.contains("1874"));
+    let searched = run(&place, &["search", "mill"]);
+    assert!(searched.out.contains("1874"), "{}", searched.out);
+    assert!(
+        !searched.err.contains("getting") && searched.err.contains("adds search by meaning"),
+        "it is not tried at every command: {}",
+        searched.err
+    );
 }
 
 #[test]
