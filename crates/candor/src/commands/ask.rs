@@ -19,6 +19,8 @@ use crate::{folder_library, library};
 
 /// The exit status of an abstention.
 const ABSTAINED: u8 = 3;
+/// Characters of a near passage that are shown.
+const EXCERPT: usize = 200;
 
 /// Answer a question with quotes from the sources, or say that they do not answer it
 #[derive(Debug, Args)]
@@ -160,9 +162,16 @@ fn shown(answer: &Answer, style: Style) -> String {
             _ => writeln!(text, "  \u{201c}{}\u{201d}{marks}", one_line(&sentence.text)),
         };
     }
-    answer.nearest.iter().for_each(|one| {
-        note(one);
-    });
+    if !answer.nearest.is_empty() {
+        let _ = writeln!(
+            text,
+            "\nWhat comes nearest (`--dial off` quotes the likeliest sentence all the same):"
+        );
+    }
+    for passage in &answer.nearest {
+        let number = note(passage);
+        let _ = writeln!(text, "  {} [{number}]", excerpt(passage.quote.text()));
+    }
     if let Some(receipt) = &answer.receipt {
         let _ = writeln!(notes, "{}", style.dim(&format!("receipt {receipt}")));
     }
@@ -178,9 +187,27 @@ fn one_line(text: &str) -> String {
     printable(text).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// How a passage begins, on one line, cut between words.
+fn excerpt(text: &str) -> String {
+    let line = one_line(text);
+    let Some((cut, _)) = line.char_indices().nth(EXCERPT) else {
+        return line;
+    };
+    let end = line[..cut].rfind(' ').filter(|&end| end > cut / 2).unwrap_or(cut);
+    format!("{}\u{2026}", &line[..end])
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Dial, dial};
+    use super::{Dial, EXCERPT, dial, excerpt};
+
+    #[test]
+    fn a_passage_is_shown_by_its_first_words_and_text_without_spaces_by_its_first_letters() {
+        assert_eq!(excerpt("The mill\nstands  still."), "The mill stands still.");
+        let words = excerpt(&"mill ".repeat(100));
+        assert!(words.ends_with("mill\u{2026}") && words.chars().count() <= EXCERPT + 1);
+        assert_eq!(excerpt(&"磨坊".repeat(200)).chars().count(), EXCERPT + 1);
+    }
 
     #[test]
     fn a_dial_is_a_percentage_a_share_or_off() {

@@ -75,6 +75,11 @@ fn what_the_sources_do_not_say_is_an_abstention_with_its_own_status() {
     ]);
     assert_eq!(asked.status, 3, "{}{}", asked.out, asked.err);
     assert!(asked.out.starts_with("No answer."), "{}", asked.out);
+    assert!(
+        asked.out.contains("What comes nearest") && asked.out.contains("lighthouse on the north cape"),
+        "{}",
+        asked.out
+    );
     let wrong = place.run(&["ask", "x", "--sources", "/nowhere/at/all"]);
     assert!(
         wrong.status == 1 && wrong.err.contains("check the path"),

@@ -18,6 +18,9 @@ const ROWS: usize = 48;
 /// while keys and values of a long context come from memory once for each task, so that many rows should share them.
 const SCORES: usize = 1 << 21;
 
+/// Numbers of a cache line.
+const LINE: usize = 16;
+
 /// Where keys and values come from.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Source<'a> {
@@ -107,19 +110,24 @@ fn attend_stored<L: Lanes, T: Stored>(
     let rows = block.len * group;
     let first_page = block.span(0, group, params.window).from / PAGE_TOKENS;
     let last_page = block.span(rows - 1, group, params.window).to.div_ceil(PAGE_TOKENS);
-    let stride = (last_page - first_page) * PAGE_TOKENS;
+    let columns = (last_page - first_page) * PAGE_TOKENS;
+    // A page's scores of all rows are one column of lines. One line more a row, and they lie in different sets of a
+    // near cache also where there is a power of two of them.
+    let stride = columns + PAGE_TOKENS;
     // Row r of the block is head r % group of token r / group, so a token's rows lie side by side in q and out.
     let at = |row: usize| ((block.row + row / group) * params.heads + block.kv_head * group + row % group) * dim;
 
-    let mut scores = vec![f32::NEG_INFINITY; rows * stride];
-    let mut acc = vec![0.0; rows * padded];
+    let mut kept = [const { Vec::new() }; 3];
+    let [scores, acc, room] = &mut kept;
+    let scores = on_a_line(scores, rows * stride, f32::NEG_INFINITY);
+    let acc = on_a_line(acc, rows * padded, 0.0);
     let widened = T::NARROW && rows > TILE;
     let copied = if widened || padded != dim {
         2 * PAGE_TOKENS * padded
     } else {
         0
     };
-    let mut room = vec![0.0; copied];
+    let room = on_a_line(room, copied, 0.0);
 
     // Queries tile by tile, `[dim][TILE]`: one stream to read instead of six.
     let mut queries = vec![[0.0; TILE]; rows.div_ceil(TILE) * dim];
@@ -150,12 +158,12 @@ fn attend_stored<L: Lanes, T: Stored>(
                 let (a, b) = room.split_at_mut(dim * PAGE_TOKENS);
                 widen_all::<L, T>(a, one.0);
                 widen_all::<L, T>(b, next.0);
-                view.score_pages::<L, f32, 2>(page, [a, &b[..dim * PAGE_TOKENS]], scales, &queries, scores);
+                view.score_pages::<L, f32, 2>(page, [&*a, &b[..dim * PAGE_TOKENS]], scales, &queries, scores);
             } else {
                 view.score_pages::<L, T, 2>(page, [one.0, next.0], scales, &queries, scores);
             }
         } else if widened {
-            widen_all::<L, T>(&mut room, one.0);
+            widen_all::<L, T>(room, one.0);
             view.score_pages::<L, f32, 1>(page, [&room[..dim * PAGE_TOKENS]], [one.1], &queries, scores);
         } else {
             view.score_pages::<L, T, 1>(page, [one.0], [one.1], &queries, scores);
@@ -165,7 +173,7 @@ fn attend_stored<L: Lanes, T: Stored>(
     view.ask_for::<L, T>(values, first_page..(first_page + 2).min(last_page));
     let mut sums = vec![0.0; rows];
     for (row, sum) in scores.chunks_exact_mut(stride).zip(&mut sums) {
-        *sum = softmax::unnormalized::<L>(row);
+        *sum = softmax::unnormalized::<L>(&mut row[..columns]);
     }
     for page in first_page..last_page {
         view.ask_for::<L, T>(values, page + 2..(page + 3).min(last_page));
@@ -179,7 +187,7 @@ fn attend_stored<L: Lanes, T: Stored>(
         }
         let stored = view.of(values.stored, page);
         if padded == dim && !widened {
-            view.weigh_page::<L, T>(page, stored, weights, &mut acc);
+            view.weigh_page::<L, T>(page, stored, weights, acc);
             continue;
         }
         let room = &mut room[..PAGE_TOKENS * padded];
@@ -188,7 +196,7 @@ fn attend_stored<L: Lanes, T: Stored>(
         } else {
             pad(room, padded, stored, dim);
         }
-        view.weigh_page::<L, f32>(page, room, weights, &mut acc);
+        view.weigh_page::<L, f32>(page, room, weights, acc);
     }
     for ((row, acc), sum) in acc.chunks_exact(padded).enumerate().zip(&sums) {
         let factor = 1.0 / sum;
@@ -196,6 +204,13 @@ fn attend_stored<L: Lanes, T: Stored>(
         let out = unsafe { out.slice(at(row), dim) };
         out.iter_mut().zip(acc).for_each(|(y, a)| *y = a * factor);
     }
+}
+
+/// `len` times `value`, from the beginning of a cache line on: a vector across two lines is loaded twice.
+fn on_a_line(kept: &mut Vec<f32>, len: usize, value: f32) -> &mut [f32] {
+    *kept = vec![value; len + LINE - 1];
+    let from = kept.as_ptr().align_offset(size_of::<f32>() * LINE).min(LINE - 1);
+    &mut kept[from..][..len]
 }
 
 impl Block<'_> {

@@ -131,28 +131,36 @@ fn weighted_chunks<L: Lanes, T: Stored, const C: usize, const N: usize>(
             lanes[j][i] = L::load(&acc[i * chunks + c + j]);
         }
     }
+    // A page that is seen whole has a loop of its own: its end is known, so that nothing is checked in it.
+    let page = values.chunks_exact(chunks);
     if slots.len() == PAGE_TOKENS {
-        for p in 0..PAGE_TOKENS {
-            for j in 0..C {
-                let value = T::load::<L>(&values[p * chunks + c + j]);
-                for i in 0..N {
-                    lanes[j][i] = value.fma(L::splat(rows[i][p]), lanes[j][i]);
-                }
-            }
+        for (p, line) in (0..PAGE_TOKENS).zip(page) {
+            add_slot(&mut lanes, &line[c..c + C], rows, p);
         }
     } else {
-        for p in slots.start..slots.end.min(PAGE_TOKENS) {
-            for j in 0..C {
-                let value = T::load::<L>(&values[p * chunks + c + j]);
-                for i in 0..N {
-                    lanes[j][i] = value.fma(L::splat(rows[i][p]), lanes[j][i]);
-                }
-            }
+        for (p, line) in (0..PAGE_TOKENS).zip(page).take(slots.end).skip(slots.start) {
+            add_slot(&mut lanes, &line[c..c + C], rows, p);
         }
     }
     for j in 0..C {
         for i in 0..N {
             lanes[j][i].store(&mut acc[i * chunks + c + j]);
+        }
+    }
+}
+
+/// Adds slot `p` of C vectors of values to N rows.
+#[inline(always)]
+fn add_slot<L: Lanes, T: Stored, const C: usize, const N: usize>(
+    lanes: &mut [[L; N]; C],
+    values: &[[T; 16]],
+    rows: [&[f32; PAGE_TOKENS]; N],
+    p: usize,
+) {
+    for j in 0..C {
+        let value = T::load::<L>(&values[j]);
+        for i in 0..N {
+            lanes[j][i] = value.fma(L::splat(rows[i][p]), lanes[j][i]);
         }
     }
 }
