@@ -49,11 +49,9 @@ impl Place<'_> {
 
     /// Asks for the lines of memory that results go to, so that none is waited for.
     #[inline(always)]
-    fn ask<L: Tile>(&self, tokens: Range<usize>, groups: Range<usize>) {
+    fn ask<L: Tile>(&self, tokens: Range<usize>, g: usize) {
         for t in tokens {
-            for g in groups.clone() {
-                L::prefetch(self.out.at(t * self.rows + g * ROWS).cast());
-            }
+            L::prefetch(self.out.at(t * self.rows + g * ROWS).cast());
         }
     }
 
@@ -84,98 +82,117 @@ pub(crate) fn value<L: Tile>(high: L::Int, sum: L::Int) -> L {
     L::float(high).fma(L::splat(65536.0), L::float(low))
 }
 
-/// A task's products, N tokens at a time by G groups, which take each pair of activations once for all: as many as the
-/// dots' and both parts' registers are there for.
+/// A task's products, N tokens at a time: as many as the dots' and both parts' registers are there for. Where the last ones
+/// are fewer, some are computed again.
 #[inline(always)]
-pub(super) fn part<L: Tile, const G: usize, const N: usize>(acts: &Activations, w: &WholeRows, place: &Place<'_>) {
-    let mut g = place.groups.start;
-    while g < place.groups.end {
-        let all = g + G <= place.groups.end;
-        let mut t = place.tokens.start;
-        while t < place.tokens.end {
-            t += match (all, place.tokens.end - t >= N) {
-                (true, true) => products::<L, G, N>(acts, w, place, t, g),
-                (true, false) => products::<L, G, 1>(acts, w, place, t, g),
-                (false, true) => products::<L, 1, N>(acts, w, place, t, g),
-                (false, false) => products::<L, 1, 1>(acts, w, place, t, g),
-            };
+pub(super) fn part<L: Tile, const N: usize>(acts: &Activations, w: &WholeRows, place: &Place<'_>) {
+    for g in place.groups.clone() {
+        match place.tokens.len() {
+            n if n >= N => tiles::<L, N>(acts, w, place, g),
+            n if n >= 4 => tiles::<L, 4>(acts, w, place, g),
+            _ => tiles::<L, 1>(acts, w, place, g),
         }
-        g += if all { G } else { 1 };
     }
 }
 
-/// N tokens from `t` by G groups from `g`. Returns N.
+/// The products of group `g` with all tokens, at least N.
 #[inline(always)]
-fn products<L: Tile, const G: usize, const N: usize>(
+fn tiles<L: Tile, const N: usize>(acts: &Activations, w: &WholeRows, place: &Place<'_>, g: usize) {
+    let end = place.end::<L>(w, g);
+    for t in place.tokens.clone().step_by(N) {
+        products::<L, N>(acts, w, place, t.min(place.tokens.end - N), (g, &end));
+    }
+}
+
+/// N tokens from `t` by group `g`.
+#[inline(always)]
+fn products<L: Tile, const N: usize>(
     acts: &Activations,
     w: &WholeRows,
     place: &Place<'_>,
     t: usize,
-    g: usize,
-) -> usize {
-    place.ask::<L>(t..t + N, g..g + G);
+    (g, end): (usize, &End<L>),
+) {
+    place.ask::<L>(t..t + N, g);
     let depth = acts.token(t).len();
-    let mut a = [std::ptr::null::<i32>(); N];
+    let mut a = [std::ptr::null(); N];
     for i in 0..N {
         assert!(acts.token(t + i).len() == depth, "same inputs");
-        a[i] = acts.token(t + i).as_ptr().cast();
+        a[i] = acts.token(t + i).as_ptr();
     }
-    let mut lines = [std::ptr::null::<u8>(); G];
-    for j in 0..G {
-        assert!(w.group(g + j).len() == depth * ROWS * 2, "same inputs");
-        lines[j] = w.group(g + j).as_ptr();
+    assert!(w.group(g).len() == depth * ROWS * 2, "same inputs");
+    // SAFETY: every token has `depth` inputs and the group a line for each two of them (asserted).
+    let [high, sum] = unsafe { dots::<L, N>(a, w.group(g).as_ptr(), depth) };
+    for i in 0..N {
+        place.put(end, t + i, value::<L>(high[i], sum[i]), acts.scale(t + i));
     }
-    // SAFETY: every token has `depth` inputs and every group a line for each two of them (asserted).
-    let [high, sum] = unsafe { dots::<L, G, N>(a, lines, depth) };
-    for j in 0..G {
-        let end = place.end::<L>(w, g + j);
-        for i in 0..N {
-            place.put(&end, t + i, value::<L>(high[j][i], sum[j][i]), acts.scale(t + i));
-        }
-    }
-    N
 }
 
-/// Dots of N rows with the rows of G groups, in the two parts that `value` takes: the upper halves of the sums of each 32
+/// Dots of N rows with the rows of a group, in the two parts that `value` takes: the upper halves of the sums of each 32
 /// products, added up, and these sums themselves, modulo 2^32.
-pub(crate) type Parts<L, const G: usize, const N: usize> = [[[<L as Tile>::Int; N]; G]; 2];
+pub(crate) type Parts<L, const N: usize> = [[<L as Tile>::Int; N]; 2];
 
-/// Dots of N rows of `depth` integers with the 16 rows of each of G groups, lines as of `Layout::Pairs`. What is beyond a multiple of 32 integers is left out.
+/// Dots of N rows of `depth` integers with the 16 rows of a group, lines as of `Layout::Pairs`. What is beyond a multiple of 32
+/// integers is left out.
 ///
 /// # Safety
-/// At each of `a` are `depth` integers, at each of `groups` 16 times as many.
+/// At each of `a` are `depth` integers, at `group` 16 times as many.
 #[inline(always)]
-pub(crate) unsafe fn dots<L: Tile, const G: usize, const N: usize>(
-    a: [*const i32; N],
-    groups: [*const u8; G],
+pub(crate) unsafe fn dots<L: Tile, const N: usize>(
+    mut a: [*const i16; N],
+    mut group: *const u8,
     depth: usize,
-) -> Parts<L, G, N> {
-    let (mut high, mut sum) = ([[L::bits(0); N]; G], [[L::bits(0); N]; G]);
-    for block in 0..depth / 2 / PAIRS {
-        let mut dots = [[L::bits(0); N]; G];
-        for pair in block * PAIRS..(block + 1) * PAIRS {
-            // SAFETY: as promised.
-            unsafe {
-                let mut w = [L::bits(0); G];
-                for j in 0..G {
-                    w[j] = L::line(groups[j].add(pair * ROWS * 4));
-                }
-                for i in 0..N {
-                    let a = L::bits(a[i].add(pair).read_unaligned());
-                    for j in 0..G {
-                        dots[j][i] = L::dot(dots[j][i], w[j], a);
-                    }
-                }
-            }
+) -> Parts<L, N> {
+    let (mut high, mut sum) = ([L::bits(0); N], [L::bits(0); N]);
+    for _ in 0..depth / 2 / PAIRS {
+        let mut dots = [L::bits(0); N];
+        // SAFETY: as promised: there are 16 more pairs.
+        unsafe {
+            four_pairs::<L, N, 0>(&mut dots, &a, group);
+            four_pairs::<L, N, 1>(&mut dots, &a, group);
+            four_pairs::<L, N, 2>(&mut dots, &a, group);
+            four_pairs::<L, N, 3>(&mut dots, &a, group);
         }
-        for j in 0..G {
-            for i in 0..N {
-                high[j][i] = L::plus_upper(high[j][i], dots[j][i]);
-                sum[j][i] = L::plus(sum[j][i], dots[j][i]);
-            }
+        for i in 0..N {
+            a[i] = a[i].wrapping_add(2 * PAIRS);
+            high[i] = L::plus_upper(high[i], dots[i]);
+            sum[i] = L::plus(sum[i], dots[i]);
         }
+        group = group.wrapping_add(PAIRS * ROWS * 4);
     }
     [high, sum]
+}
+
+/// Adds the products of quad QUAD of 16 pairs. Each product reads its pair itself: instructions count where another program
+/// shares the core.
+///
+/// # Safety
+/// At each of `a` are 16 pairs, at `group` as many lines.
+#[inline(always)]
+unsafe fn four_pairs<L: Tile, const N: usize, const QUAD: usize>(
+    dots: &mut [L::Int; N],
+    a: &[*const i16; N],
+    group: *const u8,
+) {
+    // SAFETY: as promised.
+    unsafe {
+        let w = L::line(group.add(4 * QUAD * ROWS * 4));
+        for i in 0..N {
+            dots[i] = L::dot_at::<QUAD, 0>(dots[i], w, a[i]);
+        }
+        let w = L::line(group.add((4 * QUAD + 1) * ROWS * 4));
+        for i in 0..N {
+            dots[i] = L::dot_at::<QUAD, 1>(dots[i], w, a[i]);
+        }
+        let w = L::line(group.add((4 * QUAD + 2) * ROWS * 4));
+        for i in 0..N {
+            dots[i] = L::dot_at::<QUAD, 2>(dots[i], w, a[i]);
+        }
+        let w = L::line(group.add((4 * QUAD + 3) * ROWS * 4));
+        for i in 0..N {
+            dots[i] = L::dot_at::<QUAD, 3>(dots[i], w, a[i]);
+        }
+    }
 }
 
 /// The scalar twin: it defines the bits.

@@ -101,17 +101,17 @@ fn part_on(isa: Isa, acts: &Activations, w: &WholeRows, place: &Place<'_>) {
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma,f16c")]
 fn avx2(acts: &Activations, w: &WholeRows, place: &Place<'_>) {
-    kernel::part::<crate::lanes::Avx2, 1, 2>(acts, w, place);
+    kernel::part::<crate::lanes::Avx2, 2>(acts, w, place);
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
 fn avx512(acts: &Activations, w: &WholeRows, place: &Place<'_>) {
-    kernel::part::<crate::lanes::Avx512, 2, 4>(acts, w, place);
+    kernel::part::<crate::lanes::Avx512, 8>(acts, w, place);
 }
 
 #[cfg(target_arch = "aarch64")]
 #[target_feature(enable = "neon")]
 fn neon(acts: &Activations, w: &WholeRows, place: &Place<'_>) {
-    kernel::part::<crate::lanes::Neon, 1, 2>(acts, w, place);
+    kernel::part::<crate::lanes::Neon, 2>(acts, w, place);
 }

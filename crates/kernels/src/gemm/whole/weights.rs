@@ -206,7 +206,12 @@ pub(crate) fn scale_for(largest: u32) -> (f32, f32) {
 /// Rounds a row; what `q` has beyond it stays. Returns the scale.
 #[inline(always)]
 pub(crate) fn whole_row<L: Lanes>(x: &[f32], q: &mut [i16]) -> f32 {
-    let (scale, inverse) = scale_of(x);
+    round_row::<L>(x, scale_of(x), q)
+}
+
+/// `whole_row` of a row whose `scale_of` is known.
+#[inline(always)]
+pub(crate) fn round_row<L: Lanes>(x: &[f32], (scale, inverse): (f32, f32), q: &mut [i16]) -> f32 {
     if scale.is_nan() || scale == 0.0 {
         q[..x.len()].fill(0);
         return scale;

@@ -294,7 +294,7 @@ struct Values {
 impl Values {
     #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512vbmi")]
     fn new(head: &Head<'_>) -> Self {
-        let (scales, inverses) = value_scales(head);
+        let (scales, inverses) = value_scales::<Avx512>(head);
         let steps = head.len.div_ceil(STEP);
         let mut data = vec![Block::ZERO; scales.len() / SIDE * steps];
         for (g, inverses) in inverses.as_chunks().0.iter().enumerate() {

@@ -18,6 +18,7 @@ mod tests;
 
 use crate::cpu::{Isa, isa};
 use crate::gemm::whole::MOST_INPUTS;
+use crate::lanes::{Lanes, ask};
 use crate::shared::Shared;
 use crate::team::Team;
 
@@ -102,6 +103,15 @@ struct Head<'a> {
 impl Head<'_> {
     fn row(&self, which: usize, token: usize) -> &[f32] {
         &self.qkv[which][self.start + token * self.width..][..self.dim]
+    }
+
+    /// Asks for the query (0), key (1) or value (2) of a token, if there is one.
+    #[inline(always)]
+    fn ask<L: Lanes>(&self, which: usize, token: usize) {
+        if token < self.len {
+            let row = self.row(which, token);
+            ask::<L>(row.as_ptr().cast(), size_of_val(row));
+        }
     }
 
     fn query(&self, token: usize) -> &[f32] {

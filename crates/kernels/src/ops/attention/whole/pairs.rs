@@ -5,12 +5,14 @@ use crate::cpu::Isa;
 use crate::gemm::pack::word;
 use crate::gemm::tile::Tile;
 use crate::gemm::whole::kernel::{Parts, dots, value};
-use crate::gemm::whole::weights::{scale_for, whole_row};
+use crate::gemm::whole::weights::{round_row, scale_for, whole_row};
 use crate::lanes::{Lanes, Scalar};
 use crate::ops::softmax;
 
 /// Integers that `dots` takes at a time; what is missing is zero.
 const STEP: usize = 32;
+/// Tokens from here their keys and values are asked for: they lie too far apart for the processor to know.
+const AHEAD: usize = 8;
 
 pub(super) fn attend_on(isa: Isa, head: &Head<'_>) {
     match isa {
@@ -30,26 +32,27 @@ pub(super) fn attend_on(isa: Isa, head: &Head<'_>) {
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma,f16c")]
 fn avx2(head: &Head<'_>) {
-    attend::<crate::lanes::Avx2, 1, 2>(head);
+    attend::<crate::lanes::Avx2, 2>(head);
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
 fn avx512(head: &Head<'_>) {
-    attend::<crate::lanes::Avx512, 2, 4>(head);
+    attend::<crate::lanes::Avx512, 8>(head);
 }
 
 #[cfg(target_arch = "aarch64")]
 #[target_feature(enable = "neon")]
 fn neon(head: &Head<'_>) {
-    attend::<crate::lanes::Neon, 1, 2>(head);
+    attend::<crate::lanes::Neon, 2>(head);
 }
 
 /// The scale of each element over all positions, and what values are multiplied by, both zero beyond `dim`.
 #[inline(always)]
-pub(super) fn value_scales(head: &Head<'_>) -> (Vec<f32>, Vec<f32>) {
+pub(super) fn value_scales<L: Lanes>(head: &Head<'_>) -> (Vec<f32>, Vec<f32>) {
     let mut largest = vec![0; head.dim.next_multiple_of(16)];
     for p in 0..head.len {
+        head.ask::<L>(2, p + AHEAD);
         for (largest, v) in largest.iter_mut().zip(head.value(p)) {
             *largest = (*largest).max(v.to_bits() & 0x7fff_ffff);
         }
@@ -57,8 +60,10 @@ pub(super) fn value_scales(head: &Head<'_>) -> (Vec<f32>, Vec<f32>) {
     largest.into_iter().map(scale_for).unzip()
 }
 
-/// Pairs of integers of 16 rows, each placed by `word`.
-type Line = [i16; 32];
+/// Pairs of integers of 16 rows, each placed by `word`, on a cache line: across two it would be loaded twice.
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+struct Line([i16; 32]);
 
 /// A head's keys and values, rounded.
 struct Packed {
@@ -78,18 +83,19 @@ impl Packed {
     #[inline(always)]
     fn new<L: Lanes>(head: &Head<'_>) -> Self {
         let (depth, positions) = (head.dim.next_multiple_of(STEP), head.len.next_multiple_of(STEP));
-        let mut keys = vec![[0; 32]; positions / 16 * depth / 2];
+        let mut keys = vec![Line([0; 32]); positions / 16 * depth / 2];
         let mut key_scales = vec![0.0; positions];
         let mut row = vec![0; depth];
         for p in 0..head.len {
+            head.ask::<L>(1, p + AHEAD);
             key_scales[p] = whole_row::<L>(head.key(p), &mut row);
             let group = &mut keys[p / 16 * depth / 2..];
             for (line, pair) in group.iter_mut().zip(row.as_chunks::<2>().0) {
-                (line[word(p % 16, 0)], line[word(p % 16, 1)]) = (pair[0], pair[1]);
+                (line.0[word(p % 16, 0)], line.0[word(p % 16, 1)]) = (pair[0], pair[1]);
             }
         }
-        let (value_scales, inverses) = value_scales(head);
-        let mut values = vec![[0; 32]; value_scales.len() / 16 * positions / 2];
+        let (value_scales, inverses) = value_scales::<L>(head);
+        let mut values = vec![Line([0; 32]); value_scales.len() / 16 * positions / 2];
         for (group, inverses) in inverses.as_chunks::<16>().0.iter().enumerate() {
             let lines = &mut values[group * positions / 2..];
             for (p, line) in (0..head.len).step_by(2).zip(lines) {
@@ -102,7 +108,7 @@ impl Packed {
                     zero.less(inverse, value.mul(inverse).round(), zero).integers(row);
                 }
                 for i in 0..16 {
-                    (line[word(i, 0)], line[word(i, 1)]) = (both[0][i], both[1][i]);
+                    (line.0[word(i, 0)], line.0[word(i, 1)]) = (both[0][i], both[1][i]);
                 }
             }
         }
@@ -129,101 +135,86 @@ impl Packed {
     }
 }
 
-/// N tokens at a time, keys and values in G groups of 16 where there are as many.
+/// N tokens at a time; where the last ones are fewer, some are computed again.
 #[inline(always)]
-fn attend<L: Tile, const G: usize, const N: usize>(head: &Head<'_>) {
+fn attend<L: Tile, const N: usize>(head: &Head<'_>) {
     let packed = Packed::new::<L>(head);
     let mut integers = vec![0; N * packed.depth.max(packed.positions)];
     let mut scores = vec![0.0; N * packed.positions];
-    let mut t = 0;
-    while t + N <= head.len {
-        rows::<L, G, N>(head, &packed, t, &mut integers, &mut scores);
-        t += N;
-    }
-    for t in t..head.len {
-        rows::<L, G, 1>(head, &packed, t, &mut integers, &mut scores);
+    for t in (0..head.len).step_by(N) {
+        if head.len >= N {
+            rows::<L, N>(head, &packed, t.min(head.len - N), &mut integers, &mut scores);
+        } else {
+            (t..head.len).for_each(|t| rows::<L, 1>(head, &packed, t, &mut integers, &mut scores));
+        }
     }
 }
 
 #[inline(always)]
-fn rows<L: Tile, const G: usize, const N: usize>(
-    head: &Head<'_>,
-    packed: &Packed,
-    t: usize,
-    integers: &mut [i16],
-    scores: &mut [f32],
-) {
+fn rows<L: Tile, const N: usize>(head: &Head<'_>, packed: &Packed, t: usize, integers: &mut [i16], scores: &mut [f32]) {
     let (depth, positions) = (packed.depth, packed.positions);
     let mut factors = [0.0; N];
     for (i, row) in integers.chunks_exact_mut(depth).take(N).enumerate() {
         row[head.dim..].fill(0);
+        head.ask::<L>(0, t + i + N);
         factors[i] = whole_row::<L>(head.query(t + i), row) * head.scale;
     }
-    let starts = |integers: &[i16], len: usize| std::array::from_fn(|i| integers[i * len..][..len].as_ptr().cast());
-    let queries: [*const i32; N] = starts(integers, depth);
-    // `positions` is a multiple of 32, so groups come in twos.
-    for g in (0..positions / 16).step_by(G) {
-        let groups = std::array::from_fn(|j| packed.key_group(g + j));
+    let starts = |integers: &[i16], len: usize| std::array::from_fn(|i| integers[i * len..][..len].as_ptr());
+    let queries: [*const i16; N] = starts(integers, depth);
+    for (g, key_scales) in packed.key_scales.as_chunks::<16>().0.iter().enumerate() {
         // SAFETY: `starts` and `key_group` checked that `depth` integers, and 16 times as many, are there.
-        let [high, sum] = unsafe { dots::<L, G, N>(queries, groups, depth) };
-        for j in 0..G {
-            let scales = L::load(&packed.key_scales.as_chunks::<16>().0[g + j]);
-            for i in 0..N {
-                let score = value::<L>(high[j][i], sum[j][i]).mul(scales.mul(L::splat(factors[i])));
-                score.store(&mut scores[i * positions..].as_chunks_mut::<16>().0[g + j]);
-            }
+        let [high, sum] = unsafe { dots::<L, N>(queries, packed.key_group(g), depth) };
+        let scales = L::load(key_scales);
+        for i in 0..N {
+            let score = value::<L>(high[i], sum[i]).mul(scales.mul(L::splat(factors[i])));
+            score.store(&mut scores[i * positions..].as_chunks_mut::<16>().0[g]);
         }
     }
     for (i, row) in scores.chunks_exact_mut(positions).take(N).enumerate() {
         row[head.len..].fill(f32::NEG_INFINITY);
         let sum = softmax::unnormalized::<L>(row);
-        factors[i] = whole_row::<L>(row, &mut integers[i * positions..][..positions]) / sum;
+        factors[i] = exponentials::<L>(row, sum, &mut integers[i * positions..][..positions]) / sum;
     }
-    let weights: [*const i32; N] = starts(integers, positions);
-    let count = packed.value_scales.len() / 16;
-    let mut g = 0;
-    while g < count {
+    let weights: [*const i16; N] = starts(integers, positions);
+    for g in 0..packed.value_scales.len() / 16 {
         // SAFETY: as above, with `positions` integers.
         unsafe {
-            if G == 2 && g + 2 <= count {
-                let groups = std::array::from_fn(|j| packed.value_group(g + j));
-                let parts = dots::<L, 2, N>(weights, groups, positions);
-                results::<L, 2, N>(head, packed, (t, g), parts, &factors);
-                g += 2;
-            } else {
-                let parts = dots::<L, 1, N>(weights, [packed.value_group(g)], positions);
-                results::<L, 1, N>(head, packed, (t, g), parts, &factors);
-                g += 1;
-            }
+            let parts = dots::<L, N>(weights, packed.value_group(g), positions);
+            results::<L, N>(head, packed, (t, g), parts, &factors);
         }
     }
 }
 
-/// Stores the results of N tokens from `t`, elements of G groups from `g`.
+/// `whole_row` of what `softmax::unnormalized` made: its largest is e^0, unless its sum says that a score was no number.
+#[inline(always)]
+fn exponentials<L: Lanes>(row: &[f32], sum: f32, q: &mut [i16]) -> f32 {
+    let largest: f32 = if sum.is_nan() { f32::NAN } else { 1.0 };
+    round_row::<L>(row, scale_for(largest.to_bits()), q)
+}
+
+/// Stores the results of N tokens from `t`, elements of group `g`.
 ///
 /// # Safety
 /// As `Head::result`.
 #[inline(always)]
-unsafe fn results<L: Tile, const G: usize, const N: usize>(
+unsafe fn results<L: Tile, const N: usize>(
     head: &Head<'_>,
     packed: &Packed,
     (t, g): (usize, usize),
-    [high, sum]: Parts<L, G, N>,
+    [high, sum]: Parts<L, N>,
     factors: &[f32; N],
 ) {
-    for j in 0..G {
-        let scales = L::load(&packed.value_scales.as_chunks::<16>().0[g + j]);
-        for i in 0..N {
-            let v = value::<L>(high[j][i], sum[j][i]).mul(scales.mul(L::splat(factors[i])));
-            // SAFETY: as promised.
-            let to = unsafe { head.result(t + i, (g + j) * 16) };
-            match to.as_mut_array::<16>() {
-                Some(to) => v.store(to),
-                None => {
-                    let mut lanes = [0.0; 16];
-                    v.store(&mut lanes);
-                    to.copy_from_slice(&lanes[..to.len()]);
-                }
+    let scales = L::load(&packed.value_scales.as_chunks::<16>().0[g]);
+    for i in 0..N {
+        let v = value::<L>(high[i], sum[i]).mul(scales.mul(L::splat(factors[i])));
+        // SAFETY: as promised.
+        let to = unsafe { head.result(t + i, g * 16) };
+        match to.as_mut_array::<16>() {
+            Some(to) => v.store(to),
+            None => {
+                let mut lanes = [0.0; 16];
+                v.store(&mut lanes);
+                to.copy_from_slice(&lanes[..to.len()]);
             }
         }
     }
