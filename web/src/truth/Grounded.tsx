@@ -7,7 +7,7 @@ import { Markdown } from "../markdown/Markdown";
 import { Abstained } from "./Abstained";
 import { evidence } from "./evidence";
 import { Explained, explanation, MarkButton, MarkIcon } from "./Mark";
-import { around, markOf, shownOf, sure } from "./shown";
+import { around, laidOut, markOf, shownOf, sure } from "./shown";
 
 export function Grounded({ message, candor, busy }: { message: Message; candor: Candor; busy: boolean }) {
   const { t } = useTranslation();
@@ -45,7 +45,7 @@ export function Grounded({ message, candor, busy }: { message: Message; candor: 
 /** A sentence with its marks: one for each source that has it. `dated`: its date stands above it already. */
 function Quoted({ sentence, short, receipt, dated = false }: { sentence: Sentence; short: string | null; receipt: string | null; dated?: boolean }) {
   const kind = markOf(sentence);
-  const [before, bold, after] = around(sentence.text, short);
+  const [before, bold, after] = around(laidOut(sentence.text), short === null ? null : laidOut(short));
   const first = sentence.citations[0];
   // For the mouse alone: the button below does the same for everyone.
   const open = () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Candor, Citation, Sentence } from "../api/types";
-import { answerText, around, citationText, markOf, shownOf, sure } from "./shown";
+import { answerText, around, citationText, laidOut, markOf, shownOf, sure } from "./shown";
 
 const citation: Citation = { file_id: "file-1", filename: "Hall.pdf", start: 4, end: 30, quote: "The hall was\n built in 1874.", page: 3, date: "1990-02-01" };
 const sentence = (more: Partial<Sentence> = {}): Sentence => ({ text: "The hall was built in 1874.", mark: "quoted", confidence: 0.9, citations: [citation], ...more });
@@ -37,6 +37,10 @@ describe("what is said of an answer", () => {
   it("is set apart by the short answer", () => {
     expect(around("built in 1874, they say", "1874")).toEqual(["built in ", "1874", ", they say"]);
     expect(around("built in 1874", "1934")).toEqual(["built in 1874", "", ""]);
+  });
+  it("keeps the lines of a list and no others", () => {
+    expect(laidOut("You need\nthese papers:\n\n- a passport\r\n  1. a form,\n signed")).toBe("You need these papers:\n- a passport\n1. a form, signed");
+    expect(laidOut("built in\n1874. Later")).toBe("built in 1874. Later");
   });
   it("is copied with its place", () => {
     expect(citationText(citation, words)).toBe("\u201cThe hall was built in 1874.\u201d (Hall.pdf, page 3, 1990-02-01)");

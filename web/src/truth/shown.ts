@@ -37,6 +37,12 @@ export function around(text: string, short: string | null): [string, string, str
   return [text.slice(0, at), short, text.slice(at + short.length)];
 }
 
+/** A text with its lists line by line, and all other lines, which end where a page did, as one. */
+export function laidOut(text: string): string {
+  const item = /^(?:[-*+\u2022\u00b7\u2013\u2014]|\(?(?:\d{1,3}|[A-Za-z])[.)])(?:\s|$)/;
+  return text.replace(/\s*\n\s*/g, (gap, at: number) => (item.test(text.slice(at + gap.length)) ? "\n" : " "));
+}
+
 /** A quote with where it stands, for other documents. */
 export function citationText(citation: Citation, words: Words): string {
   return `\u201c${citation.quote.replace(/\s+/g, " ").trim()}\u201d (${placeText(citation, words)})`;

@@ -205,7 +205,7 @@ pub(crate) fn candidates(
 }
 
 /// Whether a sentence begins with a word for something that was named before it.
-fn refers_back(sentence: &str) -> bool {
+pub(super) fn refers_back(sentence: &str) -> bool {
     const BACK: &[&str] = &[
         "he", "she", "it", "they", "this", "these", "his", "her", "its", "their", "such", "both",
     ];

@@ -13,6 +13,7 @@ mod meaning;
 pub mod memory;
 mod outlook;
 mod phrase;
+mod stretch;
 mod wanted;
 
 use std::ops::Range;
@@ -38,6 +39,7 @@ use candidates::{Asked, all_sentences, candidates, tidy};
 use dispute::{Said, disagree};
 use lexical::Lexical;
 use meaning::meanings;
+use stretch::stretch;
 
 /// Passages whose sentences may be the answer.
 const PASSAGES: usize = 3;
@@ -87,7 +89,7 @@ pub enum Mark {
     Disputed,
 }
 
-/// A sentence of an answer.
+/// A sentence of an answer, with what it cannot be understood without (`stretch.rs`).
 #[derive(Debug, Clone, Serialize)]
 pub struct AnswerSentence {
     /// Its words.
@@ -98,6 +100,30 @@ pub struct AnswerSentence {
     pub confidence: f64,
     /// What bears it out.
     pub citations: Vec<Citation>,
+}
+
+impl AnswerSentence {
+    /// Whether one of its quotes and one of the other's stand in such places of the same text.
+    fn and(&self, other: &Self, such: impl Fn(Range<usize>, Range<usize>) -> bool) -> bool {
+        let pairs = self
+            .citations
+            .iter()
+            .flat_map(|one| other.citations.iter().map(move |other| (&one.quote, &other.quote)));
+        pairs
+            .filter(|(one, other)| one.text_sha256() == other.text_sha256())
+            .any(|(one, other)| such(one.range(), other.range()))
+    }
+
+    /// Whether it quotes what the other does and more.
+    fn covers(&self, other: &Self) -> bool {
+        self.and(other, |one, other| {
+            one != other && one.start <= other.start && other.end <= one.end
+        })
+    }
+
+    fn overlaps(&self, other: &Self) -> bool {
+        self.and(other, |one, other| one.start < other.end && other.start < one.end)
+    }
 }
 
 /// A place in a source.
@@ -251,13 +277,16 @@ impl Answerer {
             .map(|n| (n, calibration.share(&reading.candidates[n])))
             .collect();
         order.sort_by(|a, b| b.1.total_cmp(&a.1));
-        let mut sentences = vec![quoted(reading, best, confidence)?];
+        let mut sentences = vec![quoted(reading, best, confidence, &[])?];
         for (n, share) in order {
             let disputed = disputed(question, reading, best, n);
             if sentences.len() == MOST || (share < ALSO && !disputed) {
                 continue;
             }
-            let mut next = quoted(reading, n, share.min(confidence))?;
+            let mut next = quoted(reading, n, share.min(confidence), &sentences)?;
+            if sentences.iter().any(|known| known.covers(&next)) {
+                continue;
+            }
             if disputed {
                 next.mark = Mark::Disputed;
                 sentences[0].mark = Mark::Disputed;
@@ -403,15 +432,27 @@ fn disputed(question: &Question, reading: &Reading, best: usize, other: usize) -
     }
 }
 
-fn quoted(reading: &Reading, n: usize, confidence: f64) -> Result<AnswerSentence, TruthError> {
+/// A candidate as a sentence of an answer that begins with `said`, none of which is quoted twice.
+fn quoted(reading: &Reading, n: usize, confidence: f64, said: &[AnswerSentence]) -> Result<AnswerSentence, TruthError> {
     let candidate = &reading.candidates[n];
-    let citation = cited(&reading.passages[candidate.passage], candidate.sentence.clone())?;
-    Ok(AnswerSentence {
-        text: citation.quote.text().to_owned(),
-        mark: Mark::Quoted,
-        confidence,
-        citations: vec![citation],
-    })
+    let found = &reading.passages[candidate.passage];
+    let of = |range: Range<usize>| -> Result<_, TruthError> {
+        let citation = cited(found, range)?;
+        Ok(AnswerSentence {
+            text: citation.quote.text().to_owned(),
+            mark: Mark::Quoted,
+            confidence,
+            citations: vec![citation],
+        })
+    };
+    let of_passage = reading.candidates.iter().filter(|one| one.passage == candidate.passage);
+    let places: Vec<_> = of_passage.map(|one| one.sentence.clone()).collect();
+    let own = places.iter().position(|place| *place == candidate.sentence);
+    let whole = of(stretch(found.quote.text(), &places, own.unwrap_or_default()))?;
+    if said.iter().any(|known| known.overlaps(&whole)) {
+        return of(candidate.sentence.clone());
+    }
+    Ok(whole)
 }
 
 fn cited(found: &Found, range: Range<usize>) -> Result<Citation, TruthError> {
