@@ -39,7 +39,7 @@ use candidates::{Asked, all_sentences, candidates, tidy};
 use dispute::{Said, disagree};
 use lexical::Lexical;
 use meaning::meanings;
-use stretch::stretch;
+use stretch::{points_ahead, stretch};
 
 /// Passages whose sentences may be the answer.
 const PASSAGES: usize = 3;
@@ -299,7 +299,10 @@ impl Answerer {
         }
         Ok(Answer {
             outcome: Outcome::Answered,
-            short: self.short(reading, &reading.candidates[best]),
+            // "The following papers" is no answer: the list that is quoted is.
+            short: self
+                .short(reading, &reading.candidates[best])
+                .filter(|short| !points_ahead(short.text())),
             confidence,
             dial: question.dial,
             sentences,

@@ -7,6 +7,8 @@ use super::candidates::refers_back;
 
 /// Bytes of a stretch, beyond which nothing is added.
 const MOST: usize = 800;
+/// Sentences before the one that answers.
+const BEFORE: usize = 2;
 /// Items of a list.
 const ITEMS: usize = 8;
 
@@ -17,12 +19,14 @@ pub(super) fn stretch(text: &str, sentences: &[Range<usize>], n: usize) -> Range
     };
     let mut range = own.clone();
     let of = |k: usize| sentences.get(k).map_or("", |place| &text[place.clone()]);
-    if let Some(before) = n.checked_sub(1).map(|k| &sentences[k])
-        && (refers_back(of(n)) || points_back(of(n)))
-        && ends(of(n - 1))
-        && !text[before.end..own.start].contains("\n\n")
-        && own.end - before.start <= MOST
-    {
+    let mut first = n;
+    while first > 0 && n - first < BEFORE && (refers_back(of(first)) || points_back(of(first))) {
+        let before = &sentences[first - 1];
+        let apart = text[before.end..sentences[first].start].contains("\n\n");
+        if apart || !ends(of(first - 1)) || own.end - before.start > MOST {
+            break;
+        }
+        first -= 1;
         range.start = before.start;
     }
     let (mut last, mut items) = (n, 0);
@@ -42,6 +46,13 @@ pub(super) fn stretch(text: &str, sentences: &[Range<usize>], n: usize) -> Range
 fn points_back(sentence: &str) -> bool {
     let mut words = sentence.split(|c: char| !c.is_alphanumeric());
     words.any(|word| word.eq_ignore_ascii_case("these"))
+}
+
+/// Whether a short answer only says that something follows.
+pub(super) fn points_ahead(short: &str) -> bool {
+    let mut words = short.split(|c: char| !c.is_alphanumeric());
+    words.any(|word| word.eq_ignore_ascii_case("following"))
+        || ["以下", "下列", "如下"].iter().any(|word| short.contains(word))
 }
 
 /// Whether it is a whole sentence, and no heading or cell.
@@ -81,7 +92,7 @@ mod tests {
     fn stretched(text: &str, sentence: &str) -> String {
         let all: Vec<_> = sentences(text, &[]).into_iter().map(|one| one.range).collect();
         let n = all.iter().position(|place| text[place.clone()].contains(sentence));
-        text[stretch(text, &all, n.unwrap())].to_owned()
+        text[stretch(text, &all, n.unwrap_or(usize::MAX))].to_owned()
     }
 
     #[test]
@@ -132,6 +143,12 @@ mod tests {
             stretched("需要以下材料：\n\n1. 护照\n2. 照片", "材料"),
             "需要以下材料：\n\n1. 护照\n2. 照片"
         );
+    }
+
+    #[test]
+    fn that_something_follows_is_no_short_answer() {
+        assert!(points_ahead("the following papers") && points_ahead("以下材料"));
+        assert!(!points_ahead("a passport") && !points_ahead("1874"));
     }
 
     #[test]
