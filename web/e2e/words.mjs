@@ -48,7 +48,13 @@ export const words = {
     await panel(page).getByRole("button", { name: "Close" }).click();
     await page.getByRole("button", { name: "New conversation" }).first().click();
     await page.waitForFunction(() => !location.pathname.includes("/c/"));
-    // Without sources there is nothing that a model could put into words.
+    // A new one asks the sources that are there, without that choice; without sources there is nothing to put into words.
+    await dial(page).click();
+    assert.equal(await choice.getAttribute("aria-checked"), "false");
+    await page.keyboard.press("Escape");
+    await page.getByRole("button", { name: "Sources to answer from, now: All sources" }).click();
+    await page.getByRole("menuitemradio", { name: /^No sources/ }).click();
+    await page.getByRole("button", { name: "Sources to answer from, now: No sources" }).waitFor();
     await dial(page).click();
     assert.equal(await choice.count(), 0);
   },

@@ -4,6 +4,7 @@ import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { Failure } from "../api/client";
 import { ask, changeConversation, client, scopeOf, useConversation, useModels, useSettings } from "../api/hooks";
+import { useShelf } from "../api/sources";
 import { conversational, type Defaults } from "../api/types";
 import { show } from "../route";
 import { DialMenu } from "../settings/DialMenu";
@@ -53,11 +54,13 @@ export function Thread({ id, sidebar, onSidebar, onSettings, onSources }: Props)
     document.title = data?.conversation.title ? `${data.conversation.title} · Candor` : "Candor";
   }, [data?.conversation.title]);
 
-  const defaults: Defaults = settings.data?.defaults ?? {};
+  // Where there are sources, whoever has not chosen asks them.
+  const sources = (useShelf().data?.total ?? 0) > 0 ? "all" : "none";
+  const defaults: Defaults = { sources, ...settings.data?.defaults };
   const usable = conversational(models.data ?? []);
   const chosen = usable.find((one) => one.id === defaults.model) ?? usable[0];
 
-  const scope = scopeOf(data?.conversation ?? null, settings.data?.defaults);
+  const scope = scopeOf(data?.conversation ?? null, defaults);
   // Of a conversation that is not there yet; it is off again in the next one.
   const [newPhrase, setNewPhrase] = useState(false);
   const phrase = id ? (data?.conversation.phrase ?? false) : newPhrase;
