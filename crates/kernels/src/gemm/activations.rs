@@ -7,6 +7,7 @@
 use std::cell::Cell;
 use std::sync::OnceLock;
 
+use super::float::SideBySide;
 use crate::cpu::Isa;
 use crate::lanes::{Lanes, dispatch};
 use crate::shared::Shared;
@@ -70,7 +71,7 @@ thread_local! {
 }
 
 /// Makes room for `len` elements; those that are there stay as they are.
-fn grow<T: Clone>(room: &mut Vec<T>, len: usize, zero: T) {
+pub(super) fn grow<T: Clone>(room: &mut Vec<T>, len: usize, zero: T) {
     if room.len() < len {
         room.resize(len, zero);
     }
@@ -125,6 +126,7 @@ pub struct Quantized<'a> {
     #[cfg(target_arch = "x86_64")]
     tiles: OnceLock<super::amx::Tiles>,
     whole: OnceLock<super::whole::Activations>,
+    side_by_side: OnceLock<SideBySide>,
 }
 
 impl<'a> Quantized<'a> {
@@ -144,6 +146,7 @@ impl<'a> Quantized<'a> {
             #[cfg(target_arch = "x86_64")]
             tiles: OnceLock::new(),
             whole: OnceLock::new(),
+            side_by_side: OnceLock::new(),
         }
     }
 
@@ -162,6 +165,12 @@ impl<'a> Quantized<'a> {
     /// Rows from token `t` on.
     pub(crate) fn floats_from(&self, t: usize) -> &[f32] {
         &self.x[t * self.cols..]
+    }
+
+    /// The inputs as they are, `width` tokens side by side.
+    pub(super) fn side_by_side(&self, width: usize, team: &Team) -> &SideBySide {
+        self.side_by_side
+            .get_or_init(|| SideBySide::new(self.x, self.cols, width, team))
     }
 
     /// Integers of whole rows.

@@ -12,7 +12,7 @@ use super::activations::{ByteBlock, Integers, Meta};
 use super::pack::{ROWS, Weights};
 use super::tile::Tile;
 use super::unpack::{bytes, header, quad, scales};
-use crate::formats::{Format, Layout, Planes, Quant};
+use crate::formats::{Layout, Planes, Quant};
 use crate::lanes::ask;
 
 /// How far ahead weights are asked for. 1, 2, 4 and 8 KiB gave 22, 28, 31 and 31 GB/s (docs/log.md).
@@ -235,15 +235,6 @@ pub(super) fn tokens<const N: usize>(acts: &Integers, first: usize, from_step: u
     tokens
 }
 
-#[inline(always)]
-fn rows<L: Tile, const N: usize>(acc: [L; N]) -> [[f32; ROWS]; N] {
-    let mut out = [[0.0; ROWS]; N];
-    for t in 0..N {
-        acc[t].store(&mut out[t]);
-    }
-    out
-}
-
 /// Groups of a layer by tokens from `first` on. Results are `[count][groups]`.
 pub(super) struct Task<'a> {
     pub(super) w: &'a Weights,
@@ -338,62 +329,4 @@ unsafe fn unit_products<L: Tile, Q: Quant, const N: usize, const BYTES: bool>(
             );
         }
     }
-}
-
-/// N tokens by G groups of float weights side by side; `x` holds their rows of `cols`, one after another. A row's products are
-/// summed one after another, whatever stands beside it; several groups are for few tokens, whose products would wait for each
-/// other.
-#[inline(always)]
-pub(super) fn float<L: Tile, const G: usize, const N: usize>(
-    format: Format,
-    groups: [&[u8]; G],
-    x: &[f32],
-    cols: usize,
-) -> [[[f32; ROWS]; N]; G] {
-    match format {
-        Format::F32 => float_as::<L, G, N, 4>(false, groups, x, cols),
-        Format::F16 => float_as::<L, G, N, 2>(true, groups, x, cols),
-        _ => float_as::<L, G, N, 2>(false, groups, x, cols),
-    }
-}
-
-/// Weights of SIZE bytes, of 2 either f16 or bf16.
-#[inline(always)]
-fn float_as<L: Tile, const G: usize, const N: usize, const SIZE: usize>(
-    half: bool,
-    groups: [&[u8]; G],
-    x: &[f32],
-    cols: usize,
-) -> [[[f32; ROWS]; N]; G] {
-    let mut lines = [std::ptr::null(); G];
-    for j in 0..G {
-        assert!(
-            x.len() >= N * cols && groups[j].len() == cols * ROWS * SIZE,
-            "N rows of inputs, a line of weights for each"
-        );
-        lines[j] = groups[j].as_ptr();
-    }
-    let mut acc = [[L::splat(0.0); N]; G];
-    for k in 0..cols {
-        for j in 0..G {
-            // SAFETY: line k holds ROWS weights of SIZE bytes, and each of the N rows holds `cols` inputs (asserted).
-            unsafe {
-                let line = lines[j].add(k * ROWS * SIZE);
-                ahead::<L>(line, ROWS * SIZE);
-                let w = match (SIZE, half) {
-                    (4, _) => L::float32(line),
-                    (_, true) => L::halves(line),
-                    _ => L::brains(line),
-                };
-                for t in 0..N {
-                    acc[j][t] = w.fma(L::splat(*x.as_ptr().add(t * cols + k)), acc[j][t]);
-                }
-            }
-        }
-    }
-    let mut out = [[[0.0; ROWS]; N]; G];
-    for j in 0..G {
-        out[j] = rows(acc[j]);
-    }
-    out
 }

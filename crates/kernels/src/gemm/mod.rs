@@ -15,6 +15,7 @@ mod activations;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod amx;
 mod buffer;
+mod float;
 mod kernel;
 pub(crate) mod pack;
 mod panel;

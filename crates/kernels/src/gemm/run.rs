@@ -6,6 +6,7 @@ use std::ops::Range;
 use super::activations::{Integers, Quantized};
 #[cfg(target_arch = "x86_64")]
 use super::amx;
+use super::float::SideBySide;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 use super::kernel::Task;
 use super::pack::{ROWS, Weights};
@@ -36,10 +37,11 @@ macro_rules! path {
         mod $path {
             use crate::formats::{Format, Quant};
             use crate::gemm::kernel::{self, Task};
-            use crate::gemm::panel;
+            use crate::gemm::{float, panel};
             use crate::lanes::Lanes;
 
             type L = $lanes;
+            /// Tokens that run over floats together, where they are many.
             pub(super) const FLOAT_TOKENS: usize = $float;
             /// Of many tokens, so many run over all groups of a task before the next: their activations fill the near cache.
             pub(super) const BLOCK: usize = if L::WIDE { 8 } else { usize::MAX };
@@ -56,13 +58,13 @@ macro_rules! path {
             }
 
             #[target_feature(enable = $features)]
-            pub(super) fn float<const G: usize, const N: usize>(
+            pub(super) fn float<const G: usize, const N: usize, const SIDE: bool>(
                 format: Format,
                 groups: [&[u8]; G],
                 x: &[f32],
                 cols: usize,
             ) -> [[[f32; 16]; N]; G] {
-                kernel::float::<L, G, N>(format, groups, x, cols)
+                float::float::<L, G, N, SIDE>(format, groups, x, cols)
             }
         }
     };
@@ -74,7 +76,7 @@ path!(
     avx512,
     crate::lanes::Avx512,
     "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni",
-    12
+    16
 );
 #[cfg(target_arch = "aarch64")]
 path!(neon, crate::lanes::Neon, "neon", 6);
@@ -180,6 +182,19 @@ fn by_tiles(outputs: &Outputs<'_>, groups: Range<usize>, tiles: &amx::Tiles, fir
     with_quant!(w.format(), Q => unsafe { amx::product::<Q>(w, groups, tiles, range, &outputs.all) }, _ => ());
 }
 
+/// Tokens that run over float weights together, where they are many.
+fn float_tokens(isa: Isa) -> usize {
+    match isa {
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2 => avx2::FLOAT_TOKENS,
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512 | Isa::Amx => avx512::FLOAT_TOKENS,
+        #[cfg(target_arch = "aarch64")]
+        Isa::Neon => neon::FLOAT_TOKENS,
+        _ => 1,
+    }
+}
+
 fn float_layer(isa: Isa, team: &Team, x: &Quantized<'_>, out: &mut [f32], w: &Weights) {
     if out.is_empty() {
         return;
@@ -188,9 +203,11 @@ fn float_layer(isa: Isa, team: &Team, x: &Quantized<'_>, out: &mut [f32], w: &We
         all: Shared::new(out),
         w,
     };
-    let plan = Plan::new(team, w, x.tokens(), (1, TASK_TOKENS));
+    let width = float_tokens(isa);
+    let side = (width > 1 && x.tokens() >= MANY_FROM).then(|| x.side_by_side(width, team));
+    let plan = Plan::new(team, w, x.tokens(), (width, TASK_TOKENS));
     plan.run(team, &|groups, first, count| {
-        floats(isa, &outputs, groups, x, first, count)
+        floats(isa, &outputs, groups, (x, side), first, count);
     });
 }
 
@@ -243,28 +260,37 @@ fn integers(isa: Isa, outputs: &Outputs<'_>, groups: Range<usize>, acts: &Intege
     }
 }
 
-/// One task of a float layer; nobody else has these groups of these tokens.
-fn floats(isa: Isa, outputs: &Outputs<'_>, groups: Range<usize>, x: &Quantized<'_>, first: usize, count: usize) {
+/// One task of a float layer, whose inputs may lie side by side too; nobody else has these groups of these tokens.
+fn floats(
+    isa: Isa,
+    outputs: &Outputs<'_>,
+    groups: Range<usize>,
+    (x, side): (&Quantized<'_>, Option<&SideBySide>),
+    first: usize,
+    count: usize,
+) {
     let w = outputs.w;
-    // Stores what a group gives for tokens from `first` on; says how many they are.
-    let store = |g, first, results: &[[f32; ROWS]]| {
-        for (t, result) in results.iter().enumerate() {
+    // Stores what a group gives for tokens from `first` on, as far as there are any; says how many they are.
+    let store = |g, t, results: &[[f32; ROWS]]| {
+        let n = results.len().min(first + count - t);
+        for (i, result) in results[..n].iter().enumerate() {
             // SAFETY: as said.
-            unsafe { outputs.store(g, first + t, std::slice::from_ref(result)) };
+            unsafe { outputs.store(g, t + i, std::slice::from_ref(result)) };
         }
-        results.len()
+        n
     };
     let (cols, format) = (w.cols(), w.format());
     #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
     macro_rules! on {
         ($path:ident) => {{
+            const MANY: usize = $path::FLOAT_TOKENS;
             let mut g = groups.start;
             if count == 1 {
                 while g + FLOAT_GROUPS <= groups.end {
                     let side_by_side = std::array::from_fn(|j| w.group(g + j));
                     let rest = x.floats_from(first);
                     // SAFETY: `isa` says that the processor has these instructions.
-                    let results = unsafe { $path::float::<FLOAT_GROUPS, 1>(format, side_by_side, rest, cols) };
+                    let results = unsafe { $path::float::<FLOAT_GROUPS, 1, false>(format, side_by_side, rest, cols) };
                     results.iter().enumerate().for_each(|(j, one)| {
                         store(g + j, first, one);
                     });
@@ -277,17 +303,15 @@ fn floats(isa: Isa, outputs: &Outputs<'_>, groups: Range<usize>, x: &Quantized<'
                     let rest = x.floats_from(t);
                     // SAFETY: as above.
                     t += unsafe {
-                        match first + count - t {
-                            1 => store(g, t, &$path::float::<1, 1>(format, group, rest, cols)[0]),
-                            2 | 3 => store(g, t, &$path::float::<1, 2>(format, group, rest, cols)[0]),
-                            n if n < $path::FLOAT_TOKENS => {
-                                store(g, t, &$path::float::<1, 4>(format, group, rest, cols)[0])
-                            }
-                            _ => store(
+                        match (first + count - t, side) {
+                            (5.., Some(side)) => store(
                                 g,
                                 t,
-                                &$path::float::<1, { $path::FLOAT_TOKENS }>(format, group, rest, cols)[0],
+                                &$path::float::<1, MANY, true>(format, group, side.block(t), cols)[0],
                             ),
+                            (1, _) => store(g, t, &$path::float::<1, 1, false>(format, group, rest, cols)[0]),
+                            (2 | 3, _) => store(g, t, &$path::float::<1, 2, false>(format, group, rest, cols)[0]),
+                            _ => store(g, t, &$path::float::<1, 4, false>(format, group, rest, cols)[0]),
                         }
                     };
                 }
