@@ -1,8 +1,8 @@
 //! Memory for packed weights: zeroed, aligned to cache lines, and an error instead of an abort where there is none.
 //!
 //! Buffers are cut from large chunks, so that a model's many small layers lie in huge pages side by side. A chunk is freed
-//! with the last of its buffers, the one in use excepted. Fresh pages of the system are zero already, so nothing is written before the packing
-//! threads do it.
+//! with the last of its buffers, the one in use excepted. Fresh pages of the system are zero already, so nothing is written
+//! before the packing threads do it, and the system still chooses how large the pages are.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::ptr::NonNull;
@@ -14,6 +14,8 @@ use crate::memory::prefer_huge_pages;
 /// Bytes of a chunk; a larger buffer gets one of its own.
 const CHUNK: usize = 8 << 20;
 const LINE: usize = 64;
+/// Where chunks begin, if they may: memory beside a huge page that is not whole is in small ones.
+const HUGE_PAGE: usize = 2 << 20;
 
 /// The chunk that buffers are cut from now, and how much of it is taken.
 static OPEN: Mutex<Option<(Arc<Chunk>, usize)>> = Mutex::new(None);
@@ -21,6 +23,8 @@ static OPEN: Mutex<Option<(Arc<Chunk>, usize)>> = Mutex::new(None);
 /// Memory that buffers share.
 struct Chunk {
     start: NonNull<u8>,
+    /// What was asked for: `start` lies somewhere in it.
+    whole: NonNull<u8>,
     layout: Layout,
 }
 
@@ -32,19 +36,24 @@ unsafe impl Sync for Chunk {}
 impl Chunk {
     fn new(len: usize) -> Result<Self, KernelError> {
         let none = KernelError::Memory { bytes: len };
-        let layout = Layout::from_size_align(len, LINE).map_err(|_| none.clone())?;
+        // Asked for without the alignment: Rust writes the zeros of what is aligned to more than 16 bytes itself.
+        let more = len.checked_add(HUGE_PAGE).ok_or(none.clone())?;
+        let layout = Layout::from_size_align(more, 16).map_err(|_| none.clone())?;
         // SAFETY: the size is not zero.
-        let start = NonNull::new(unsafe { alloc_zeroed(layout) }).ok_or(none)?;
-        // SAFETY: just allocated and zeroed; nobody writes while this lives.
+        let whole = NonNull::new(unsafe { alloc_zeroed(layout) }).ok_or(none)?;
+        let before = whole.addr().get().next_multiple_of(HUGE_PAGE) - whole.addr().get();
+        // SAFETY: less than `HUGE_PAGE` bytes on, of `len` and as many.
+        let start = unsafe { whole.add(before) };
+        // SAFETY: `len` bytes of what was just allocated and zeroed; nobody writes while this lives.
         prefer_huge_pages(unsafe { std::slice::from_raw_parts(start.as_ptr(), len) });
-        Ok(Chunk { start, layout })
+        Ok(Chunk { start, whole, layout })
     }
 }
 
 impl Drop for Chunk {
     fn drop(&mut self) {
         // SAFETY: allocated with this layout, and freed once.
-        unsafe { dealloc(self.start.as_ptr(), self.layout) };
+        unsafe { dealloc(self.whole.as_ptr(), self.layout) };
     }
 }
 
@@ -130,5 +139,30 @@ mod tests {
             Buffer::zeroed(usize::MAX / 2),
             Err(KernelError::Memory { .. })
         ));
+    }
+
+    /// Memory that was written before the system heard that it may be in huge pages never will be, or much later.
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn nothing_is_written_to_memory_before_its_owner_does() {
+        let before = crate::memory::resident_pages();
+        let mut buffer = Buffer::zeroed(256 << 20).unwrap();
+        let asked_for = crate::memory::resident_pages();
+        assert!(
+            asked_for < before + (64 << 20) / 4096,
+            "{before} pages, then {asked_for}"
+        );
+        assert!(
+            buffer
+                .chunk
+                .as_ref()
+                .unwrap()
+                .start
+                .addr()
+                .get()
+                .is_multiple_of(HUGE_PAGE)
+        );
+        buffer.bytes_mut().fill(1);
+        assert!(crate::memory::resident_pages() > asked_for);
     }
 }

@@ -143,6 +143,46 @@ async fn any_text_can_be_asked() {
 }
 
 #[tokio::test]
+async fn a_quote_comes_with_what_it_refers_to_or_announces_and_nothing_is_quoted_twice() {
+    const MILL: &str = "The Keller mill stands on the river Ilse. It was built in 1721 by Johann Keller.";
+    const PAPERS: &str = "To apply for a passport at the town hall you need the following papers:\n\n\
+        - your identity card or an old passport\n- a photograph taken in the last six months";
+    let folder = tempfile::tempdir().unwrap();
+    let docs = folder.path().join("docs");
+    file(&docs, "mill.txt", &format!("{MILL} Rye is ground on Saturdays."));
+    let passports = format!("{PAPERS}\n\nA passport is ready after four weeks.");
+    file(&docs, "passports.txt", &passports);
+    let library = library(folder.path()).await;
+    import(&library, &docs).await;
+    let answerer = Answerer::new(library, Encoders::new(2));
+    for (question, wanted) in [
+        ("When was the Keller mill built?", Some(MILL)),
+        ("What papers do you need to apply for a passport?", Some(PAPERS)),
+        ("Who built the Keller mill?", None),
+    ] {
+        let answer = answerer.ask(&off(question)).await.unwrap();
+        if let Some(wanted) = wanted {
+            assert_eq!(answer.sentences[0].text, wanted, "{question}");
+        }
+        if wanted == Some(PAPERS) {
+            assert!(answer.short.is_none(), "{:?}", answer.short);
+        }
+        let quotes: Vec<_> = answer.sentences.iter().flat_map(|one| &one.citations).collect();
+        for (i, one) in quotes.iter().enumerate() {
+            one.quote.recheck(&answerer.library.store).await.unwrap();
+            for other in &quotes[i + 1..] {
+                let (a, b) = (one.quote.range(), other.quote.range());
+                let same = one.quote.text_sha256() == other.quote.text_sha256();
+                assert!(
+                    !same || a.end <= b.start || b.end <= a.start,
+                    "{question}: {a:?} and {b:?}"
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn sources_that_disagree_are_shown_side_by_side() {
     let folder = tempfile::tempdir().unwrap();
     let docs = folder.path().join("docs");
