@@ -23,6 +23,10 @@ impl<'a, T> Shared<'a, T> {
         }
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
     /// Where an element lies; beyond the slice, any address.
     pub(crate) fn at(&self, index: usize) -> *const T {
         self.start.wrapping_add(index)

@@ -212,23 +212,26 @@ impl KvPages {
             } else {
                 self.pages.far
             };
+            let parts = (self.shape.kv_heads, pages);
             match layer {
-                Layer::F16 { keys, values } => [keys, values].map(|all| copy(all, pages, from, to)),
-                Layer::F32 { keys, values } => [keys, values].map(|all| copy(all, pages, from, to)),
+                Layer::F16 { keys, values } => [keys, values].map(|all| copy(all, parts, from, to)),
+                Layer::F32 { keys, values } => [keys, values].map(|all| copy(all, parts, from, to)),
                 Layer::Q8 { keys, values } => [keys, values].map(|all| {
-                    copy(&mut all.numbers, pages, from, to);
-                    copy(&mut all.scales, pages, from, to);
+                    copy(&mut all.numbers, parts, from, to);
+                    copy(&mut all.scales, parts, from, to);
                 }),
             };
         }
     }
 }
 
-/// Copies one of `pages` equal parts to another.
-fn copy<T: Copy>(all: &mut [T], pages: usize, from: PageId, to: PageId) {
-    let len = all.len() / pages;
+/// Copies a page of every head, `[heads][pages]`.
+fn copy<T: Copy>(all: &mut [T], (heads, pages): (usize, usize), from: PageId, to: PageId) {
+    let len = all.len() / heads / pages;
     let (from, to) = (from as usize * len, to as usize * len);
-    all.copy_within(from..from + len, to);
+    for head in all.chunks_exact_mut(len * pages) {
+        head.copy_within(from..from + len, to);
+    }
 }
 
 fn zeroed<T: bytemuck::Zeroable>(len: usize) -> Option<Box<[T]>> {

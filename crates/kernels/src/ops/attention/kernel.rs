@@ -70,7 +70,7 @@ impl Span {
     }
 }
 
-/// Elements as they are stored, all pages of a layer; scales where they are whole numbers, `[page][kv_head][16]`.
+/// Elements as they are stored, all pages of a layer; scales where they are whole numbers, `[kv_head][page][16]`.
 #[derive(Clone, Copy)]
 struct Elements<'a, T> {
     stored: &'a [T],
@@ -258,14 +258,22 @@ impl View<'_> {
     #[inline(always)]
     fn of<'s, T>(&self, all: &'s [T], page: usize) -> &'s [T] {
         let len = self.dim * PAGE_TOKENS;
-        &all[(self.block.source.pages[page] as usize * self.params.kv_heads + self.block.kv_head) * len..][..len]
+        &all[self.place(page, all.len() / len) * len..][..len]
     }
 
     /// The scales of this head's part of a page.
     #[inline(always)]
     fn scales<'s, T: Copy>(&self, of: Elements<'s, T>, page: usize) -> Option<&'s [f32; PAGE_TOKENS]> {
-        let head = self.block.source.pages[page] as usize * self.params.kv_heads + self.block.kv_head;
-        of.scales.map(|scales| &scales.as_chunks().0[head])
+        of.scales.map(|scales| {
+            let parts = scales.as_chunks().0;
+            &parts[self.place(page, parts.len())]
+        })
+    }
+
+    /// Which of a layer's `parts`, `[kv_head][page]`, is this head's of a page.
+    #[inline(always)]
+    fn place(&self, page: usize, parts: usize) -> usize {
+        self.block.kv_head * (parts / self.params.kv_heads) + self.block.source.pages[page] as usize
     }
 
     /// Asks for the keys or values of pages that come next: pages lie anywhere, so the processor cannot know.

@@ -1,8 +1,8 @@
 //! Attention over paged keys and values (pages as in PagedAttention, Kwon et al. 2023, arXiv:2309.06180; grouped
 //! queries: Ainslie et al. 2023, arXiv:2305.13245; sliding window: Beltagy et al. 2020, arXiv:2004.05150).
 //!
-//! A page holds 16 positions of every key/value head. Keys lie `[page][kv_head][head_dim][16]`, so that one load is an
-//! element of 16 positions, and values `[page][kv_head][16][head_dim]`; `store` writes both. Per (token, head):
+//! A page holds 16 positions of every key/value head. Keys lie `[kv_head][page][head_dim][16]`, so that one load is an
+//! element of 16 positions, and values `[kv_head][page][16][head_dim]`; `store` writes both. Per (token, head):
 //!
 //! ```text
 //! score[p] = scale * dot, dot = fma(k[p][d], q[d], dot) in order of d     then cap * tanh(score / cap) where capped
@@ -42,7 +42,7 @@ pub const PAGE_TOKENS: usize = 16;
 pub struct Bytes<'a> {
     /// Whole numbers of -127 to 127, in the place of floats.
     pub numbers: &'a [i8],
-    /// What they are multiplied by, `[page][kv_head][PAGE_TOKENS]`.
+    /// What they are multiplied by, `[kv_head][page][PAGE_TOKENS]`.
     pub scales: &'a [f32],
 }
 
@@ -60,23 +60,23 @@ pub struct BytesMut<'a> {
 pub enum KvLayer<'a> {
     /// About half the memory of f16, rounded to a 254th of a head's range.
     Q8 {
-        /// `[page][kv_head][head_dim][PAGE_TOKENS]`
+        /// `[kv_head][page][head_dim][PAGE_TOKENS]`
         keys: Bytes<'a>,
-        /// `[page][kv_head][PAGE_TOKENS][head_dim]`
+        /// `[kv_head][page][PAGE_TOKENS][head_dim]`
         values: Bytes<'a>,
     },
     /// Half the memory of f32; values are rounded to f16.
     F16 {
-        /// `[page][kv_head][head_dim][PAGE_TOKENS]`
+        /// `[kv_head][page][head_dim][PAGE_TOKENS]`
         keys: &'a [f16],
-        /// `[page][kv_head][PAGE_TOKENS][head_dim]`
+        /// `[kv_head][page][PAGE_TOKENS][head_dim]`
         values: &'a [f16],
     },
     /// Exact.
     F32 {
-        /// `[page][kv_head][head_dim][PAGE_TOKENS]`
+        /// `[kv_head][page][head_dim][PAGE_TOKENS]`
         keys: &'a [f32],
-        /// `[page][kv_head][PAGE_TOKENS][head_dim]`
+        /// `[kv_head][page][PAGE_TOKENS][head_dim]`
         values: &'a [f32],
     },
 }

@@ -160,6 +160,7 @@ fn rows<T: Copy + Default + Send>(
     narrow: impl Fn(&mut [T], &mut [f32], &[f32]) + Sync,
 ) {
     let width = kv_heads * head_dim;
+    let pages = keys.stored.len() / (width * PAGE_TOKENS).max(1);
     // Page and slot of each token.
     let places: Vec<(usize, usize)> = segments
         .iter()
@@ -181,8 +182,8 @@ fn rows<T: Copy + Default + Send>(
         let keep_scales = |of: &Elements<'_, T>, (page, slot): (usize, usize), scales: &[f32]| {
             let Some(all) = &of.scales else { return };
             for (head, scale) in scales.iter().enumerate() {
-                // SAFETY: each token has a slot of its own, `[page][kv_head][slot]`.
-                let to = unsafe { all.slice((page * kv_heads + head) * PAGE_TOKENS + slot, 1) };
+                // SAFETY: each token has a slot of its own, `[kv_head][page][slot]`.
+                let to = unsafe { all.slice((head * pages + page) * PAGE_TOKENS + slot, 1) };
                 to[0] = *scale;
             }
         };
@@ -190,16 +191,19 @@ fn rows<T: Copy + Default + Send>(
             let (page, slot) = places[token];
             narrow(&mut row, &mut scales, &k[token * width..][..width]);
             keep_scales(&keys, places[token], &scales);
-            for (i, x) in row.iter().enumerate() {
-                // SAFETY: likewise, `[page][kv_head][head_dim][slot]`.
-                let key = unsafe { keys.stored.slice((page * width + i) * PAGE_TOKENS + slot, 1) };
-                key[0] = *x;
+            for (head, row) in row.chunks_exact(head_dim).enumerate() {
+                for (i, x) in row.iter().enumerate() {
+                    let at = ((head * pages + page) * head_dim + i) * PAGE_TOKENS + slot;
+                    // SAFETY: likewise, `[kv_head][page][head_dim][slot]`.
+                    let key = unsafe { keys.stored.slice(at, 1) };
+                    key[0] = *x;
+                }
             }
             narrow(&mut row, &mut scales, &v[token * width..][..width]);
             keep_scales(&values, places[token], &scales);
             for (head, row) in row.chunks_exact(head_dim).enumerate() {
-                let at = ((page * kv_heads + head) * PAGE_TOKENS + slot) * head_dim;
-                // SAFETY: likewise, `[page][kv_head][slot][head_dim]`.
+                let at = ((head * pages + page) * PAGE_TOKENS + slot) * head_dim;
+                // SAFETY: likewise, `[kv_head][page][slot][head_dim]`.
                 unsafe { values.stored.slice(at, head_dim) }.copy_from_slice(row);
             }
         }
