@@ -21,9 +21,11 @@
 
 mod kernel;
 mod products;
+mod split;
 mod store;
 #[cfg(test)]
 mod tests;
+mod view;
 pub mod whole;
 
 use half::f16;
@@ -192,6 +194,9 @@ pub(crate) fn attend_on(
 
 fn run(isa: Isa, team: &Team, out: &mut [f32], q: &[f32], blocks: &[Block<'_>], params: &Params) {
     let out = Shared::new(out);
+    if let Some(parts) = split::parts(team, blocks, params) {
+        return split::run(isa, team, &out, q, (blocks, params), parts);
+    }
     // In the order of tokens, as all other jobs.
     team.run(blocks.len(), &|i| kernel::block_on(isa, &out, q, &blocks[i], params));
 }

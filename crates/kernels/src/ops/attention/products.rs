@@ -4,7 +4,7 @@
 use half::f16;
 
 use super::PAGE_TOKENS;
-use super::kernel::TILE;
+use super::view::TILE;
 use crate::lanes::Lanes;
 
 /// Elements of a page: f32, f16, or whole numbers whose scale is somebody else's affair.
@@ -86,14 +86,15 @@ pub(super) fn dots<L: Lanes, T: Stored, const PAGES: usize, const N: usize>(
     acc
 }
 
-/// acc += weights x values, for N rows over the slots of a page; `values` `[16][padded]`, `acc` `[N][padded]`.
+/// acc += weights x values, for N rows over the slots of a page and `vectors` of 16 elements; `values` `[16][padded]`, `acc`
+/// `[N][padded]`, weights `stride` apart.
 #[inline(always)]
 pub(super) fn weighted<L: Lanes, T: Stored, const N: usize>(
     acc: &mut [f32],
     values: &[T],
-    weights: &[f32],
-    stride: usize,
+    (weights, stride): (&[f32], usize),
     slots: std::ops::Range<usize>,
+    vectors: std::ops::Range<usize>,
 ) {
     let chunks = values.len() / PAGE_TOKENS / 16;
     let values = &values.as_chunks::<16>().0[..PAGE_TOKENS * chunks];
@@ -104,9 +105,10 @@ pub(super) fn weighted<L: Lanes, T: Stored, const N: usize>(
             rows[i] = row;
         }
     }
-    let mut c = 0;
-    while c < chunks {
-        if L::WIDE && c + 2 <= chunks {
+    // Up to `chunks` at most, so that nothing is checked in the loops below.
+    let (mut c, end) = (vectors.start, vectors.end.min(chunks));
+    while c < end {
+        if L::WIDE && c + 2 <= end {
             weighted_chunks::<L, T, 2, N>(acc, values, rows, (c, chunks), slots.clone());
             c += 2;
         } else {

@@ -242,6 +242,26 @@ proptest! {
     }
 
     #[test]
+    fn threads_that_share_a_head_give_the_same_bits_as_one(
+        kv_heads in 1usize..3, group in 1usize..7, dim in prop::sample::select(vec![32usize, 64, 80, 96, 256]),
+        total in 250usize..420, window in proptest::option::of(200usize..400),
+        softcap in proptest::option::of(1f32..20.0),
+        kept in prop::sample::select(vec![Kept::Bytes, Kept::Halves, Kept::Floats]), seed in 1u64..
+    ) {
+        let scale = 1.0 / (dim as f32).sqrt();
+        let params = Params { heads: kv_heads * group, kv_heads, head_dim: dim, scale, window, softcap };
+        let case = case(params, total, &mut Numbers(seed));
+        let chunks = [total - 1, 1];
+        let whole = chunked(Isa::Scalar, &Team::new(1), &case, &chunks, kept);
+        for isa in cpu::available() {
+            for threads in [2, 5] {
+                let shared = chunked(isa, &Team::new(threads), &case, &chunks, kept);
+                prop_assert_eq!(bits(&shared), bits(&whole), "{:?}, {} threads", isa, threads);
+            }
+        }
+    }
+
+    #[test]
     fn sequences_of_one_step_do_not_touch_each_other(
         params in shapes(), lens in proptest::collection::vec(1usize..40, 2..5),
         kept in prop::sample::select(vec![Kept::Bytes, Kept::Floats]), seed in 1u64..
