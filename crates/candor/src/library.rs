@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use candor_catalog::{Environment, Error};
+use candor_catalog::{Environment, Error, Found};
 use candor_engine::{Generator, Local};
 use candor_model::Precision;
 use candor_store::Store;
@@ -86,8 +86,15 @@ async fn learn_meaning(
     if meaning == Meaning::No || !context.config.sources.meaning {
         return Ok(());
     }
-    if let Some(embedder) = embedder(context, args).await? {
-        library.embedder.put(embedder);
+    if let Some(found) = found(context)? {
+        let loading = load(context, args, found);
+        if meaning == Meaning::Now {
+            library.embedder.put(loading.await?);
+        } else {
+            // A server is ready before, and who keeps no documents has none of it in memory.
+            let loaded = async { loading.await.map_err(|error| without_meaning_now(&error)).ok() };
+            library.embedder.load_by(loaded).await;
+        }
     } else if Environment::from_process().hub_offline || in_vain_lately(context) {
         eprintln!("searching by words alone; `candor pull {EMBEDDING}` adds search by meaning");
     } else if meaning == Meaning::Now {
@@ -129,6 +136,10 @@ fn without_meaning(context: &Context, error: &anyhow::Error) {
     // Where even this cannot be written, the next command tries again.
     drop(std::fs::write(context.data_dir.join(NOT_HAD), ""));
     eprintln!("searching by words alone, and answers are less sure: {error:#}; `candor pull {EMBEDDING}` tries again");
+}
+
+fn without_meaning_now(error: &anyhow::Error) {
+    eprintln!("searching by words alone, and answers are less sure: {EMBEDDING} cannot be used: {error:#}");
 }
 
 fn in_vain_lately(context: &Context) -> bool {
@@ -221,14 +232,30 @@ async fn with_store(context: &Context, args: &EngineArgs, folder: &Path, store: 
 
 /// The model that makes vectors, or `None` where it was not pulled or is not wanted.
 pub(crate) async fn embedder(context: &Context, args: &EngineArgs) -> anyhow::Result<Option<Embedder>> {
+    match found(context)? {
+        Some(found) => Ok(Some(load(context, args, found).await?)),
+        None => Ok(None),
+    }
+}
+
+/// Where the model that makes vectors is; `None` where it was not pulled or is not wanted.
+fn found(context: &Context) -> anyhow::Result<Option<Found>> {
     if !context.config.sources.meaning {
         return Ok(None);
     }
-    let found = match models::find(context, EMBEDDING) {
-        Ok(found) => found,
-        Err(error) if matches!(error.downcast_ref(), Some(Error::NotPulled { .. })) => return Ok(None),
-        Err(error) => return Err(error),
-    };
+    match models::find(context, EMBEDDING) {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if matches!(error.downcast_ref(), Some(Error::NotPulled { .. })) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Loads the model that makes vectors.
+fn load(
+    context: &Context,
+    args: &EngineArgs,
+    found: Found,
+) -> impl Future<Output = anyhow::Result<Embedder>> + Send + use<> {
     let (mut load, options) = (
         open::load_options(context, args),
         open::engine_options(context, args, EMBEDDING),
@@ -237,7 +264,9 @@ pub(crate) async fn embedder(context: &Context, args: &EngineArgs) -> anyhow::Re
     if load.precision != Precision::F32 {
         load.precision = Precision::Compact;
     }
-    let local = tokio::task::spawn_blocking(move || Local::open(&found.path, &load, &options)).await??;
-    let generator: Arc<dyn Generator> = Arc::new(local);
-    Ok(Some(Embedder::new(generator)?))
+    async move {
+        let local = tokio::task::spawn_blocking(move || Local::open(&found.path, &load, &options)).await??;
+        let generator: Arc<dyn Generator> = Arc::new(local);
+        Ok(Embedder::new(generator)?)
+    }
 }

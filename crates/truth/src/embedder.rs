@@ -1,9 +1,11 @@
 //! Vectors of passages and questions, from whatever generator makes embeddings. Inputs that are longer than the model
 //! takes are cut, as the model's own library does.
 
+use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 
 use candor_engine::{EmbedInput, EngineError, Generator};
+use tokio::sync::Mutex;
 
 /// Bytes of an input to a model whose tokenizer is not at hand.
 const MOST_BYTES: usize = 1000;
@@ -17,20 +19,50 @@ pub struct Embedder {
     limit: Option<usize>,
 }
 
-/// A library's embedding model, which may come while the library is in use: clones share it.
+/// Loads a model, if it can be had.
+type Loader = Pin<Box<dyn Future<Output = Option<Embedder>> + Send>>;
+
+/// A library's embedding model, which may come while the library is in use, or be loaded when it is first needed: clones
+/// share it.
 #[derive(Clone, Default)]
-pub struct EmbedderSlot(Arc<OnceLock<Embedder>>);
+pub struct EmbedderSlot(Arc<Slot>);
+
+#[derive(Default)]
+struct Slot {
+    there: OnceLock<Embedder>,
+    loader: Mutex<Option<Loader>>,
+}
 
 impl EmbedderSlot {
     /// The model, where there is one by now.
     pub fn get(&self) -> Option<&Embedder> {
-        self.0.get()
+        self.0.there.get()
+    }
+
+    /// The model, where there is one; waits for one that is loaded when it is needed.
+    pub async fn ready(&self) -> Option<&Embedder> {
+        let mut loader = self.0.loader.lock().await;
+        // Whoever gives up waiting leaves the rest of it to the next.
+        if let Some(coming) = loader.as_mut() {
+            let embedder = coming.await;
+            *loader = None;
+            if let Some(embedder) = embedder {
+                self.put(embedder);
+            }
+        }
+        drop(loader);
+        self.get()
     }
 
     /// Puts a model there; the first one stays.
     pub fn put(&self, embedder: Embedder) {
         // A second one is of the same name and makes the same vectors.
-        drop(self.0.set(embedder));
+        drop(self.0.there.set(embedder));
+    }
+
+    /// Says how the model is loaded when it is needed.
+    pub async fn load_by(&self, loader: impl Future<Output = Option<Embedder>> + Send + 'static) {
+        *self.0.loader.lock().await = Some(Box::pin(loader));
     }
 }
 
@@ -126,4 +158,36 @@ fn head(text: &str, bytes: usize) -> &str {
         end -= 1;
     }
     &text[..end]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_model_is_loaded_when_it_is_needed_and_whoever_stops_waiting_leaves_it_to_the_next() {
+        use std::sync::atomic::{AtomicUsize, Ordering};
+        use std::time::Duration;
+
+        let slot = EmbedderSlot::default();
+        assert!(slot.ready().await.is_none());
+        let (begun, go_on) = (Arc::new(AtomicUsize::new(0)), Arc::new(tokio::sync::Notify::new()));
+        let (count, told) = (Arc::clone(&begun), Arc::clone(&go_on));
+        slot.load_by(async move {
+            count.fetch_add(1, Ordering::Relaxed);
+            told.notified().await;
+            count.fetch_add(10, Ordering::Relaxed);
+            None
+        })
+        .await;
+        assert!(slot.get().is_none());
+        assert_eq!(begun.load(Ordering::Relaxed), 0);
+        let waited = tokio::time::timeout(Duration::from_millis(20), slot.ready()).await;
+        assert!(waited.is_err());
+        go_on.notify_one();
+        let other = slot.clone();
+        let both = tokio::join!(slot.ready(), other.ready());
+        assert!(both.0.is_none() && both.1.is_none());
+        assert_eq!(begun.load(Ordering::Relaxed), 11);
+    }
 }

@@ -144,7 +144,13 @@ impl Intake {
 
     async fn index(&self) -> Result<(), TruthError> {
         let Library { store, index, embedder } = &self.library;
-        index.sync(store, embedder.get(), &|_| {}).await?;
+        // Who keeps no documents needs no model for their vectors.
+        let embedder = if store.texts_after(0, 1).await?.is_empty() {
+            embedder.get()
+        } else {
+            embedder.ready().await
+        };
+        index.sync(store, embedder, &|_| {}).await?;
         standing::recheck(store).await?;
         Ok(())
     }

@@ -119,6 +119,7 @@ impl Library {
         if limit == 0 || query.text.trim().is_empty() {
             return Ok(Vec::new());
         }
+        self.embedder.ready().await;
         let index = Arc::clone(&self.index);
         let refreshed = blocking(move || index.refresh());
         // The question's vector need not wait for news of the index, unless the news are that there are vectors at all.

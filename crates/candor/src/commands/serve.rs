@@ -114,9 +114,9 @@ impl Serve {
         let library = library::for_server(context, &self.engine, store.clone()).await?;
         let encoders = Encoders::new(open::threads(context, &self.engine));
         if library.index.size().passages > 0 {
-            // Where there are documents there will be questions to them: the first one need not wait for the reader.
-            let encoders = Arc::clone(&encoders);
-            tokio::spawn(async move { encoders.warm().await });
+            // Where there are documents there will be questions to them: the first one need not wait for the models.
+            let (encoders, library) = (Arc::clone(&encoders), library.clone());
+            tokio::spawn(async move { tokio::join!(encoders.warm(), library.embedder.ready()).0 });
         }
         let answerer = library::answerer(context, library.clone(), encoders)?;
         let intake = library::intake(context, library.clone())?;

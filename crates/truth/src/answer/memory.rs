@@ -179,7 +179,7 @@ pub async fn draw(
         .into_iter()
         .map(|one| one.map(|(text, _)| text))
         .collect::<Result<Vec<_>, _>>()?;
-    let agreement = same_meaning(answerer.library.embedder.get(), &text, &others).await?;
+    let agreement = same_meaning(answerer.library.embedder.ready().await, &text, &others).await?;
     Ok(Recalled {
         text,
         agreement,
