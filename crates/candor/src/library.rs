@@ -87,30 +87,32 @@ async fn learn_meaning(
         return Ok(());
     }
     if let Some(found) = found(context)? {
-        let loading = load(context, args, found);
         if meaning == Meaning::Now {
-            library.embedder.put(loading.await?);
+            library.embedder.put(load(context, args, found).await?);
         } else {
-            // A server is ready before, and who keeps no documents has none of it in memory.
-            let loaded = async { loading.await.map_err(|error| without_meaning_now(&error)).ok() };
-            library.embedder.load_by(loaded).await;
+            when_needed(context, args, library, found).await;
         }
     } else if Environment::from_process().hub_offline || in_vain_lately(context) {
         eprintln!("searching by words alone; `candor pull {EMBEDDING}` adds search by meaning");
     } else if meaning == Meaning::Now {
-        if let Err(error) = fetch(context, args, library).await {
-            without_meaning(context, &error);
+        let fetched = async { anyhow::Ok(load(context, args, fetch(context).await?).await?) };
+        match fetched.await {
+            Ok(embedder) => library.embedder.put(embedder),
+            Err(error) => without_meaning(context, &error),
         }
     } else {
         let (context, args, library) = (context.clone(), args.clone(), library.clone());
         tokio::spawn(async move {
             let fetched = async {
-                fetch(&context, &args, &library).await?;
-                let synced = library.index.sync(&library.store, library.embedder.get(), &|_| {});
-                anyhow::Ok(synced.await?)
+                when_needed(&context, &args, &library, fetch(&context).await?).await;
+                if !library.store.texts_after(0, 1).await?.is_empty() {
+                    let embedder = library.embedder.ready().await;
+                    library.index.sync(&library.store, embedder, &|_| {}).await?;
+                }
+                anyhow::Ok(())
             };
             match fetched.await {
-                Ok(_) => eprintln!("passages are found by meaning now"),
+                Ok(()) => eprintln!("passages are found by meaning now"),
                 Err(error) => without_meaning(&context, &error),
             }
         });
@@ -118,7 +120,19 @@ async fn learn_meaning(
     Ok(())
 }
 
-async fn fetch(context: &Context, args: &EngineArgs, library: &Library) -> anyhow::Result<()> {
+/// A server is ready before that model is loaded, and who keeps no documents has none of it in memory.
+async fn when_needed(context: &Context, args: &EngineArgs, library: &Library, found: Found) {
+    let loading = load(context, args, found);
+    let loaded = async {
+        let none = |error| {
+            eprintln!("searching by words alone, and answers are less sure: {EMBEDDING} cannot be used: {error:#}");
+        };
+        loading.await.map_err(none).ok()
+    };
+    library.embedder.load_by(loaded).await;
+}
+
+async fn fetch(context: &Context) -> anyhow::Result<Found> {
     let catalog = models::catalog(context)?;
     let entry = catalog.resolve(EMBEDDING)?;
     eprintln!(
@@ -126,20 +140,13 @@ async fn fetch(context: &Context, args: &EngineArgs, library: &Library) -> anyho
         models::size(&entry)
     );
     models::pull(context, &entry, false).await?;
-    if let Some(embedder) = embedder(context, args).await? {
-        library.embedder.put(embedder);
-    }
-    Ok(())
+    models::find(context, EMBEDDING)
 }
 
 fn without_meaning(context: &Context, error: &anyhow::Error) {
     // Where even this cannot be written, the next command tries again.
     drop(std::fs::write(context.data_dir.join(NOT_HAD), ""));
     eprintln!("searching by words alone, and answers are less sure: {error:#}; `candor pull {EMBEDDING}` tries again");
-}
-
-fn without_meaning_now(error: &anyhow::Error) {
-    eprintln!("searching by words alone, and answers are less sure: {EMBEDDING} cannot be used: {error:#}");
 }
 
 fn in_vain_lately(context: &Context) -> bool {
