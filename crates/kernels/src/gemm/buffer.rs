@@ -42,7 +42,7 @@ impl Chunk {
         // SAFETY: the size is not zero.
         let whole = NonNull::new(unsafe { alloc_zeroed(layout) }).ok_or(none)?;
         let before = whole.addr().get().next_multiple_of(HUGE_PAGE) - whole.addr().get();
-        // SAFETY: less than `HUGE_PAGE` bytes on, of `len` and as many.
+        // SAFETY: `before` is less than `HUGE_PAGE`, which was asked for beside `len`.
         let start = unsafe { whole.add(before) };
         // SAFETY: `len` bytes of what was just allocated and zeroed; nobody writes while this lives.
         prefer_huge_pages(unsafe { std::slice::from_raw_parts(start.as_ptr(), len) });

@@ -17,6 +17,7 @@ use crate::team::Team;
 const PAGES: usize = 8;
 /// Vectors of 16 elements of a part at least: of f16, a cache line.
 const VECTORS: usize = 2;
+
 /// In how many parts scores and sums are cut: only where there are fewer key/value heads than threads. Where memory is the limit,
 /// threads that are not quite even lose less than rows of values read in pieces.
 pub(super) fn parts(team: &Team, blocks: &[Block<'_>], params: &Params) -> Option<(usize, usize)> {
@@ -42,7 +43,7 @@ fn part(of: Range<usize>, i: usize, parts: usize) -> Range<usize> {
     of.start + of.len() * i / parts..of.start + of.len() * (i + 1) / parts
 }
 
-/// As one job, in two.
+/// Attention of all blocks as two jobs, with their parts as `parts` says.
 pub(super) fn run(
     isa: Isa,
     team: &Team,
